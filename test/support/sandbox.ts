@@ -1,0 +1,252 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ContainerClient } from '@azure/storage-blob';
+import { stringify } from 'yaml';
+import { createContainer, startEndpoint } from './endpoint.ts';
+import { leaveTree, pathWithNode, type TestFileSystem, testFileSystem } from './file-system.ts';
+import { executable, helperPath, needBuilt, simBuild } from './project.ts';
+import { guard, unguard } from './reaper.ts';
+import { type RunOptions, type RunResult, run } from './run.ts';
+import { SandboxDirectory } from './sandbox-directory.ts';
+import { ServiceProcess } from './service-process.ts';
+import type { StandInOptions } from './stand-in.ts';
+
+export interface SandboxOptions extends StandInOptions {
+  /** Start Azurite and make a container (default true). */
+  readonly endpoint?: boolean;
+  readonly container?: string;
+  /** Put over the configuration file's own settings, key by key in every section. */
+  readonly config?: Settings;
+}
+
+export interface CommandOptions extends RunOptions {
+  /** Added to the sandbox's environment; undefined takes a variable away. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export type Settings = { readonly [key: string]: unknown };
+
+function isSection(value: unknown): value is Settings {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `over` put over `base`; an undefined value takes a key away. */
+function merged(base: Settings, over: Settings): Settings {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const old = result[key];
+    if (value === undefined) delete result[key];
+    else result[key] = isSection(old) && isSection(value) ? merged(old, value) : value;
+  }
+  return result;
+}
+
+/** The archive id that tests use, from LFSAZSYNC_TEST_ARCHIVE. */
+export const archiveId: number = Number(process.env['LFSAZSYNC_TEST_ARCHIVE'] ?? '1');
+
+/** The configuration of a sandbox; everything that it names lies in the sandbox's directory. */
+export function sandboxConfig(records: SandboxDirectory, fileSystem: TestFileSystem, container: string): Settings {
+  return {
+    mount: fileSystem.mounts[0],
+    mdts: [fileSystem.mdt],
+    state_dir: join(records.dir, 'state'),
+    run_dir: join(records.dir, 'run-dir'),
+    liblustreapi: fileSystem.llapi,
+    ...(fileSystem.standIn ? { lfs: join(simBuild, 'lfs'), lctl: join(simBuild, 'lctl') } : {}),
+    archives: {
+      [archiveId]: {
+        container,
+        credential: { type: 'connection_string', file: join(records.dir, 'connection-string') },
+      },
+    },
+    request: { poll_interval: '200ms' },
+  };
+}
+
+/** Writes the configuration file and the secret that it names. */
+export function writeSandboxConfig(records: SandboxDirectory, connectionString: string, config: Settings): void {
+  for (const name of ['state', 'run-dir']) mkdirSync(join(records.dir, name), { recursive: true, mode: 0o700 });
+  writeFileSync(join(records.dir, 'connection-string'), `${connectionString}\n`, { mode: 0o600 });
+  writeFileSync(records.configFile, stringify(config), { mode: 0o600 });
+}
+
+/** The variables with which every command of the product, and any other program, works against a sandbox. */
+export function sandboxEnv(
+  records: SandboxDirectory,
+  fileSystem: TestFileSystem,
+  connectionString: string,
+  container: string,
+): Record<string, string> {
+  return {
+    ...fileSystem.env,
+    LFSAZSYNC_CONFIG: records.configFile,
+    LFSAZSYNC_MOUNT: fileSystem.mounts[0] ?? '',
+    LFSAZSYNC_MDT: fileSystem.mdt,
+    LFSAZSYNC_LLAPI: fileSystem.llapi,
+    AZURE_STORAGE_CONNECTION_STRING: connectionString,
+    LFSAZSYNC_CONTAINER: container,
+  };
+}
+
+/**
+ * A file system, an endpoint with a container, and a configuration: all that the product needs, for one test file.
+ * Everything is ended by `stop`, and by a reaper when the test run dies.
+ */
+export class Sandbox {
+  readonly dir: string;
+  readonly fileSystem: TestFileSystem;
+  readonly container: string;
+  readonly connectionString: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly configFile: string;
+  readonly #records: SandboxDirectory;
+  readonly #services: ServiceProcess[] = [];
+
+  constructor(records: SandboxDirectory, fileSystem: TestFileSystem, connectionString: string, container: string) {
+    this.#records = records;
+    this.dir = records.dir;
+    this.fileSystem = fileSystem;
+    this.container = container;
+    this.connectionString = connectionString;
+    this.configFile = records.configFile;
+    this.env = sandboxEnv(records, fileSystem, connectionString, container);
+  }
+
+  /** Whether the file system is the stand-in: only then may tests set global parameters, faults and OST sizes. */
+  get standIn(): boolean {
+    return this.fileSystem.standIn;
+  }
+
+  get mount(): string {
+    return this.fileSystem.mounts[0] ?? '';
+  }
+
+  get mounts(): readonly string[] {
+    return this.fileSystem.mounts;
+  }
+
+  /** The fresh directory below `mount` that the test's files belong into. */
+  get tree(): string {
+    return this.fileSystem.tree;
+  }
+
+  get mdt(): string {
+    return this.fileSystem.mdt;
+  }
+
+  get llapi(): string {
+    return this.fileSystem.llapi;
+  }
+
+  get changelogUser(): string | undefined {
+    return this.fileSystem.changelogUser;
+  }
+
+  /** Azurite's container by its own client, independent of the product. */
+  get containerClient(): ContainerClient {
+    return new ContainerClient(this.connectionString, this.container);
+  }
+
+  #environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+    const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...this.env, ...extra };
+    return { ...env, PATH: pathWithNode(env['PATH'] ?? '') };
+  }
+
+  /** Runs any program in the sandbox's environment. */
+  exec(file: string, args: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
+    return run(file, args, { cwd: this.dir, ...options, env: this.#environment(options.env) });
+  }
+
+  lfs(args: readonly string[], options?: CommandOptions): Promise<RunResult> {
+    return this.exec(this.standIn ? join(simBuild, 'lfs') : 'lfs', args, options);
+  }
+
+  lctl(args: readonly string[], options?: CommandOptions): Promise<RunResult> {
+    return this.exec(this.standIn ? join(simBuild, 'lctl') : 'lctl', args, options);
+  }
+
+  /** `lctl` as on the metadata server, where `mdt.*`, `mdd.*` and changelog users are; the stand-in only. */
+  serverLctl(args: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
+    if (!this.standIn) throw new Error('only the stand-in shows itself as a server');
+    return this.lctl(args, { ...options, env: { ...options.env, LUSTRE_SIM_NODE: 'server' } });
+  }
+
+  /** The stand-in's own switches: faults, OST sizes, crashes. */
+  async simctl(args: readonly string[], options?: CommandOptions): Promise<string> {
+    if (!this.standIn) throw new Error('a real Lustre has no simctl');
+    const result = await this.exec(join(simBuild, 'simctl'), args, options);
+    if (result.exitCode !== 0) throw new Error(`simctl ${args.join(' ')}: ${result.stderr || result.stdout}`);
+    return result.stdout;
+  }
+
+  /** Runs a command of the product through its built executable. */
+  run(argv: readonly string[], options?: CommandOptions): Promise<RunResult> {
+    needBuilt(executable, 'run npm run build');
+    return this.exec(executable, argv, options);
+  }
+
+  /** Starts a command that stays, without waiting for anything. */
+  startService(argv: readonly string[], env: NodeJS.ProcessEnv = {}): ServiceProcess {
+    needBuilt(executable, 'run npm run build');
+    needBuilt(helperPath, 'run npm run build');
+    const service = new ServiceProcess(argv, this.#environment(env), this.#records);
+    this.#services.push(service);
+    return service;
+  }
+
+  /** Starts the copytool, registered with the coordinator when this returns. */
+  async startCopytool(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
+    const copytool = this.startService(['copytool', ...args], env);
+    await copytool.waitFor(/registered/i);
+    return copytool;
+  }
+
+  /** The name that a path of the mount has as a blob, for names that need no escaping. */
+  blobName(path: string): string {
+    return path.slice(this.mount.length + 1);
+  }
+
+  /** Ends everything that was started and removes the directory. May be called again. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#services.map((service) => service.stop(20_000)));
+    if (!this.standIn) leaveTree(this.fileSystem);
+    await this.#records.destroy();
+    unguard(this.dir);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/**
+ * Brings up a sandbox in a temporary directory: the stand-in Lustre (or the real one of LFSAZSYNC_TEST_MOUNT), Azurite
+ * on a free port, a container, a configuration file. Takes everything down again when a part fails.
+ */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const records = new SandboxDirectory(mkdtempSync(join(tmpdir(), 'lfsazsync-')));
+  guard(records.dir);
+  try {
+    const container = options.container ?? 'sandbox';
+    const endpoint = async (): Promise<string> => {
+      if (options.endpoint === false) return 'UseDevelopmentStorage=true';
+      const connectionString = await startEndpoint(records);
+      await createContainer(connectionString, container);
+      return connectionString;
+    };
+    const starts = [testFileSystem(records, options), endpoint()] as const;
+    await Promise.allSettled(starts);
+    const [fileSystem, connectionString] = await Promise.all(starts);
+    writeSandboxConfig(
+      records,
+      connectionString,
+      merged(sandboxConfig(records, fileSystem, container), options.config ?? {}),
+    );
+    return new Sandbox(records, fileSystem, connectionString, container);
+  } catch (error) {
+    await records.destroy();
+    unguard(records.dir);
+    throw error;
+  }
+}
