@@ -1,0 +1,95 @@
+import { lstat } from 'node:fs/promises';
+import type { Fid } from '../identity/fid.ts';
+import { ErrnoError, OperatorError } from '../service/errors.ts';
+import { LustreFiles } from './attributes.ts';
+import { ERRNO } from './errno.ts';
+import { HelperProcess } from './helper.ts';
+import { canonicalMount } from './location.ts';
+
+/** Our UUID of the file system, on its root. */
+export const UUID_XATTR = 'trusted.lfsazsync_fs';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export interface FileSystemOptions {
+  /** The mount point of the Lustre client. */
+  readonly mount: string;
+  readonly liblustreapi?: string | undefined;
+  readonly helper?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly onDiagnostic?: (line: string) => void;
+}
+
+/** A mounted Lustre file system, with a helper at work on it. Close it. */
+export class LustreFileSystem {
+  /** The mount point, canonical: without symlinks and trailing slash. */
+  readonly mount: string;
+  readonly fsname: string;
+  readonly helper: HelperProcess;
+  readonly files: LustreFiles;
+  readonly #root: Fid;
+
+  constructor(mount: string, helper: HelperProcess, root: Fid) {
+    this.mount = mount;
+    this.fsname = helper.hello.fsname;
+    this.helper = helper;
+    this.files = new LustreFiles(helper);
+    this.#root = root;
+  }
+
+  /** Where a file can be opened by its FID, whatever its name is now. */
+  fidPath(fid: Fid): string {
+    return fidPath(this.mount, fid);
+  }
+
+  /** Our UUID of this file system; undefined when it has none yet. */
+  async readUuid(): Promise<string | undefined> {
+    const root = await this.files.get({ fid: this.#root }, { parts: ['xattrs'], xattrs: [UUID_XATTR] });
+    const failed = root.errors.get('xattrs');
+    if (failed !== undefined) throw new ErrnoError(failed, `reading ${UUID_XATTR} of ${this.mount}`);
+    const value = root.xattrs?.get(UUID_XATTR)?.toString('utf8');
+    if (value === undefined || UUID.test(value)) return value;
+    throw new OperatorError(`${UUID_XATTR} on ${this.mount} is not a UUID: ${JSON.stringify(value)}`, {
+      code: 'UUID_BROKEN',
+      hint: 'Something else wrote it. Compare with the container’s control blob (`.lfsazsync/control`) before you correct it.',
+    });
+  }
+
+  /** Gives the file system its UUID. Rejects with EEXIST when another was faster: read it then. */
+  async writeUuid(uuid: string): Promise<void> {
+    if (!UUID.test(uuid)) throw new RangeError(`not a UUID: ${uuid}`);
+    await this.files.setXattr(this.#root, UUID_XATTR, Buffer.from(uuid, 'utf8'), 1);
+  }
+
+  async close(): Promise<void> {
+    await this.helper.close();
+  }
+}
+
+/** `<mount>/.lustre/fid/<FID>`, for open, stat, and Lustre's own programs. */
+export function fidPath(mount: string, fid: Fid): string {
+  return `${mount === '/' ? '' : mount}/.lustre/fid/${fid}`;
+}
+
+/**
+ * Starts a helper on the mount. Rejects with an OperatorError when it is not Lustre, its library is missing, or only a
+ * sub-directory of the file system is mounted (files can't be opened by FID there).
+ */
+export async function openFileSystem(options: FileSystemOptions): Promise<LustreFileSystem> {
+  const mount = await canonicalMount(options.mount);
+  const helper = await HelperProcess.start({ ...options, mount, mode: 'attrs' });
+  try {
+    const root = await new LustreFiles(helper).get({ path: Buffer.from(mount) }, { parts: ['stat'] });
+    await lstat(`${mount === '/' ? '' : mount}/.lustre/fid`).catch((error: NodeJS.ErrnoException) => {
+      if (error.errno !== -ERRNO.ENOENT) throw error;
+      throw new OperatorError(`${mount} has no .lustre/fid: only a part of the file system is mounted there.`, {
+        code: 'SUBDIRECTORY_MOUNT',
+        hint: `Mount the file system itself (${helper.hello.fsname} without a directory after it).`,
+      });
+    });
+    return new LustreFileSystem(mount, helper, root.fid);
+  } catch (error) {
+    await helper.close();
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { access, constants } from 'node:fs/promises';
+import { arch } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { OperatorError } from '../service/errors.ts';
+
+const NAME = 'lfsazsync-helper';
+
+/**
+ * The native helper to start: the one asked for, else `LFSAZSYNC_HELPER`, else the one built in this package
+ * (`native-helpers/build/`), else the one that a release carries (`dist-prebuilt/<arch>/`).
+ */
+export async function findHelper(asked?: string): Promise<string> {
+  const named = asked ?? process.env['LFSAZSYNC_HELPER'];
+  if (named !== undefined && named !== '') {
+    if (await isExecutable(named)) return named;
+    throw new OperatorError(`The native helper ${named} is not there or can't be executed.`, {
+      code: 'HELPER_MISSING',
+      hint: `Correct the setting that names it (`helper`, or LFSAZSYNC_HELPER), or leave it out to use the package's own.`,
+    });
+  }
+  const root = await packageRoot();
+  const places = [join(root, 'native-helpers', 'build', NAME), join(root, 'dist-prebuilt', arch(), NAME)];
+  for (const place of places) if (await isExecutable(place)) return place;
+  throw new OperatorError(`The native helper is missing: neither ${places.join(' nor ')} can be executed.`, {
+    code: 'HELPER_MISSING',
+    hint: 'Build it with `npm run build:native` in the package, or name another one with LFSAZSYNC_HELPER.',
+  });
+}
+
+/** The nearest folder above this file with a package.json: the same from `src/` and from `dist/src/`. */
+async function packageRoot(): Promise<string> {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    if (await exists(join(folder, 'package.json'))) return folder;
+    const parent = dirname(folder);
+    if (parent === folder) return folder;
+    folder = parent;
+  }
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  return await access(file, constants.X_OK).then(() => true, () => false);
+}
+
+async function exists(file: string): Promise<boolean> {
+  return await access(file).then(() => true, () => false);
+}

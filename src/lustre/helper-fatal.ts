@@ -1,0 +1,49 @@
+import { type ErrorDetails, OperatorError } from '../service/errors.ts';
+import { errnoText } from './errno.ts';
+
+/** The line with which a helper that can't start says why (docs/internals/helper-protocol.md). */
+export interface FatalLine {
+  readonly t: 'fatal';
+  readonly code: string;
+  readonly rc: number;
+  readonly message: string;
+  readonly holder?: number;
+}
+
+/** What the operator is told, and what to do next. */
+export function fatalError(fatal: FatalLine, mount: string): OperatorError {
+  const reason = fatal.message === '' ? errnoText(-fatal.rc) : fatal.message;
+  const say = (message: string, details: Partial<ErrorDetails> & { hint: string }) =>
+    new OperatorError(message, { code: fatal.code, ...details });
+  switch (fatal.code) {
+    case 'NOT_LUSTRE':
+      return say(`${mount} is not a mounted Lustre file system: ${reason}`, {
+        hint: `Mount it, or correct the setting mount (\`mount -t lustre\` lists what is mounted).`,
+      });
+    case 'NO_LIBRARY':
+      return say(`Lustre's library can't be loaded: ${reason}`, {
+        hint: 'Install the Lustre client package, or name the library with the setting liblustreapi.',
+      });
+    case 'LIBRARY_UNFIT':
+      return say(`Lustre's library does not fit: ${reason}`, {
+        hint: 'lfsazsync needs liblustreapi of Lustre 2.12 or later; install the client that belongs to the file system.',
+      });
+    case 'LOCKED': {
+      const holder = fatal.holder === undefined ? 'another process' : `process ${fatal.holder}`;
+      return say(`A copytool is at work on ${mount} already: ${holder} holds the lock.`, {
+        hint: 'One client can run one copytool. Stop the other first, or run this one on another client.',
+        exit: 'locked',
+      });
+    }
+    case 'NOT_ROOT':
+      return say(`This needs root: ${reason}`, { hint: 'Run it as root, as the services do.', exit: 'notAuthorised' });
+    case 'REGISTER_FAILED':
+      return say(`Lustre refused the copytool on ${mount}: ${reason}`, {
+        hint: 'See that the coordinator is enabled (hsm_control on the MDT) and that no other copytool runs on this client.',
+      });
+    default:
+      return say(`The native helper can't start on ${mount}: ${reason}`, {
+        hint: 'See the lines that it wrote to the log.',
+      });
+  }
+}

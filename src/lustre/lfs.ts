@@ -1,0 +1,87 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Fid } from '../identity/fid.ts';
+import { ErrnoError, OperatorError } from '../service/errors.ts';
+import { ERRNO, errnoText } from './errno.ts';
+import { fidPath } from './file-system.ts';
+import { runProgram } from './program.ts';
+
+export type RequestAction = 'archive' | 'restore' | 'release' | 'remove' | 'cancel';
+
+export interface HsmRequest {
+  readonly action: RequestAction;
+  readonly fids: readonly Fid[];
+  /** The mount point, canonical. */
+  readonly mount: string;
+  /** Archive id, for archive and remove; undefined: the file's own, or Lustre's default. */
+  readonly archive?: number | undefined;
+  /** Opaque data for the copytool. It takes room in the request: fewer files fit. */
+  readonly data?: string | undefined;
+  /** The files are unlinked (remove only): name them by FID without looking for them. */
+  readonly unlinked?: boolean;
+  /** The `lfs` program; by default the one in PATH. */
+  readonly lfs?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `lfs` shows its usage with this status, for instead of a file that is not regular. */
+const USAGE_STATUS = 4;
+
+/**
+ * One `lfs hsm_*` call for many files. It resolves when the coordinator took them all (for a release: when they are
+ * released). Rejects with an ErrnoError whose errno is `lfs`'s status: E2BIG (more than about 52 files, nothing was
+ * queued), ENOENT (a file vanished, nothing was queued), EPERM (a file's state does not allow it, or not root; those
+ * before it may have been queued), EAGAIN (the coordinator is shut down).
+ */
+export async function hsmRequest(request: HsmRequest): Promise<void> {
+  if (request.fids.length === 0) return;
+  const folder = await mkdtemp(join(tmpdir(), 'lfsazsync-'));
+  try {
+    const list = join(folder, 'files');
+    await writeFile(list, fileList(request), { mode: 0o600, flag: 'wx' });
+    await run(request, argumentsFor(request, list));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The file list: a path by FID a line, so that no name, whatever is in it, can break it. */
+export function fileList(request: Pick<HsmRequest, 'fids' | 'mount' | 'unlinked'>): string {
+  const lines = request.unlinked ? request.fids : request.fids.map((fid) => fidPath(request.mount, fid));
+  return `${lines.join('\n')}\n`;
+}
+
+/** The arguments of `lfs`, for a list at this place. */
+export function argumentsFor(request: HsmRequest, list: string): string[] {
+  const args = [`hsm_${request.action}`];
+  if (request.archive !== undefined) args.push('--archive', String(request.archive));
+  if (request.data !== undefined) args.push('--data', request.data);
+  if (request.unlinked) args.push('--mntpath', request.mount);
+  return [...args, '--filelist', list];
+}
+
+async function run(request: HsmRequest, args: readonly string[]): Promise<void> {
+  if (request.mount.includes('\n'))
+    throw new ErrnoError(ERRNO.EINVAL, `hsm_${request.action}`, 'the mount point has a newline in its name');
+  const result = await runProgram(request.lfs ?? 'lfs', args, { signal: request.signal });
+  if (result.status === 0) return;
+  const said = result.stderr.trim().split('\n').at(-1) ?? '';
+  const errno = result.status === USAGE_STATUS ? ERRNO.EINVAL : result.status;
+  throw new ErrnoError(
+    errno,
+    `lfs hsm_${request.action}`,
+    `lfs hsm_${request.action}: ${said === '' ? errnoText(errno) : said}`,
+  );
+}
+
+/** The version of the Lustre client's programs, such as `2.15.5`. */
+export async function lfsVersion(lfs = 'lfs'): Promise<string> {
+  const { stdout, status } = await runProgram(lfs, ['--version'], {});
+  const version = /(\d+\.\d+[\w.-]*)/.exec(stdout)?.[1];
+  if (status === 0 && version !== undefined) return version;
+  throw new OperatorError(`\`${lfs} --version\` said nothing of use: ${stdout.trim().slice(0, 200)}`, {
+    code: 'LFS_UNFIT',
+    hint: 'See that the setting `lfs` names Lustre’s program of that name.',
+  });
+}

@@ -1,0 +1,74 @@
+import { realpath } from 'node:fs/promises';
+import { OperatorError } from '../service/errors.ts';
+import { printable } from './printable.ts';
+
+const SLASH = 0x2f;
+
+/** A place in the file system: `absolute` is canonical, `relative` is without slashes at the ends, empty for the root. */
+export interface Location {
+  readonly absolute: Buffer;
+  readonly relative: Buffer;
+}
+
+/** The mount point without symlinks. Rejects with an OperatorError when it is not there. */
+export async function canonicalMount(mount: string): Promise<string> {
+  try {
+    return await realpath(mount);
+  } catch (error) {
+    throw new OperatorError(`The mount point ${mount} can't be reached: ${(error as Error).message}`, {
+      code: 'MOUNT_MISSING',
+      hint: 'Mount the Lustre file system, or correct the setting `mount`.',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Where a path given by an operator lies in the mount. Its directory is made canonical; the last name is taken as it
+ * is, so that a symlink means the symlink. Rejects with the system's error when the directory can't be reached, with
+ * an OperatorError when it lies outside.
+ * @param mount as `canonicalMount` gives it
+ */
+export async function locate(path: Buffer, mount: string): Promise<Location> {
+  const absolute = await canonical(path);
+  const relative = relativeTo(absolute, Buffer.from(mount));
+  if (relative !== undefined) return { absolute, relative };
+  throw new OperatorError(`${printable(path)} is not in the file system mounted at ${mount}`, {
+    code: 'OUTSIDE_MOUNT',
+    hint: 'Name paths below the mount point of the configuration.',
+  });
+}
+
+async function canonical(path: Buffer): Promise<Buffer> {
+  const trimmed = withoutTrailingSlashes(path);
+  const slash = trimmed.lastIndexOf(SLASH);
+  const name = trimmed.subarray(slash + 1);
+  const whole =
+    trimmed.length < path.length ||
+    name.length === 0 ||
+    name.equals(Buffer.from('.')) ||
+    name.equals(Buffer.from('..'));
+  if (whole) return await realpath(path.length === 0 ? Buffer.from('.') : path, { encoding: 'buffer' });
+  const directory = slash === -1 ? Buffer.from('.') : slash === 0 ? Buffer.from('/') : trimmed.subarray(0, slash);
+  return joinBytes(await realpath(directory, { encoding: 'buffer' }), name);
+}
+
+/** `directory/name`. */
+export function joinBytes(directory: Buffer, name: Buffer): Buffer {
+  if (directory.length === 0) return name;
+  return directory.at(-1) === SLASH
+    ? Buffer.concat([directory, name])
+    : Buffer.concat([directory, Buffer.of(SLASH), name]);
+}
+
+function relativeTo(absolute: Buffer, mount: Buffer): Buffer | undefined {
+  if (absolute.equals(mount)) return Buffer.alloc(0);
+  const prefix = mount.at(-1) === SLASH ? mount : Buffer.concat([mount, Buffer.of(SLASH)]);
+  return absolute.subarray(0, prefix.length).equals(prefix) ? absolute.subarray(prefix.length) : undefined;
+}
+
+function withoutTrailingSlashes(path: Buffer): Buffer {
+  let end = path.length;
+  while (end > 0 && path[end - 1] === SLASH) end -= 1;
+  return path.subarray(0, end);
+}
