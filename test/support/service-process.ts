@@ -82,4 +82,8 @@ export class ServiceProcess {
       return await this.crash();
     }
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
 }
