@@ -16,7 +16,7 @@ export async function findHelper(asked?: string): Promise<string> {
     if (await isExecutable(named)) return named;
     throw new OperatorError(`The native helper ${named} is not there or can't be executed.`, {
       code: 'HELPER_MISSING',
-      hint: `Correct the setting that names it (`helper`, or LFSAZSYNC_HELPER), or leave it out to use the package's own.`,
+      hint: 'Correct the setting that names it (helper, or LFSAZSYNC_HELPER), or leave it out to use the one that comes along.',
     });
   }
   const root = await packageRoot();
@@ -40,9 +40,15 @@ async function packageRoot(): Promise<string> {
 }
 
 async function isExecutable(file: string): Promise<boolean> {
-  return await access(file, constants.X_OK).then(() => true, () => false);
+  return await access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function exists(file: string): Promise<boolean> {
-  return await access(file).then(() => true, () => false);
+  return await access(file).then(
+    () => true,
+    () => false,
+  );
 }
