@@ -45,7 +45,10 @@ export abstract class BaseCommand extends Command {
    * Loads the configuration with the flags laid over it, and says on standard error what is odd about it.
    * @param settings which further flag sets which setting, such as `{ concurrency: 'copytool.concurrency' }`
    */
-  protected async loadConfig(flags: GlobalFlags & Readonly<Record<string, unknown>>, settings: Readonly<Record<string, string>> = {}): Promise<LoadedConfig> {
+  protected async loadConfig(
+    flags: GlobalFlags & Readonly<Record<string, unknown>>,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<LoadedConfig> {
     const [{ loadConfig }, { credentialWarnings }] = await Promise.all([
       import('../config/load.ts'),
       import('../config/credential-source.ts'),
@@ -59,7 +62,7 @@ export abstract class BaseCommand extends Command {
   }
 
   /** Opens the log as configured; `name` is the service's. */
-  protected async openLog(name: string, log: Config["log"]): Promise<ServiceLog> {
+  protected async openLog(name: string, log: Config['log']): Promise<ServiceLog> {
     const { openLog } = await import('../service/log.ts');
     return openLog({ name, level: log.level, file: log.file });
   }

@@ -1,5 +1,7 @@
 import { styleText } from 'node:util';
-import { Errors, run } from '@oclif/core';
+import { Config, Errors, run } from '@oclif/core';
+import { closest } from '../service/closest.ts';
+import { OperatorError } from '../service/errors.ts';
 import { redact } from '../service/redact.ts';
 import { type Failure, failureOf } from './failure.ts';
 
@@ -14,12 +16,25 @@ export async function main(argv: readonly string[], root: string): Promise<numbe
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0;
-    const failure = failureOf(error);
+    const failure = failureOf((await unknownCommand(error, root)) ?? error);
     if (asksForJson(argv)) process.stdout.write(`${JSON.stringify({ error: failure }, null, 2)}\n`);
     else process.stderr.write(render(failure));
     if (asksForDetail(argv) && error instanceof Error) process.stderr.write(`${redact(error.stack ?? '')}\n`);
     return failure.exit;
   }
+}
+
+/** oclif's 'command a:b not found' in the operator's spelling, with the command that was meant. */
+async function unknownCommand(error: unknown, root: string): Promise<OperatorError | undefined> {
+  const id = error instanceof Error ? /^command (\S+) not found$/.exec(error.message)?.[1] : undefined;
+  if (id === undefined) return undefined;
+  const spelt = (command: string) => command.replaceAll(':', ' ');
+  const meant = closest(id, (await Config.load(root)).commandIDs);
+  return new OperatorError(`there is no command '${spelt(id)}'`, {
+    code: 'USAGE',
+    exit: 'usage',
+    hint: meant === undefined ? "'lfsazsync --help' lists the commands." : `Did you mean 'lfsazsync ${spelt(meant)}'?`,
+  });
 }
 
 function render(failure: Failure): string {

@@ -12,10 +12,15 @@ export class ConfigError extends OperatorError {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[], hint: string) {
-    super(problems.map(formatProblem).join('\n'), { code: 'CONFIG_INVALID', exit: 'usage', hint });
+    super(formatProblems(problems), { code: 'CONFIG_INVALID', exit: 'usage', hint });
     this.name = 'ConfigError';
     this.problems = problems;
   }
+}
+
+function formatProblems(problems: readonly Problem[]): string {
+  const lines = problems.map(formatProblem);
+  return lines.length === 1 ? lines.join() : [`${lines.length} problems in the configuration:`, ...lines].join('\n  ');
 }
 
 function formatProblem(problem: Problem): string {

@@ -51,7 +51,9 @@ function* walk(schema: z.core.$ZodType, path: readonly string[]): Generator<Conf
   } else if (inner instanceof z.ZodDiscriminatedUnion) {
     yield* credentialKeys(inner, path, description);
   } else {
-    const env = path.includes('*') ? undefined : (SHORT_NAMES[path.join('.')] ?? `LFSAZSYNC_${path.join('_').toUpperCase()}`);
+    const env = path.includes('*')
+      ? undefined
+      : (SHORT_NAMES[path.join('.')] ?? `LFSAZSYNC_${path.join('_').toUpperCase()}`);
     yield {
       path,
       description,
@@ -66,7 +68,11 @@ function* walk(schema: z.core.$ZodType, path: readonly string[]): Generator<Conf
 }
 
 /** The members of a union told apart by `type`: the types once, then each further key once. */
-function* credentialKeys(union: z.ZodDiscriminatedUnion, path: readonly string[], description: string): Generator<ConfigKey> {
+function* credentialKeys(
+  union: z.ZodDiscriminatedUnion,
+  path: readonly string[],
+  description: string,
+): Generator<ConfigKey> {
   const members = union.options.map((option) => unwrap(option).inner).filter((inner) => inner instanceof z.ZodObject);
   const choices = members.map((member) => [...unwrap(member.shape['type'] as z.ZodLiteral).values][0] ?? '');
   yield { path: [...path, 'type'], description, required: true, choices, list: false };
@@ -91,9 +97,18 @@ interface Unwrapped {
 
 /** Looks through optional, default, pipe and union wrappers for what a setting really is. */
 function unwrap(schema: z.core.$ZodType): Unwrapped {
-  const found: Unwrapped = { inner: schema, defaultValue: undefined, optional: false, unit: undefined, description: '', values: [] };
+  const found: Unwrapped = {
+    inner: schema,
+    defaultValue: undefined,
+    optional: false,
+    unit: undefined,
+    description: '',
+    values: [],
+  };
   for (;;) {
-    const meta = z.globalRegistry.get(found.inner) as { description?: string; unit?: 'bytes' | 'milliseconds' } | undefined;
+    const meta = z.globalRegistry.get(found.inner) as
+      | { description?: string; unit?: 'bytes' | 'milliseconds' }
+      | undefined;
     found.description ||= meta?.description ?? '';
     found.unit ??= meta?.unit;
     const current = found.inner;
@@ -105,7 +120,9 @@ function unwrap(schema: z.core.$ZodType): Unwrapped {
       if (current.def.in instanceof z.ZodUnknown) return found;
       found.inner = current.def.in;
     } else if (current instanceof z.ZodUnion && !(current instanceof z.ZodDiscriminatedUnion)) {
-      found.unit ??= current.options.map((option) => unwrap(option as z.core.$ZodType).unit).find((unit) => unit !== undefined);
+      found.unit ??= current.options
+        .map((option) => unwrap(option as z.core.$ZodType).unit)
+        .find((unit) => unit !== undefined);
       return found;
     } else {
       if (current instanceof z.ZodLiteral) found.values = [...current.values].map(String);

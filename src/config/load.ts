@@ -3,13 +3,12 @@ import { closest } from '../service/closest.ts';
 import { OperatorError } from '../service/errors.ts';
 import { holdsSecret } from '../service/redact.ts';
 import { ConfigError, type Problem } from './config-error.ts';
+import { DEFAULT_CONFIG_FILE } from './default-file.ts';
 import { type Assignment, environmentAssignments, unknownVariables, variableNames } from './environment.ts';
 import { findingsOf } from './problems.ts';
 import { configSchema, type RawConfig } from './schema.ts';
 import { type Config, toConfig } from './types.ts';
 import { parseYaml, type YamlSource } from './yaml-source.ts';
-
-export const DEFAULT_CONFIG_FILE = '/etc/lfsazsync/config.yaml';
 
 /** Where a value comes from. */
 export type Origin =
@@ -64,7 +63,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const problems: Problem[] = inlineSecrets(fileTree).map((path) => ({
     where: where(path, 'value'),
     path: path.join('.'),
-    message: 'holds a secret: secrets stay in a file of their own (mode 0600) or in the environment, named by the credential',
+    message:
+      'holds a secret: secrets stay in a file of their own (mode 0600) or in the environment, named by the credential',
   }));
   const result = configSchema.safeParse(tree);
   if (!result.success) {
@@ -77,7 +77,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   }
   if (problems.length > 0 || !result.success) {
     const hint =
-      name === undefined
+      name === undefined && problems.some((problem) => problem.where === '')
         ? `There is no ${DEFAULT_CONFIG_FILE}: write one with 'lfsazsync config init', or set the variables of docs/configuration.md.`
         : "Correct it and check it with 'lfsazsync config validate'.";
     throw new ConfigError(problems, hint);
@@ -129,7 +129,10 @@ function merge(fileTree: Record<string, unknown>, assignments: readonly Assignme
       place[part] ??= {};
       place = place[part];
     }
-    if (isMap(place)) place[path.at(-1) as string] = value;
+    const key = path.at(-1) as string;
+    if (!isMap(place)) continue;
+    if (value === undefined) delete place[key];
+    else place[key] = value;
   }
   return tree;
 }
@@ -150,7 +153,9 @@ function originsOf(assignments: readonly Assignment[], name: string | undefined,
     const assigned = assignments.findLast((assignment) => assignment.path.every((part, i) => part === path[i]));
     if (assigned !== undefined) return assigned.by;
     const position = source?.valueAt(path);
-    return position === undefined || name === undefined ? { kind: 'default' } : { kind: 'file', file: name, ...position };
+    return position === undefined || name === undefined
+      ? { kind: 'default' }
+      : { kind: 'file', file: name, ...position };
   };
 }
 

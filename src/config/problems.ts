@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { closest } from '../service/closest.ts';
 import { holdsSecret } from '../service/redact.ts';
-import { keysAt } from './keys.ts';
+import { keyOf, keysAt } from './keys.ts';
 
 /** What the schema found, in words: the path (for a misspelt key the key's own), and whether its key or value is meant. */
 export interface Finding {
@@ -10,7 +10,8 @@ export interface Finding {
   readonly message: string;
 }
 
-const INLINE_SECRET_KEYS = /^(sas|sas_token|key|account_key|access_key|connection_string|secret|client_secret|password|token)$/;
+const INLINE_SECRET_KEYS =
+  /^(sas|sas_token|key|account_key|access_key|connection_string|secret|client_secret|password|token)$/;
 
 /** Turns what the schema found into messages for the operator, with the offending value and a suggestion. */
 export function findingsOf(issues: readonly z.core.$ZodIssue[], tree: unknown): Finding[] {
@@ -24,7 +25,7 @@ function findingsOfIssue(issue: z.core.$ZodIssue, tree: unknown): Finding[] {
   if (issue.code === 'invalid_key') {
     return [{ path, at: 'key', message: issue.issues[0]?.message ?? 'is not a key that may stand here' }];
   }
-  if (value === undefined && issue.code !== 'custom') return [{ path, at: 'value', message: 'is required' }];
+  if (value === undefined && issue.code !== 'custom') return [{ path, at: 'value', message: required(path) }];
   const message = (text: string): Finding[] => [{ path, at: 'value', message: `${text}${offending(path, value)}` }];
   if (issue.code === 'invalid_union' && 'options' in issue) {
     return message(oneOf((issue.options ?? []).map(String), value));
@@ -34,6 +35,11 @@ function findingsOfIssue(issue: z.core.$ZodIssue, tree: unknown): Finding[] {
   if (issue.code === 'too_small' && issue.origin === 'string') return message('must not be empty');
   if (issue.code === 'too_big' && issue.origin === 'string') return message(`must not be longer than ${issue.maximum}`);
   return message(issue.message);
+}
+
+function required(path: readonly string[]): string {
+  const variable = keyOf(path)?.env;
+  return variable === undefined ? 'is required' : `is required: set it in the file, or as ${variable}`;
 }
 
 function unknownKey(path: readonly string[], key: string): Finding {

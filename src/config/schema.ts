@@ -29,7 +29,8 @@ function parseCount(text: string | number): number {
   return Number(text);
 }
 
-const size = (min: string, max: string) => measured(parseBytes, formatBytes, parseBytes(min), parseBytes(max)).meta({ unit: 'bytes' });
+const size = (min: string, max: string) =>
+  measured(parseBytes, formatBytes, parseBytes(min), parseBytes(max)).meta({ unit: 'bytes' });
 const duration = (min: string, max: string) =>
   measured(parseDuration, formatDuration, parseDuration(min), parseDuration(max)).meta({ unit: 'milliseconds' });
 const count = (min: number, max: number) => measured(parseCount, String, min, max);
@@ -77,23 +78,35 @@ const archive = z
   .strictObject({
     endpoint: z
       .url({ protocol: /^https?$/, error: 'must be a URL such as https://ACCOUNT.blob.core.windows.net' })
-      .refine((text) => !URL.canParse(text) || new URL(text).search === '', 'must be without a query; a SAS goes into a credential')
+      .refine(
+        (text) => !URL.canParse(text) || new URL(text).search === '',
+        'must be without a query; a SAS goes into a credential',
+      )
       .refine((text) => !URL.canParse(text) || new URL(text).username === '', 'must be without a user name')
       .optional()
       .meta({ description: 'blob endpoint of the account; not with a connection string' }),
     container: z
       .string()
-      .regex(/^(?:\$root|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$/, 'must be 3 to 63 lower-case letters, digits and single hyphens')
+      .regex(
+        /^(?:\$root|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$/,
+        'must be 3 to 63 lower-case letters, digits and single hyphens',
+      )
       .meta({ description: 'container name' }),
     prefix: z
       .string()
       .max(512)
       .transform((text) => text.replace(/^\/+|\/+$/g, ''))
-      .refine((text) => text.split('/').every((part) => part !== '.' && part !== '..') && !text.includes('//'), "must not have '.', '..' or empty segments")
+      .refine(
+        (text) => text.split('/').every((part) => part !== '.' && part !== '..') && !text.includes('//'),
+        "must not have '.', '..' or empty segments",
+      )
       .prefault('')
       .meta({ description: 'put before every blob name' }),
     credential: credential.meta({ description: 'how to sign in' }),
-    access_tier: z.enum(['Hot', 'Cool', 'Cold']).optional().meta({ description: 'tier of what is written; unset: the account’s' }),
+    access_tier: z
+      .enum(['Hot', 'Cool', 'Cold'])
+      .optional()
+      .meta({ description: 'tier of what is written; unset: the account’s' }),
     on_conflict: z
       .enum(['fail', 'overwrite'])
       .prefault('fail')
@@ -112,78 +125,93 @@ const archive = z
     error: 'comes from the connection string; leave it out',
   });
 
-export const configSchema = z
-  .strictObject({
-    mount: absolutePath().meta({ description: 'mount point of the Lustre client' }),
-    mdts: z
-      .array(z.string().regex(/^[^-\s]+-MDT[0-9a-f]{4}$/i, "must look like 'lustre-MDT0000'"))
-      .optional()
-      .meta({ description: 'metadata targets; unset: found out from the client' }),
-    state_dir: absolutePath().prefault('/var/lib/lfsazsync').meta({ description: 'journals, catalog, audit log' }),
-    run_dir: absolutePath().prefault('/run/lfsazsync').meta({ description: 'locks and sockets' }),
-    liblustreapi: program().prefault('liblustreapi.so.1').meta({ description: 'library name or path' }),
-    helper: absolutePath().optional().meta({ description: 'the native helper; unset: the one that comes along' }),
-    lfs: program().prefault('lfs').meta({ description: 'the `lfs` program, by name (PATH) or path' }),
-    lctl: program().prefault('lctl').meta({ description: 'the `lctl` program, by name (PATH) or path' }),
-    log: z
-      .strictObject({
-        level: z
-          .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'])
-          .prefault('info')
-          .meta({ description: 'lowest level that is logged' }),
-        file: absolutePath().optional().meta({ description: 'log file; unset: standard error' }),
-        audit_file: absolutePath()
-          .optional()
-          .meta({ description: 'log of deletions and overwrites; unset: `audit.log` in `state_dir`' }),
-      })
-      .prefault({})
-      .meta({ description: 'logs' }),
-    archives: z
-      .record(
-        z.string().refine((id) => /^[1-9]\d{0,4}$/.test(id) && Number(id) <= 65_535, 'must be an archive id from 1 to 65535'),
-        archive,
-      )
-      .prefault({})
-      .meta({ description: 'HSM archive ids and their containers' }),
-    copytool: z
-      .strictObject({
-        concurrency: count(1, 1024).prefault(16).meta({ description: 'actions at work at the same time' }),
-        restore_reserve: count(0, 1023).prefault(4).meta({ description: 'of these, kept free for restores' }),
-        max_bytes_in_flight: size('1MiB', '64GiB').prefault('256MiB').meta({ description: 'memory for data on the way' }),
-        block_size: z
-          .union([z.literal('auto'), size('64KiB', '4000MiB')], { error: "must be 'auto' or a size from 64KiB to 4000MiB" })
-          .prefault('auto')
-          .meta({ description: 'block of an upload; auto: from the file size' }),
-        range_size: size('64KiB', '1GiB').prefault('8MiB').meta({ description: 'range of a download' }),
-        upload_concurrency_per_file: count(1, 128).prefault(8).meta({ description: 'blocks or ranges of one file at the same time' }),
-        heartbeat: duration('100ms', '10s').prefault('5s').meta({ description: 'interval of progress reports to the coordinator' }),
-        drain_timeout: duration('0s', '1d').prefault('1m').meta({ description: 'how long a stop waits for actions at work' }),
-        helper_threads: count(1, 256).prefault(8).meta({ description: 'threads of the native helper' }),
-        locate_timeout: duration('0s', '1h').prefault('30s').meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
-      })
-      .prefault({})
-      .refine((value) => value.restore_reserve < value.concurrency, {
-        path: ['restore_reserve'],
-        error: 'must be less than copytool.concurrency',
-      })
-      .refine((value) => value.range_size <= value.max_bytes_in_flight, {
-        path: ['range_size'],
-        error: 'must not be more than copytool.max_bytes_in_flight',
-      })
-      .refine((value) => value.block_size === 'auto' || value.block_size <= value.max_bytes_in_flight, {
-        path: ['block_size'],
-        error: 'must not be more than copytool.max_bytes_in_flight',
-      })
-      .meta({ description: 'the HSM agent' }),
-    request: z
-      .strictObject({
-        batch: count(1, 1000).prefault(50).meta({ description: 'files in one request to the coordinator (it refuses long ones)' }),
-        parallel: count(1, 64).prefault(4).meta({ description: 'requests at the same time' }),
-        poll_interval: duration('50ms', '1h').prefault('1s').meta({ description: 'how often the files waited for are looked at' }),
-      })
-      .prefault({})
-      .meta({ description: 'requests to the coordinator' }),
-  });
+export const configSchema = z.strictObject({
+  mount: absolutePath().meta({ description: 'mount point of the Lustre client' }),
+  mdts: z
+    .array(z.string().regex(/^[^-\s]+-MDT[0-9a-f]{4}$/i, "must look like 'lustre-MDT0000'"))
+    .optional()
+    .meta({ description: 'metadata targets; unset: found out from the client' }),
+  state_dir: absolutePath().prefault('/var/lib/lfsazsync').meta({ description: 'journals, catalog, audit log' }),
+  run_dir: absolutePath().prefault('/run/lfsazsync').meta({ description: 'locks and sockets' }),
+  liblustreapi: program().prefault('liblustreapi.so.1').meta({ description: 'library name or path' }),
+  helper: absolutePath().optional().meta({ description: 'the native helper; unset: the one that comes along' }),
+  lfs: program().prefault('lfs').meta({ description: 'the `lfs` program, by name (PATH) or path' }),
+  lctl: program().prefault('lctl').meta({ description: 'the `lctl` program, by name (PATH) or path' }),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'])
+        .prefault('info')
+        .meta({ description: 'lowest level that is logged' }),
+      file: absolutePath().optional().meta({ description: 'log file; unset: standard error' }),
+      audit_file: absolutePath()
+        .optional()
+        .meta({ description: 'log of deletions and overwrites; unset: `audit.log` in `state_dir`' }),
+    })
+    .prefault({})
+    .meta({ description: 'logs' }),
+  archives: z
+    .record(
+      z
+        .string()
+        .refine((id) => /^[1-9]\d{0,4}$/.test(id) && Number(id) <= 65_535, 'must be an archive id from 1 to 65535'),
+      archive,
+    )
+    .prefault({})
+    .meta({ description: 'HSM archive ids and their containers' }),
+  copytool: z
+    .strictObject({
+      concurrency: count(1, 1024).prefault(16).meta({ description: 'actions at work at the same time' }),
+      restore_reserve: count(0, 1023).prefault(4).meta({ description: 'of these, kept free for restores' }),
+      max_bytes_in_flight: size('1MiB', '64GiB').prefault('256MiB').meta({ description: 'memory for data on the way' }),
+      block_size: z
+        .union([z.literal('auto'), size('64KiB', '4000MiB')], {
+          error: "must be 'auto' or a size from 64KiB to 4000MiB",
+        })
+        .prefault('auto')
+        .meta({ description: 'block of an upload; auto: from the file size' }),
+      range_size: size('64KiB', '1GiB').prefault('8MiB').meta({ description: 'range of a download' }),
+      upload_concurrency_per_file: count(1, 128)
+        .prefault(8)
+        .meta({ description: 'blocks or ranges of one file at the same time' }),
+      heartbeat: duration('100ms', '10s')
+        .prefault('5s')
+        .meta({ description: 'interval of progress reports to the coordinator' }),
+      drain_timeout: duration('0s', '1d')
+        .prefault('1m')
+        .meta({ description: 'how long a stop waits for actions at work' }),
+      helper_threads: count(1, 256).prefault(8).meta({ description: 'threads of the native helper' }),
+      locate_timeout: duration('0s', '1h')
+        .prefault('30s')
+        .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
+    })
+    .prefault({})
+    .refine((value) => value.restore_reserve < value.concurrency, {
+      path: ['restore_reserve'],
+      error: 'must be less than copytool.concurrency',
+    })
+    .refine((value) => value.range_size <= value.max_bytes_in_flight, {
+      path: ['range_size'],
+      error: 'must not be more than copytool.max_bytes_in_flight',
+    })
+    .refine((value) => value.block_size === 'auto' || value.block_size <= value.max_bytes_in_flight, {
+      path: ['block_size'],
+      error: 'must not be more than copytool.max_bytes_in_flight',
+    })
+    .meta({ description: 'the HSM agent' }),
+  request: z
+    .strictObject({
+      batch: count(1, 1000)
+        .prefault(50)
+        .meta({ description: 'files in one request to the coordinator (it refuses long ones)' }),
+      parallel: count(1, 64).prefault(4).meta({ description: 'requests at the same time' }),
+      poll_interval: duration('50ms', '1h')
+        .prefault('1s')
+        .meta({ description: 'how often the files waited for are looked at' }),
+    })
+    .prefault({})
+    .meta({ description: 'requests to the coordinator' }),
+});
 
 /** The configuration with its keys as they stand in the file. */
 export type RawConfig = z.output<typeof configSchema>;

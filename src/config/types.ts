@@ -45,6 +45,9 @@ export function toConfig(raw: RawConfig): Config {
 function camel(value: unknown): unknown {
   if (Array.isArray(value) || typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()), camel(item)]),
+    Object.entries(value).map(([key, item]) => [
+      key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()),
+      camel(item),
+    ]),
   );
 }

@@ -47,7 +47,9 @@ export function parseYaml(text: string): { source: YamlSource } | { faults: read
     for (const part of path) {
       if (isAlias(value)) value = value.resolve(document);
       if (isMap(value)) {
-        const pair = value.items.find((item) => (isScalar(item.key) ? String(item.key.value) : String(item.key)) === part);
+        const pair = value.items.find(
+          (item) => (isScalar(item.key) ? String(item.key.value) : String(item.key)) === part,
+        );
         if (pair === undefined) return undefined;
         key = pair.key as Node;
         value = pair.value;

@@ -33,7 +33,11 @@ export interface ServiceLog extends Log {
  * @param options.file appended to; without it standard error
  * @throws the system's error when the file can't be opened
  */
-export function openLog(options: { readonly name: string; readonly level: LogLevelName; readonly file?: string | undefined }): ServiceLog {
+export function openLog(options: {
+  readonly name: string;
+  readonly level: LogLevelName;
+  readonly file?: string | undefined;
+}): ServiceLog {
   const destination = pino.destination({ dest: options.file ?? 2, append: true, mkdir: true, sync: true, mode: 0o640 });
   let level = options.level;
   const logger = pino(
@@ -49,7 +53,8 @@ export function openLog(options: { readonly name: string; readonly level: LogLev
   );
   const wrap = (target: pino.Logger): Log => {
     const emit = (at: LogLevelName, message: string, fields: LogFields | undefined) => {
-      if (logger.levels.values[at] as number >= (logger.levels.values[level] as number)) target[at](fields ?? {}, message);
+      if ((logger.levels.values[at] as number) >= (logger.levels.values[level] as number))
+        target[at](fields ?? {}, message);
     };
     return {
       error: (message, fields) => emit('error', message, fields),

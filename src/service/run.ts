@@ -67,11 +67,14 @@ function failure(program: string, options: RunOptions, error: Ended): OperatorEr
   const said = tail(error.stderr).trim();
   const suffix = said === '' ? '' : `: ${said}`;
   if (error.code === 'ENOENT' || error.code === 'EACCES') {
-    return new OperatorError(`can't run ${program}: ${error.code === 'ENOENT' ? 'no such program' : 'not executable'}`, {
-      code: 'PROGRAM_MISSING',
-      hint: `Install it, or name its path in the configuration.`,
-      cause: error.cause,
-    });
+    return new OperatorError(
+      `can't run ${program}: ${error.code === 'ENOENT' ? 'no such program' : 'not executable'}`,
+      {
+        code: 'PROGRAM_MISSING',
+        hint: `Install it, or name its path in the configuration.`,
+        cause: error.cause,
+      },
+    );
   }
   if (error.timedOut) {
     return new OperatorError(`${program} took longer than ${options.timeout / 1000} s and was ended${suffix}`, {

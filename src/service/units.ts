@@ -25,7 +25,8 @@ const DURATION_PART = /(\d{1,15})(?:\.(\d{1,6}))?\s*(ms|min|s|m|h|d|w|y)/y;
  */
 export function parseBytes(text: string | number): number {
   const match = SIZE_PATTERN.exec(String(text).trim());
-  if (match === null) throw new RangeError("not a size: write a number with an optional unit, such as '16MiB' or '10G'");
+  if (match === null)
+    throw new RangeError("not a size: write a number with an optional unit, such as '16MiB' or '10G'");
   const [, whole = '', fraction = '', unit = ''] = match;
   const scale = 10n ** BigInt(fraction.length);
   const scaled = BigInt(whole + fraction) * 1024n ** BigInt(SIZE_UNITS[unit.toLowerCase()] ?? 0);
@@ -54,7 +55,8 @@ export function formatBytes(bytes: number | bigint): string {
 export function parseDuration(text: string | number): number {
   const source = String(text).trim().toLowerCase();
   if (source === '0') return 0;
-  if (/^\d+(\.\d+)?$/.test(source)) throw new RangeError(`a duration needs a unit, such as '${source}s' or '${source}m'`);
+  if (/^\d+(\.\d+)?$/.test(source))
+    throw new RangeError(`a duration needs a unit, such as '${source}s' or '${source}m'`);
   let milliseconds = 0n;
   let position = 0;
   while (position < source.length) {
@@ -87,6 +89,7 @@ export function formatDuration(milliseconds: number): string {
 }
 
 function safe(value: bigint, unit: string): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new RangeError(`too large: more than ${Number.MAX_SAFE_INTEGER} ${unit}`);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new RangeError(`too large: more than ${Number.MAX_SAFE_INTEGER} ${unit}`);
   return Number(value);
 }

@@ -1,0 +1,82 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { OperatorError } from '../service/errors.ts';
+import { type ConfigKey, configKeys } from './keys.ts';
+
+const HEAD = `# Configuration of lfsazsync. 'lfsazsync config validate' checks it, 'lfsazsync config show' prints what is in force.
+# Lines that are commented out show the defaults. Sizes: 16MiB, 10G. Durations: 30s, 5m, 1h30m.
+
+# The mount point of the Lustre client.
+mount: /mnt/lustre
+
+# HSM archive ids and the containers behind them. Secrets never stand here: a credential names a file (mode 0600) or an
+# environment variable.
+archives:
+  1:
+    endpoint: https://ACCOUNT.blob.core.windows.net
+    container: CONTAINER
+    credential:
+      type: managed_identity
+      # type: sas
+      # file: /etc/lfsazsync/sas
+`;
+
+/** A commented configuration that validates once ACCOUNT and CONTAINER are filled in; by default with a sample of them. */
+export function configTemplate(): string {
+  const keys = configKeys();
+  const archive = keys.filter(
+    (key) =>
+      key.path[0] === 'archives' &&
+      key.path.length === 3 &&
+      !/^(endpoint|container|credential)$/.test(key.path[2] ?? ''),
+  );
+  const rest = keys.filter((key) => key.path[0] !== 'archives' && key.path[0] !== 'mount');
+  const lines = [HEAD.replace('CONTAINER', 'lustre').replace('ACCOUNT', 'account').trimEnd()];
+  for (const key of archive) lines.push(...setting(key, '    '));
+  let section = '';
+  for (const key of rest) {
+    const [first = ''] = key.path;
+    if (key.path.length === 1) lines.push('', ...setting(key, ''));
+    else {
+      if (section !== first) lines.push('', `# ${first}:`);
+      section = first;
+      lines.push(...setting(key, '#   ', ''));
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function setting(key: ConfigKey, indent: string, comment = '# '): string[] {
+  const choices = key.choices === undefined ? '' : ` (${key.choices.join(', ')})`;
+  const text = `${indent}# ${key.description}${choices}`;
+  const value = key.defaultText === '' ? "''" : (key.defaultText ?? '');
+  return [text, `${indent}${comment}${key.path.at(-1)}:${value === '' ? '' : ` ${value}`}`];
+}
+
+/**
+ * Writes the commented configuration, readable by its owner and group. An existing file is left alone unless `force`,
+ * which replaces it as a whole.
+ */
+export async function writeTemplate(options: { readonly file: string; readonly force: boolean }): Promise<void> {
+  await mkdir(dirname(options.file), { recursive: true });
+  const target = options.force ? `${options.file}.${process.pid}.new` : options.file;
+  try {
+    const handle = await open(target, 'wx', 0o640);
+    try {
+      await handle.writeFile(configTemplate());
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (options.force) await rename(target, options.file);
+  } catch (cause) {
+    if (options.force) await rm(target, { force: true });
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    throw new OperatorError(`${options.file} exists already`, {
+      code: 'CONFIG_EXISTS',
+      exit: 'usage',
+      hint: 'Give --force to replace it, or another FILE.',
+      cause,
+    });
+  }
+}

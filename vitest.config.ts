@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests that start daemons and mount file systems: each file in a process of its own, few at a time, time enough. */
+const withSystem = {
+  pool: 'forks',
+  maxWorkers: 2,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  teardownTimeout: 60_000,
+} as const;
+
+export default defineConfig({
+  test: {
+    disableConsoleIntercept: true,
+    passWithNoTests: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
+          testTimeout: 30_000,
+          pool: 'forks',
+          maxWorkers: 2,
+        },
+      },
+      { extends: true, test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...withSystem } },
+      { extends: true, test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...withSystem } },
+      {
+        extends: true,
+        test: { name: 'full', include: ['test/full/**/*.test.ts'], ...withSystem, testTimeout: 900_000 },
+      },
+    ],
+  },
+});
