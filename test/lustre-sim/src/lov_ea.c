@@ -123,11 +123,12 @@ static void get_object(const uint8_t *p, struct lov_ea_object *o)
 	o->ost = get32(p + 20);
 }
 
-/* Programs get the pair (id, sequence), as the recorded bytes of lustre.lov show. */
+/* Programs get the FID: sequence first, as the recorded bytes of lustre.lov show. */
 static void put_object(uint8_t *p, const struct lov_ea_object *o)
 {
-	put64(p, o->oid);
-	put64(p + 8, o->seq);
+	put64(p, o->seq);
+	put32(p + 8, o->oid);
+	put32(p + 12, o->ver);
 	put32(p + 16, 0);
 	put32(p + 20, o->ost);
 }
