@@ -1,4 +1,4 @@
-import { runProgram } from './program.ts';
+import { run } from '../service/run.ts';
 
 /**
  * A parameter's values by full name, as `lctl get_param` knows them; an empty map where it is not to be seen. On a
@@ -9,11 +9,11 @@ export async function getParam(
   pattern: string,
   options: { readonly lctl?: string; readonly signal?: AbortSignal } = {},
 ): Promise<ReadonlyMap<string, string>> {
-  const { stdout } = await runProgram(options.lctl ?? 'lctl', ['get_param', pattern], {
+  const { stdout } = await run(options.lctl ?? 'lctl', ['get_param', pattern], {
     signal: options.signal,
     timeout: 30_000,
   });
-  return parseParams(stdout);
+  return parseParams(stdout.toString('utf8'));
 }
 
 /** Reads `name=value` lines; a value that starts on the next line goes to the next name. */

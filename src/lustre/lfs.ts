@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Fid } from '../identity/fid.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
+import { run } from '../service/run.ts';
 import { ERRNO, errnoText } from './errno.ts';
 import { fidPath } from './file-system.ts';
-import { runProgram } from './program.ts';
 
 export type RequestAction = 'archive' | 'restore' | 'release' | 'remove' | 'cancel';
 
@@ -27,6 +27,8 @@ export interface HsmRequest {
 
 /** `lfs` shows its usage with this status, for instead of a file that is not regular. */
 const USAGE_STATUS = 4;
+/** A release waits for clients to write back; everything else is answered at once. */
+const TIMEOUT = 600_000;
 
 /**
  * One `lfs hsm_*` call for many files. It resolves when the coordinator took them all (for a release: when they are
@@ -40,7 +42,7 @@ export async function hsmRequest(request: HsmRequest): Promise<void> {
   try {
     const list = join(folder, 'files');
     await writeFile(list, fileList(request), { mode: 0o600, flag: 'wx' });
-    await run(request, argumentsFor(request, list));
+    await send(request, argumentsFor(request, list));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -61,26 +63,24 @@ export function argumentsFor(request: HsmRequest, list: string): string[] {
   return [...args, '--filelist', list];
 }
 
-async function run(request: HsmRequest, args: readonly string[]): Promise<void> {
+async function send(request: HsmRequest, args: readonly string[]): Promise<void> {
+  const what = `lfs hsm_${request.action}`;
   if (request.mount.includes('\n'))
-    throw new ErrnoError(ERRNO.EINVAL, `hsm_${request.action}`, 'the mount point has a newline in its name');
-  const result = await runProgram(request.lfs ?? 'lfs', args, { signal: request.signal });
-  if (result.status === 0) return;
+    throw new ErrnoError(ERRNO.EINVAL, what, 'the mount point has a newline in its name');
+  const result = await run(request.lfs ?? 'lfs', args, { timeout: TIMEOUT, signal: request.signal, ownSession: true });
+  if (result.code === 0) return;
   const said = result.stderr.trim().split('\n').at(-1) ?? '';
-  const errno = result.status === USAGE_STATUS ? ERRNO.EINVAL : result.status;
-  throw new ErrnoError(
-    errno,
-    `lfs hsm_${request.action}`,
-    `lfs hsm_${request.action}: ${said === '' ? errnoText(errno) : said}`,
-  );
+  const errno = result.code === USAGE_STATUS ? ERRNO.EINVAL : result.code;
+  throw new ErrnoError(errno, what, `${what}: ${said === '' ? errnoText(errno) : said}`);
 }
 
 /** The version of the Lustre client's programs, such as `2.15.5`. */
 export async function lfsVersion(lfs = 'lfs'): Promise<string> {
-  const { stdout, status } = await runProgram(lfs, ['--version'], {});
-  const version = /(\d+\.\d+[\w.-]*)/.exec(stdout)?.[1];
-  if (status === 0 && version !== undefined) return version;
-  throw new OperatorError(`\`${lfs} --version\` said nothing of use: ${stdout.trim().slice(0, 200)}`, {
+  const { stdout, code } = await run(lfs, ['--version'], { timeout: 30_000 });
+  const text = stdout.toString('utf8');
+  const version = /(\d+\.\d+[\w.-]*)/.exec(text)?.[1];
+  if (code === 0 && version !== undefined) return version;
+  throw new OperatorError(`\`${lfs} --version\` said nothing of use: ${text.trim().slice(0, 200)}`, {
     code: 'LFS_UNFIT',
     hint: 'See that the setting `lfs` names Lustre’s program of that name.',
   });

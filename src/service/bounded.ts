@@ -20,18 +20,22 @@ export async function forEachBounded<T>(
   const limit = pLimit(options.concurrency);
   const running = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
-  for await (const item of source) {
-    if (failure !== undefined || options.signal?.aborted) break;
-    const task: Promise<void> = limit(() => work(item)).then(
-      () => void running.delete(task),
-      (error: unknown) => {
-        failure ??= { error };
-        running.delete(task);
-      },
-    );
-    running.add(task);
-    if (running.size >= options.concurrency) await Promise.race(running);
-    if (failure !== undefined || options.signal?.aborted) break;
+  try {
+    for await (const item of source) {
+      if (failure !== undefined || options.signal?.aborted) break;
+      const task: Promise<void> = limit(() => work(item)).then(
+        () => void running.delete(task),
+        (error: unknown) => {
+          failure ??= { error };
+          running.delete(task);
+        },
+      );
+      running.add(task);
+      if (running.size >= options.concurrency) await Promise.race(running);
+      if (failure !== undefined || options.signal?.aborted) break;
+    }
+  } catch (error) {
+    failure ??= { error }; // of the source itself
   }
   await Promise.all(running);
   if (failure !== undefined) throw failure.error;

@@ -11,6 +11,8 @@ export interface RunOptions {
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
+  /** Out of reach of the terminal's Ctrl-C: for a program that should end its work whatever becomes of ours. */
+  readonly ownSession?: boolean | undefined;
   /** More output than this ends the program (default 64 MiB). */
   readonly maxOutput?: number | undefined;
 }
@@ -39,6 +41,7 @@ export async function run(program: string, args: readonly string[], options: Run
     maxBuffer: options.maxOutput ?? 64 * 1024 * 1024,
     encoding: 'buffer',
     stripFinalNewline: false,
+    detached: options.ownSession ?? false,
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),

@@ -1,0 +1,290 @@
+import type { Fid } from '../identity/fid.ts';
+import type { LustreFiles } from '../lustre/attributes.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import type { HsmRequest } from '../lustre/lfs.ts';
+import { forEachBounded } from '../service/bounded.ts';
+import { ErrnoError, OperatorError } from '../service/errors.ts';
+import { type Answer, askFor, BatchSize, type SecondLook } from './ask.ts';
+import { type Chosen, choose } from './choose.ts';
+import { compileFilters, type FilterOptions } from './filters.ts';
+import { Follower } from './follow.ts';
+import { mapAhead } from './pipeline.ts';
+import { type RequestSummary, Tally } from './tally.ts';
+import type { CopyVerifier, Outcome, RequestEvent, RequestFile, Verb, Why } from './types.ts';
+import { isImmediate, judge, type States, standing } from './verbs.ts';
+
+export interface RequestOptions {
+  readonly verb: Verb;
+  readonly files: Pick<LustreFiles, 'getMany'>;
+  /** The mount point, canonical. */
+  readonly mount: string;
+  /** Sends one request (`hsmRequest` of src/lustre/lfs.ts). */
+  readonly send: (request: HsmRequest) => Promise<void>;
+  readonly paths: AsyncIterable<Buffer> | Iterable<Buffer>;
+  readonly recursive: boolean;
+  readonly filters: FilterOptions;
+  /** Archive id for files that have none yet; a file that has one keeps it unless `forceArchive`. */
+  readonly archive?: number | undefined;
+  /** Ask for `archive` whatever the file says: one that belongs to another archive is refused. */
+  readonly forceArchive?: boolean;
+  /** Opaque data for the copytool. */
+  readonly data?: string | undefined;
+  /** Files in one request at most, and requests at the same time. */
+  readonly batch: number;
+  readonly parallel: number;
+  /** Follow to the end. */
+  readonly wait?: { readonly pollInterval: number; readonly timeout?: number | undefined } | undefined;
+  readonly dryRun: boolean;
+  /** Asked before a release; undefined: release without looking. */
+  readonly verifier?: CopyVerifier | undefined;
+  readonly onEvent: (event: RequestEvent) => void;
+  /** Stops the run: nothing more is chosen or asked for; what was asked for goes on in Lustre. */
+  readonly signal?: AbortSignal | undefined;
+  /** The `lfs` program. */
+  readonly lfs?: string | undefined;
+}
+
+/** Files followed at a time with `wait`: deep enough to keep copytools busy, shallow enough to cancel. */
+const WINDOW = 2_000;
+const VERIFY_AT_ONCE = 16;
+const CHECKS_AHEAD = 2;
+
+/**
+ * Asks the coordinator for the files that paths stand for. It goes on past files that can't be asked for, and gives
+ * the count of everything. Errors that end the run early are in the summary's `stoppedBy`.
+ */
+export async function runRequest(options: RequestOptions): Promise<RequestSummary> {
+  const run = new Run(options);
+  const stoppedBy = await run.carryOut();
+  return run.tally.summary({
+    verb: options.verb,
+    dryRun: options.dryRun,
+    waited: options.wait !== undefined && !isImmediate(options.verb),
+    stoppedBy,
+  });
+}
+
+/** A file that is to be asked for, or already is. */
+interface Ready {
+  readonly file: RequestFile;
+  readonly underWay: boolean;
+}
+
+class Run {
+  readonly tally = new Tally();
+  readonly #options: RequestOptions;
+  readonly #size: BatchSize;
+  readonly #follower: Follower | undefined;
+
+  constructor(options: RequestOptions) {
+    this.#options = options;
+    this.#size = new BatchSize(options.batch);
+    const { wait, verb, dryRun, signal } = options;
+    if (wait === undefined || dryRun || isImmediate(verb)) return;
+    this.#follower = new Follower({
+      ...wait,
+      verb,
+      signal,
+      window: WINDOW,
+      look: (fids) => this.#states(fids),
+      onEnd: (file, outcome, why) => this.#end(file, outcome, why),
+      onRound: (bytes) => {
+        this.tally.moving(bytes);
+        this.#progress();
+      },
+    });
+  }
+
+  /** @returns why it stopped early */
+  async carryOut(): Promise<Error | undefined> {
+    const { signal, parallel } = this.#options;
+    let stoppedBy: Error | undefined;
+    try {
+      await forEachBounded(this.#batches(), (batch) => this.#ask(batch), { concurrency: parallel, signal });
+    } catch (error) {
+      stoppedBy = asError(error);
+    }
+    try {
+      await this.#follower?.finish();
+    } catch (error) {
+      stoppedBy ??= asError(error);
+    }
+    this.tally.selectionDone();
+    this.#progress();
+    return stoppedBy ?? (signal?.aborted === true ? asError(signal.reason) : undefined);
+  }
+
+  /** Files to be asked for, in batches with one archive id each. */
+  async *#batches(): AsyncGenerator<RequestFile[], void, undefined> {
+    const held = new Map<number, RequestFile[]>();
+    for await (const group of mapAhead(this.#choose(), CHECKS_AHEAD, (group) => this.#verified(group))) {
+      for (const { file, underWay } of group) {
+        if (underWay) {
+          await this.#follower?.room();
+          this.#askedFor(file);
+          continue;
+        }
+        const key = this.#batchKey(file);
+        const batch = held.get(key) ?? [];
+        held.set(key, batch);
+        batch.push(file);
+        if (batch.length < this.#size.limit) continue;
+        held.delete(key);
+        yield batch;
+      }
+      this.#progress();
+    }
+    this.tally.selectionDone();
+    yield* held.values();
+  }
+
+  /** The archive id of the request that a file can be in; cancels go to one archive's agents at a time, too. */
+  #batchKey(file: RequestFile): number {
+    return this.#options.verb === 'archive' ? (this.#archiveFor(file) ?? 0) : file.hsm.archive;
+  }
+
+  #archiveFor(file: RequestFile): number | undefined {
+    const { archive, forceArchive } = this.#options;
+    return forceArchive || file.hsm.archive === 0 ? archive : file.hsm.archive;
+  }
+
+  async *#choose(): AsyncGenerator<Ready[], void, undefined> {
+    const { files, mount, paths, recursive, signal } = this.#options;
+    const filters = compileFilters(this.#options.filters, Date.now());
+    const selection = choose({ files, mount, paths, recursive, filters, ...(signal === undefined ? {} : { signal }) });
+    for await (const group of selection) yield group.flatMap((chosen) => this.#sort(chosen));
+  }
+
+  #sort(chosen: Chosen): Ready[] {
+    if ('passedOver' in chosen) {
+      if (chosen.passedOver === 'filtered') this.tally.filtered();
+      return [];
+    }
+    if ('problem' in chosen) {
+      this.#options.onEvent({ type: 'problem', problem: this.tally.badPath(chosen.problem) });
+      return [];
+    }
+    const { file } = chosen;
+    this.tally.selected(file);
+    const judgement = judge(this.#options.verb, file, this.#archiveFor(file));
+    if (judgement.verdict === 'ask' || judgement.verdict === 'under_way') {
+      return [{ file, underWay: judgement.verdict === 'under_way' }];
+    }
+    this.#end(file, judgement.verdict, judgement.why);
+    return [];
+  }
+
+  /** Those whose copy was seen to be theirs, where that is asked for. */
+  async #verified(group: readonly Ready[]): Promise<Ready[]> {
+    const { verifier, verb } = this.#options;
+    if (verifier === undefined || verb !== 'release') return [...group];
+    const good = new Set<Ready>();
+    await forEachBounded(
+      group,
+      async (ready) => {
+        const verdict = await verifier.verify(ready.file);
+        if (verdict.ok) good.add(ready);
+        else
+          this.#end(ready.file, 'refused', {
+            code: 'COPY_UNVERIFIED',
+            text: `its copy could not be verified: ${verdict.reason}`,
+          });
+      },
+      { concurrency: VERIFY_AT_ONCE, signal: this.#options.signal },
+    );
+    return group.filter((ready) => good.has(ready));
+  }
+
+  async #ask(batch: readonly RequestFile[]): Promise<void> {
+    if (this.#options.dryRun) {
+      for (const file of batch) this.#end(file, 'would_ask');
+      return;
+    }
+    await this.#follower?.room();
+    await askFor(batch, {
+      send: (files) => this.#send(files),
+      lookAgain: (files) => this.#lookAgain(files),
+      answer: (file, answer) => this.#answer(file, answer),
+      stopped: () => this.#options.signal?.aborted === true,
+      size: this.#size,
+    });
+    this.#progress();
+  }
+
+  async #send(files: readonly RequestFile[]): Promise<void> {
+    const { verb, mount, data, lfs } = this.#options;
+    const first = files[0];
+    const archive = verb === 'archive' && first !== undefined ? this.#archiveFor(first) : undefined;
+    const request = { action: verb, fids: files.map((file) => file.fid), mount, archive, data, lfs };
+    await this.#options.send(request).catch((error: unknown) => {
+      throw files.length === 1 && isForbidden(error, verb) ? forbidden(verb) : error;
+    });
+  }
+
+  async #lookAgain(files: readonly RequestFile[]): Promise<SecondLook[]> {
+    const { verb } = this.#options;
+    const looks = await this.#states(files.map((file) => file.fid));
+    return files.map((file, index): SecondLook => {
+      const state = looks[index];
+      if (state instanceof ErrnoError) return state.errno === ERRNO.ENOENT ? { is: 'vanished' } : { is: 'eligible' };
+      if (state === undefined) return { is: 'eligible' };
+      if (standing(verb, state) === 'reached') return { is: 'done' };
+      const judgement = judge(verb, { ...file, ...state }, this.#archiveFor(file));
+      if (judgement.verdict === 'under_way') return { is: 'asked' };
+      if (judgement.verdict === 'refused') return { is: 'refused', why: judgement.why };
+      return { is: judgement.verdict === 'unneeded' ? 'done' : 'eligible' };
+    });
+  }
+
+  async #states(fids: readonly Fid[]): Promise<(States | ErrnoError)[]> {
+    const found = await this.#options.files.getMany(
+      fids.map((fid) => ({ fid })),
+      { parts: ['hsm', 'action'] },
+    );
+    return found.map((one) => {
+      if (one instanceof ErrnoError) return one;
+      const { hsm, action, errors } = one;
+      if (hsm !== undefined && action !== undefined) return { hsm, action };
+      const errno = errors.get('hsm') ?? errors.get('action') ?? ERRNO.EIO;
+      return new ErrnoError(errno, 'reading the HSM state');
+    });
+  }
+
+  #answer(file: RequestFile, answer: Answer): void {
+    if (answer.is === 'asked') this.#askedFor(file);
+    else this.#end(file, answer.is, 'why' in answer ? answer.why : undefined);
+  }
+
+  #askedFor(file: RequestFile): void {
+    this.tally.asked(file);
+    if (isImmediate(this.#options.verb)) this.#end(file, 'done');
+    else if (this.#follower !== undefined) this.#follower.add(file);
+    else this.#end(file, this.#options.dryRun ? 'would_ask' : 'asked');
+  }
+
+  #end(file: RequestFile, outcome: Outcome, why?: Why): void {
+    const problem = this.tally.ended(file, outcome, why);
+    if (problem !== undefined) this.#options.onEvent({ type: 'problem', problem });
+  }
+
+  #progress(): void {
+    this.#options.onEvent({ type: 'progress', progress: this.tally.progress() });
+  }
+}
+
+/** Lustre lets others than root restore at most; one refusal says it for all. */
+function isForbidden(error: unknown, verb: Verb): boolean {
+  return error instanceof ErrnoError && error.errno === ERRNO.EPERM && verb !== 'restore' && process.geteuid?.() !== 0;
+}
+
+function forbidden(verb: Verb): OperatorError {
+  return new OperatorError(`Lustre does not let this user ask for ${verb}.`, {
+    code: 'NOT_PERMITTED',
+    hint: 'Run it as root.',
+    exit: 'notAuthorised',
+  });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

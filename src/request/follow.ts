@@ -1,0 +1,169 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Fid } from '../identity/fid.ts';
+import { ERRNO, errnoName } from '../lustre/errno.ts';
+import { ErrnoError } from '../service/errors.ts';
+import type { Outcome, RequestFile, Verb, Why } from './types.ts';
+import { type States, standing, whyMissed } from './verbs.ts';
+
+export interface FollowOptions {
+  readonly verb: Verb;
+  /** States by FID, in the same order; an ErrnoError for a file that can't be looked at. Rejects when the helper is gone. */
+  readonly look: (fids: readonly Fid[]) => Promise<readonly (States | ErrnoError)[]>;
+  /** Told once for every file that was added. */
+  readonly onEnd: (file: RequestFile, outcome: Outcome, why?: Why) => void;
+  /** Told after every round. */
+  readonly onRound: (movingBytes: bigint) => void;
+  /** Milliseconds between two rounds; shorter at first, up to five times as long while nothing changes. */
+  readonly pollInterval: number;
+  /** Files followed at a time: `room` waits above it. */
+  readonly window: number;
+  /** Milliseconds until those that are not at their end are given up as `pending`. */
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Followed {
+  readonly file: RequestFile;
+  /** Consecutive rounds with nothing under way and the goal not reached, and when the first was. */
+  misses: number;
+  missedSince: number;
+}
+
+/** The coordinator's log and the file's state are not changed in one step: look again before calling it failed. */
+const MISSES = 3;
+const MISS_GRACE_MS = 2_000;
+/** A file that can't be looked at may be behind a server that recovers. */
+const ERROR_GRACE_MS = 60_000;
+const FIRST_DELAY_MS = 100;
+
+/**
+ * Follows files that were asked for to their end, by reading their states in bulk: done, failed (nothing under way any
+ * more, and not in the state that was asked for), or vanished.
+ */
+export class Follower {
+  readonly #options: FollowOptions;
+  readonly #files = new Map<Fid, Followed>();
+  readonly #deadline: number;
+  readonly #loop: Promise<void>;
+  #failure: { readonly error: unknown } | undefined;
+  #complete = false;
+  #over = false;
+  #changed: PromiseWithResolvers<void> = Promise.withResolvers();
+
+  constructor(options: FollowOptions) {
+    this.#options = options;
+    this.#deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeout;
+    this.#loop = this.#follow().catch((error: unknown) => {
+      this.#failure = { error };
+      this.#stop();
+    });
+  }
+
+  /** Files that were asked for just now. */
+  add(file: RequestFile): void {
+    if (this.#over) {
+      this.#options.onEnd(file, 'pending');
+      return;
+    }
+    this.#files.set(file.fid, { file, misses: 0, missedSince: 0 });
+    this.#wake();
+  }
+
+  /** Waits until fewer files are followed than the window has places. Throws when they can't be followed any more. */
+  async room(): Promise<void> {
+    while (!this.#over && this.#files.size >= this.#options.window) await this.#changed.promise;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** No more will be added: waits for the end of all. */
+  async finish(): Promise<void> {
+    this.#complete = true;
+    this.#wake();
+    await this.#loop;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #follow(): Promise<void> {
+    let pause = Math.min(FIRST_DELAY_MS, this.#options.pollInterval);
+    while (!this.#isOver()) {
+      if (this.#files.size === 0) {
+        if (this.#complete) return;
+        await this.#changed.promise;
+        continue;
+      }
+      await this.#sleep(pause);
+      const before = this.#files.size;
+      await this.#round();
+      const { pollInterval } = this.#options;
+      const limit = this.#files.size < before ? pollInterval : pollInterval * 5;
+      pause = Math.min(pause * 2, limit);
+    }
+    this.#stop();
+  }
+
+  #isOver(): boolean {
+    return this.#options.signal?.aborted === true || Date.now() >= this.#deadline;
+  }
+
+  async #sleep(pause: number): Promise<void> {
+    const until = Math.max(0, Math.min(pause, this.#deadline - Date.now()));
+    await delay(until, undefined, { signal: this.#options.signal }).catch(() => {});
+  }
+
+  async #round(): Promise<void> {
+    const followed = [...this.#files.values()];
+    const states = await this.#options.look(followed.map(({ file }) => file.fid));
+    let moving = 0n;
+    for (const [index, one] of followed.entries()) {
+      const state = states[index];
+      if (state instanceof ErrnoError) this.#lookFailed(one, state);
+      else if (state !== undefined) moving += this.#judge(one, state);
+    }
+    this.#options.onRound(moving);
+    this.#wake();
+  }
+
+  /** @returns the bytes that its action has moved so far */
+  #judge(one: Followed, state: States): bigint {
+    const { verb } = this.#options;
+    const at = standing(verb, state);
+    if (at === 'reached') {
+      this.#end(one, 'done');
+    } else if (at === 'under_way') {
+      one.misses = 0;
+      return state.action.done;
+    } else if (this.#missed(one, MISS_GRACE_MS)) {
+      this.#end(one, 'failed', whyMissed(verb, state));
+    }
+    return 0n;
+  }
+
+  #lookFailed(one: Followed, error: ErrnoError): void {
+    if (error.errno === ERRNO.ENOENT || error.errno === ERRNO.ESTALE) this.#end(one, 'vanished');
+    else if (this.#missed(one, ERROR_GRACE_MS)) {
+      this.#end(one, 'failed', { code: errnoName(error.errno), text: `can't be looked at any more: ${error.message}` });
+    }
+  }
+
+  #missed(one: Followed, grace: number): boolean {
+    one.misses += 1;
+    if (one.misses === 1) one.missedSince = Date.now();
+    return one.misses >= MISSES && Date.now() - one.missedSince >= grace;
+  }
+
+  #end(one: Followed, outcome: Outcome, why?: Why): void {
+    this.#files.delete(one.file.fid);
+    this.#options.onEnd(one.file, outcome, why);
+  }
+
+  #stop(): void {
+    this.#over = true;
+    for (const one of [...this.#files.values()]) this.#end(one, 'pending');
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
