@@ -1,0 +1,388 @@
+import { crc64Header, loadCrc64, type Crc64 } from '../checksum/crc64.ts';
+import type { ArchiveConfig } from '../config/types.ts';
+import { OperatorError } from '../service/errors.ts';
+import { openCredential, type SasFacts } from './credential.ts';
+import { BlobError, describeSubject, isBlobError } from './errors.ts';
+import { mergeMetadata, metadataProblem, type BlobMetadata } from './metadata.ts';
+import { prefixProblem } from './naming.ts';
+import { readRange, type RangeRequest, type RangeResult } from './range.ts';
+import { DEFAULT_RETRY, type RetryOptions } from './retry.ts';
+import { stateFromHeaders, type BlobState } from './state.ts';
+import { BlobWire } from './wire.ts';
+
+/** Every write says in what state the blob must be: that of an ETag, or absent. There is no other way to write. */
+export type WriteCondition = { readonly ifMatch: string } | { readonly ifNoneMatch: '*' };
+
+/** The part of a logger that is used here. */
+export interface StoreLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface StoreOptions {
+  readonly log?: StoreLog;
+  /** Gets a line for every deletion and every overwrite. */
+  readonly audit?: Pick<StoreLog, 'info'>;
+  /** Ends every request. */
+  readonly signal?: AbortSignal;
+  readonly retry?: Partial<RetryOptions>;
+  /** Milliseconds without a byte after which a connection is given up; default one minute. */
+  readonly idleTimeout?: number;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** What the store needs to know of an archive's configuration. */
+export type StoreConfig = Pick<ArchiveConfig, 'endpoint' | 'container' | 'prefix' | 'credential' | 'accessTier' | 'rehydrate'>;
+
+export interface PutOptions {
+  readonly condition: WriteCondition;
+  readonly metadata: BlobMetadata;
+  /** Access tier; default that of the archive's configuration. */
+  readonly tier?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Written {
+  readonly etag: string;
+}
+
+const DEFAULT_IDLE_MS = 60_000;
+
+/** One archive's container. All methods reject with {@link BlobError}, or with the signal's reason. */
+export class BlobStore {
+  readonly account: string;
+  readonly endpoint: string;
+  readonly container: string;
+  readonly prefix: string;
+  readonly rehydrate: StoreConfig['rehydrate'];
+  readonly crc64: Crc64;
+  readonly #accessTier: string | undefined;
+  readonly #wire: BlobWire;
+  readonly #options: StoreOptions;
+  readonly #opened: Awaited<ReturnType<typeof openCredential>>;
+
+  /**
+   * Reads the credential and loads the checksum; sends no request yet.
+   * @throws OperatorError when the configuration or the credential can't be used
+   */
+  static async open(archive: StoreConfig, options: StoreOptions = {}): Promise<BlobStore> {
+    const problem = prefixProblem(archive.prefix);
+    if (problem !== undefined) {
+      throw new OperatorError(`the prefix ${JSON.stringify(archive.prefix)} can't be used: ${problem}`, {
+        code: 'PREFIX_ILLEGAL',
+        exit: 'usage',
+        hint: 'Choose another prefix for this archive.',
+      });
+    }
+    return new BlobStore(archive, options, await openCredential(archive, options.env), await loadCrc64());
+  }
+
+  private constructor(
+    archive: StoreConfig,
+    options: StoreOptions,
+    opened: Awaited<ReturnType<typeof openCredential>>,
+    crc64: Crc64,
+  ) {
+    this.account = opened.account;
+    this.endpoint = opened.endpoint;
+    this.container = archive.container;
+    this.prefix = archive.prefix;
+    this.rehydrate = archive.rehydrate;
+    this.crc64 = crc64;
+    this.#accessTier = archive.accessTier;
+    this.#options = options;
+    this.#opened = opened;
+    this.#wire = new BlobWire({
+      endpoint: opened.endpoint,
+      account: opened.account,
+      container: archive.container,
+      auth: opened.auth,
+      retry: { ...DEFAULT_RETRY, ...options.retry },
+      idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_MS,
+      onRetry: (error, delay) => options.log?.debug({ err: error, delay: Math.round(delay) }, 'blob request is tried again'),
+    });
+  }
+
+  /** What the SAS in use says of itself; undefined with another credential. */
+  get sas(): SasFacts | undefined {
+    return this.#opened.auth.sas;
+  }
+
+  /** Reads the credential again. True when there is another one. */
+  refresh(): Promise<boolean> {
+    return this.#opened.auth.refresh();
+  }
+
+  /** Ends idle connections. */
+  close(): void {
+    this.#wire.close();
+  }
+
+  /** The blob's state, or undefined when there is none. With `ifMatch`, CONDITION when it is another one now. */
+  async head(name: string, options: { ifMatch?: string; signal?: AbortSignal | undefined } = {}): Promise<BlobState | undefined> {
+    const { ifMatch } = options;
+    try {
+      const { headers } = await this.#wire.sendForHeaders({
+        verb: 'look at',
+        method: 'HEAD',
+        blob: name,
+        headers: (): Record<string, string> => (ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+        signal: this.#signal(options.signal),
+      });
+      return stateFromHeaders(name, headers);
+    } catch (error) {
+      // An answer to HEAD has no body: without the code in the header, a missing container reads as a missing blob.
+      if (isBlobError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Put Blob: the whole content in one request, checked by the service against its CRC64. */
+  async put(name: string, body: Uint8Array, options: PutOptions & { readonly crc64?: bigint }): Promise<Written> {
+    this.#checkMetadata(name, options.metadata);
+    this.#auditOverwrite(name, options.condition);
+    const crc64 = options.crc64 ?? this.crc64.of(body);
+    return this.#write({
+      verb: 'write',
+      method: 'PUT',
+      blob: name,
+      body,
+      headers: () => ({
+        'x-ms-blob-type': 'BlockBlob',
+        'x-ms-content-crc64': crc64Header(crc64),
+        'content-type': CONTENT_TYPE,
+        ...this.#writeHeaders(options),
+      }),
+      signal: this.#signal(options.signal),
+    });
+  }
+
+  /** Put Block: stages a block, checked by the service against its CRC64. Changes nothing that can be read. */
+  async putBlock(
+    name: string,
+    blockId: string,
+    body: Uint8Array,
+    options: { readonly crc64: bigint; readonly signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    await this.#wire.sendForHeaders({
+      verb: 'write a block of',
+      method: 'PUT',
+      blob: name,
+      query: { comp: 'block', blockid: blockId },
+      body,
+      headers: () => ({ 'x-ms-content-crc64': crc64Header(options.crc64), 'content-type': CONTENT_TYPE }),
+      signal: this.#signal(options.signal),
+    });
+  }
+
+  /** Put Block List: makes the blob of staged blocks, and of nothing else. BLOCKS_GONE when they are not there any more. */
+  async commitBlocks(name: string, blockIds: readonly string[], options: PutOptions): Promise<Written> {
+    this.#checkMetadata(name, options.metadata);
+    this.#auditOverwrite(name, options.condition);
+    const entries = blockIds.map((id) => `<Uncommitted>${id}</Uncommitted>`).join('');
+    const body = Buffer.from(`<?xml version="1.0" encoding="utf-8"?><BlockList>${entries}</BlockList>`);
+    return this.#write({
+      verb: 'commit',
+      method: 'PUT',
+      blob: name,
+      query: { comp: 'blocklist' },
+      body,
+      headers: () => ({
+        'content-type': 'application/xml',
+        'x-ms-blob-content-type': CONTENT_TYPE,
+        'x-ms-content-crc64': crc64Header(this.crc64.of(body)),
+        ...this.#writeHeaders(options),
+      }),
+      signal: this.#signal(options.signal),
+    });
+  }
+
+  /** Reads a range of the version `ifMatch` into a buffer. CONDITION when the blob is another one now. */
+  readRange(name: string, range: RangeRequest): Promise<RangeResult> {
+    const signal = this.#signal(range.signal);
+    return readRange(this.#wire, this.#subject('read', name), name, { ...range, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  /**
+   * Sets, or with undefined removes, metadata keys of the version `ifMatch`; keys of others stay. The ETag changes.
+   * Rejects with CONDITION when the blob is another one now.
+   */
+  async setMetadata(
+    name: string,
+    patch: Readonly<Record<string, string | undefined>>,
+    options: { readonly ifMatch: string; readonly signal?: AbortSignal | undefined },
+  ): Promise<Written & { readonly metadata: BlobMetadata }> {
+    const current = await this.head(name, options);
+    if (current === undefined) throw this.#notFound('change metadata of', name);
+    const metadata = mergeMetadata(current.metadata, patch);
+    this.#checkMetadata(name, metadata);
+    try {
+      const written = await this.#write({
+        verb: 'change metadata of',
+        method: 'PUT',
+        blob: name,
+        query: { comp: 'metadata' },
+        headers: () => ({ ...conditionHeaders(options), ...metadataHeaders(metadata) }),
+        signal: this.#signal(options.signal),
+      });
+      return { ...written, metadata };
+    } catch (error) {
+      if (!isBlobError(error, 'CONDITION') || !error.ambiguous) throw error;
+      // The answer to an earlier try was lost: look whether it was carried out.
+      const now = await this.head(name, { signal: options.signal });
+      if (now === undefined || !sameMetadata(now.metadata, metadata) || now.length !== current.length) throw error;
+      return { etag: now.etag, metadata };
+    }
+  }
+
+  /**
+   * Deletes the version `ifMatch`. False when there was no blob, true when it was deleted. CONDITION when it is another
+   * version; SNAPSHOTS when it has snapshots, which are never deleted along.
+   */
+  async delete(name: string, options: { readonly ifMatch: string; readonly signal?: AbortSignal | undefined }): Promise<boolean> {
+    this.#options.audit?.info({ action: 'delete', ...this.#where(name), etag: options.ifMatch }, 'blob is deleted');
+    try {
+      await this.#wire.sendForHeaders({
+        verb: 'delete',
+        method: 'DELETE',
+        blob: name,
+        headers: () => conditionHeaders(options),
+        signal: this.#signal(options.signal),
+      });
+      return true;
+    } catch (error) {
+      if (isBlobError(error, 'NOT_FOUND')) return error.ambiguous;
+      throw error;
+    }
+  }
+
+  /** Asks for another tier. From the Archive tier this takes hours; the content does not change, the ETag may. */
+  async setTier(
+    name: string,
+    tier: string,
+    options: { readonly priority?: 'Standard' | 'High'; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const { priority } = options;
+    await this.#wire.sendForHeaders({
+      verb: 'change the tier of',
+      method: 'PUT',
+      blob: name,
+      query: { comp: 'tier' },
+      headers: () => ({
+        'x-ms-access-tier': tier,
+        ...(priority === undefined ? {} : { 'x-ms-rehydrate-priority': priority }),
+      }),
+      signal: this.#signal(options.signal),
+    });
+  }
+
+  /** Whether the container is there. */
+  async containerExists(signal?: AbortSignal): Promise<boolean> {
+    try {
+      await this.#wire.sendForHeaders({
+        verb: 'look at',
+        method: 'GET',
+        query: { restype: 'container' },
+        signal: this.#signal(signal),
+      });
+      return true;
+    } catch (error) {
+      if (isBlobError(error, 'CONTAINER_NOT_FOUND', 'NOT_FOUND')) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the account has a hierarchical namespace; undefined when the endpoint does not say. */
+  async hasHierarchicalNamespace(signal?: AbortSignal): Promise<boolean | undefined> {
+    const { headers } = await this.#wire.sendForHeaders({
+      verb: 'ask for the kind of the account of',
+      method: 'GET',
+      query: { restype: 'account', comp: 'properties' },
+      signal: this.#signal(signal),
+    });
+    const value = headers['x-ms-is-hns-enabled'];
+    return value === undefined ? undefined : value === 'true';
+  }
+
+  /** One page of a listing as the service's XML. */
+  async listXml(query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
+    return this.#wire.send(
+      {
+        verb: 'list',
+        method: 'GET',
+        query: { restype: 'container', comp: 'list', ...query },
+        signal: this.#signal(signal),
+      },
+      async (_answer, body) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of body) chunks.push(chunk as Buffer);
+        return Buffer.concat(chunks).toString('utf8');
+      },
+    );
+  }
+
+  async #write(request: Parameters<BlobWire['sendForHeaders']>[0]): Promise<Written> {
+    const { headers } = await this.#wire.sendForHeaders(request);
+    return { etag: headers.etag ?? '' };
+  }
+
+  #writeHeaders(options: PutOptions): Record<string, string> {
+    const tier = options.tier ?? this.#accessTier;
+    return {
+      ...conditionHeaders(options.condition),
+      ...metadataHeaders(options.metadata),
+      ...(tier === undefined ? {} : { 'x-ms-access-tier': tier }),
+    };
+  }
+
+  #checkMetadata(name: string, metadata: BlobMetadata): void {
+    const problem = metadataProblem(metadata);
+    if (problem === undefined) return;
+    throw new BlobError(`${describeSubject(this.#subject('write', name))}: ${problem}`, { code: 'INVALID' });
+  }
+
+  #auditOverwrite(name: string, condition: WriteCondition): void {
+    if (!('ifMatch' in condition)) return;
+    this.#options.audit?.info({ action: 'overwrite', ...this.#where(name), etag: condition.ifMatch }, 'blob is overwritten');
+  }
+
+  #notFound(verb: string, name: string): BlobError {
+    return new BlobError(`${describeSubject(this.#subject(verb, name))}: there is no such blob`, { code: 'NOT_FOUND', status: 404 });
+  }
+
+  #subject(verb: string, blob: string) {
+    return { verb, account: this.account, container: this.container, blob };
+  }
+
+  #where(blob: string) {
+    return { account: this.account, container: this.container, blob };
+  }
+
+  #signal(signal: AbortSignal | undefined): AbortSignal | undefined {
+    const own = this.#options.signal;
+    if (own === undefined || signal === undefined) return own ?? signal;
+    return own === signal ? own : AbortSignal.any([own, signal]);
+  }
+}
+
+const CONTENT_TYPE = 'application/octet-stream';
+
+function conditionHeaders(condition: WriteCondition): Record<string, string> {
+  if ('ifMatch' in condition) {
+    // An empty ETag would go out as no condition at all, a star as "whatever is there".
+    if (!/^(?:W\/)?".+"$|^0x[0-9A-Fa-f]+$/.test(condition.ifMatch)) throw new TypeError(`not an ETag: ${condition.ifMatch}`);
+    return { 'if-match': condition.ifMatch };
+  }
+  return { 'if-none-match': '*' };
+}
+
+function metadataHeaders(metadata: BlobMetadata): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [`x-ms-meta-${key}`, value]));
+}
+
+function sameMetadata(a: BlobMetadata, b: BlobMetadata): boolean {
+  const lower = (metadata: BlobMetadata) =>
+    JSON.stringify(Object.entries(metadata).map(([key, value]) => [key.toLowerCase(), value]).sort());
+  return lower(a) === lower(b);
+}
