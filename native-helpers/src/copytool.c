@@ -1,0 +1,348 @@
+/* The mode copytool: lock, registration, receiving of actions, and leaving. What is done with them is in actions.c. */
+#include "copytool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "hal.h"
+#include "out.h"
+
+enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 30000 };
+
+/* One copytool per client: two of them would both get every action, and the first to leave would unregister both. */
+static bool take_lock(struct copytool *ct)
+{
+	const char *file = ct->h->options.lock;
+	char text[32] = "";
+	long holder;
+
+	ct->lock_fd = -1;
+	if (!file)
+		return true;
+	ct->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (ct->lock_fd < 0) {
+		fatal("LOCKED", -errno, 0, "cannot open the lock file %s: %s", file, strerror(errno));
+		return false;
+	}
+	if (flock(ct->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		int rc = -errno;
+		ssize_t n = pread(ct->lock_fd, text, sizeof(text) - 1, 0);
+
+		holder = n > 0 ? strtol(text, NULL, 10) : 0;
+		fatal("LOCKED", rc, holder, "another copytool has the lock %s: stop it first", file);
+		return false;
+	}
+
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (ftruncate(ct->lock_fd, 0) < 0 || pwrite(ct->lock_fd, text, (size_t)len, 0) != len)
+		note("cannot write the pid into %s: %s", file, strerror(errno)); /* the lock holds all the same */
+	return true;
+}
+
+static int do_register(struct copytool *ct, struct registration **out)
+{
+	struct helper *h = ct->h;
+	struct registration *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	rc = h->api.llapi_hsm_copytool_register(&r->ct, h->mount, h->options.archive_count, h->options.archives,
+						O_NONBLOCK);
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
+	*out = r;
+	return 0;
+}
+
+static void say_registered(const struct helper *h)
+{
+	struct buf b = { 0 };
+
+	buf_str(&b, "{\"t\":\"registered\",\"archives\":[");
+	for (int i = 0; i < h->options.archive_count; i++)
+		buf_printf(&b, "%s%d", i ? "," : "", h->options.archives[i]);
+	buf_str(&b, "]}");
+	out_line(&b);
+	buf_free(&b);
+}
+
+static void say_action(const char *t, const struct hal_item *one, uint32_t archive, uint64_t flags)
+{
+	const struct hsm_action_item *i = &one->item;
+	struct lu_fid fid = i->hai_fid, dfid = i->hai_dfid;
+	struct buf b = { 0 };
+
+	buf_printf(&b, "{\"t\":\"%s\",\"action\":\"%s\",\"fid\":", t, hsm_action_name(i->hai_action));
+	buf_json_fid(&b, &fid);
+	buf_str(&b, ",\"dfid\":");
+	buf_json_fid(&b, &dfid);
+	buf_printf(&b, ",\"cookie\":\"%llu\",\"archive\":%u,\"flags\":%u", (unsigned long long)i->hai_cookie, archive,
+		   (uint32_t)flags);
+	buf_printf(&b, ",\"offset\":\"%llu\",\"length\":\"%llu\",\"gid\":\"%llu\",\"data_b64\":",
+		   (unsigned long long)i->hai_extent.offset, (unsigned long long)i->hai_extent.length,
+		   (unsigned long long)i->hai_gid);
+	buf_json_base64(&b, one->data, one->data_len);
+	buf_str(&b, "}");
+	out_line(&b);
+	buf_free(&b);
+}
+
+static void take_item(struct copytool *ct, const struct hal_item *one, const struct hal_walk *w)
+{
+	struct hsm_action_item hai = one->item;
+	int rc;
+
+	if (!hsm_action_name(one->item.hai_action)) {
+		out_error(-EPROTO, "the coordinator sent an unknown action, number %u", one->item.hai_action);
+		return;
+	}
+	if (one->item.hai_action == HSMA_CANCEL) {
+		say_action("action", one, w->archive, w->flags);
+		return;
+	}
+	/* The handle of llapi takes the fixed part only; the data went to the event. */
+	hai.hai_len = sizeof(hai);
+	rc = item_add(ct, &hai, w->archive);
+	if (rc == 0) {
+		say_action("action", one, w->archive, w->flags);
+	} else if (rc == -EEXIST) {
+		say_action("again", one, w->archive, w->flags);
+	} else {
+		out_error(rc, "action %llu was given back: too many are open", (unsigned long long)one->item.hai_cookie);
+		action_progress(ct->h, &hai, 0, 0, HP_FLAG_COMPLETED | HP_FLAG_RETRY, EBUSY);
+	}
+}
+
+static void take_message(struct copytool *ct, const void *message, int size)
+{
+	struct hal_walk w;
+	struct hal_item one;
+	const char *error = hal_start(&w, message, size > 0 ? (size_t)size : 0);
+	int rc = 0;
+
+	while (!error && (rc = hal_next(&w, &one, &error)) > 0)
+		take_item(ct, &one, &w);
+	if (error)
+		out_error(-EPROTO, "the coordinator's message of %d bytes is malformed: %s", size, error);
+}
+
+/* Receives until the channel ends (its -errno) or it is time to leave (0). */
+static int receive(struct copytool *ct, struct registration *r)
+{
+	const struct llapi *api = &ct->h->api;
+	int fd = api->llapi_hsm_copytool_get_fd(r->ct);
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		struct pollfd p[2] = { { .fd = ct->leave_fd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+		struct hsm_action_list *hal = NULL;
+		int size = 0, rc;
+
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (p[0].revents)
+			return 0;
+		if (!p[1].revents)
+			continue;
+		errno = 0;
+		rc = api->llapi_hsm_copytool_recv(r->ct, &hal, &size);
+		if (rc == 0 && hal)
+			take_message(ct, hal, size);
+		else if (rc == -EINTR)
+			continue;
+		else if ((rc == -EAGAIN || rc == 0) && !(p[1].revents & (POLLHUP | POLLERR | POLLNVAL)))
+			continue;
+		else /* llapi reports an ended pipe with whatever errno was */
+			return rc == 0 || rc == -EAGAIN ? -ESHUTDOWN : rc;
+	}
+}
+
+/* The registration is over: freed, unless llapi's handles of running actions still point into it. */
+static void unregister_current(struct copytool *ct)
+{
+	pthread_mutex_lock(&ct->lock);
+
+	struct registration *r = ct->current;
+	bool used = r && r->users > 0;
+
+	ct->current = NULL;
+	if (used) {
+		r->next = ct->retired;
+		ct->retired = r;
+	}
+	pthread_mutex_unlock(&ct->lock);
+	if (r && !used) {
+		ct->h->api.llapi_hsm_copytool_unregister(&r->ct);
+		free(r);
+	}
+}
+
+/* True when it is time to leave. */
+static bool pause_ms(struct copytool *ct, int milliseconds)
+{
+	struct pollfd p = { .fd = ct->leave_fd, .events = POLLIN };
+
+	return poll(&p, 1, milliseconds) != 0;
+}
+
+static bool register_again(struct copytool *ct)
+{
+	for (int wait = BACKOFF_FIRST_MS;; wait = wait < BACKOFF_LAST_MS / 2 ? wait * 2 : BACKOFF_LAST_MS) {
+		struct registration *r = NULL;
+		int rc = do_register(ct, &r);
+
+		if (rc == 0) {
+			pthread_mutex_lock(&ct->lock);
+			ct->current = r;
+			pthread_mutex_unlock(&ct->lock);
+			say_registered(ct->h);
+			return true;
+		}
+		note("cannot register again: %s; next try in %d s", strerror(-rc), wait / 1000);
+		if (pause_ms(ct, wait))
+			return false;
+	}
+}
+
+static void *receiver_thread(void *arg)
+{
+	struct copytool *ct = arg;
+	int rc;
+
+	do {
+		rc = receive(ct, ct->current);
+		if (rc < 0) {
+			struct buf b = { 0 };
+
+			buf_printf(&b, "{\"t\":\"unregistered\",\"rc\":%d}", rc);
+			out_line(&b);
+			buf_free(&b);
+			unregister_current(ct);
+		}
+	} while (rc < 0 && register_again(ct));
+	return NULL;
+}
+
+static bool copytool_start(struct helper *h)
+{
+	struct copytool *ct = calloc(1, sizeof(*ct));
+	int rc;
+
+	if (!ct) {
+		fatal("REGISTER_FAILED", -ENOMEM, 0, "out of memory");
+		return false;
+	}
+	h->copytool = ct;
+	ct->h = h;
+	ct->lock_fd = -1;
+	pthread_mutex_init(&ct->lock, NULL);
+	pthread_cond_init(&ct->changed, NULL);
+	ct->leave_fd = eventfd(0, EFD_CLOEXEC);
+	if (ct->leave_fd < 0) {
+		fatal("REGISTER_FAILED", -errno, 0, "cannot make an eventfd: %s", strerror(errno));
+		return false;
+	}
+	if (!take_lock(ct))
+		return false;
+	rc = do_register(ct, &ct->current);
+	if (rc == -EEXIST)
+		fatal("REGISTER_FAILED", rc, 0,
+		      "this client has a copytool already (maybe of another program, or one that was just killed): "
+		      "stop it, or wait until Lustre has forgotten it");
+	else if (rc < 0)
+		fatal("REGISTER_FAILED", rc, 0, "cannot register as copytool on %s: %s%s", h->mount, strerror(-rc),
+		      rc == -ENXIO || rc == -EAGAIN ? "; is the HSM coordinator enabled?" : "");
+	return rc == 0;
+}
+
+static void copytool_after_hello(struct helper *h)
+{
+	struct copytool *ct = h->copytool;
+
+	say_registered(h);
+	ct->running = pthread_create(&ct->receiver, NULL, receiver_thread, ct) == 0;
+	if (!ct->running) {
+		uint64_t one = 1;
+
+		out_error(-EAGAIN, "cannot start the receiving thread");
+		if (write(h->stop_fd, &one, sizeof(one)) < 0)
+			note("cannot stop: %s", strerror(errno));
+	}
+}
+
+/* Ends what is open with the error. Items that another thread is stuck with are freed under the file's FID. */
+static void end_items(struct copytool *ct, int errval)
+{
+	const struct hsm_extent nothing = { 0 };
+	struct hsm_action_item *busy = NULL;
+	struct item *it;
+	const char *why;
+
+	while ((it = item_take_any(ct))) {
+		uint64_t cookie = it->hai.hai_cookie;
+		int rc = action_end(ct, it, &nothing, false, errval, &why);
+
+		if (rc < 0 && rc != -ENOENT)
+			note("cannot end action %llu: %s", (unsigned long long)cookie, strerror(-rc));
+	}
+	for (unsigned i = item_snapshot(ct, &busy); i > 0; i--)
+		action_progress(ct->h, &busy[i - 1], 0, 0, HP_FLAG_COMPLETED, (uint16_t)errval);
+	free(busy);
+}
+
+static void copytool_stop(struct helper *h)
+{
+	struct copytool *ct = h->copytool;
+	uint64_t one = 1;
+
+	if (!ct)
+		return;
+	if (ct->running && write(ct->leave_fd, &one, sizeof(one)) > 0)
+		pthread_join(ct->receiver, NULL);
+	if (ct->current || ct->count > 0)
+		end_items(ct, (int)h->quit_errval);
+	for (struct registration *r = ct->retired; r;) {
+		struct registration *next = r->next;
+
+		if (r->users == 0) {
+			h->api.llapi_hsm_copytool_unregister(&r->ct);
+			free(r);
+		}
+		r = next;
+	}
+	unregister_current(ct);
+	/* What was abandoned, and the registrations it hangs on, end with the process. */
+	if (ct->lock_fd >= 0)
+		close(ct->lock_fd);
+	if (ct->leave_fd >= 0)
+		close(ct->leave_fd);
+	if (ct->abandoned || ct->count > 0)
+		return;
+	pthread_mutex_destroy(&ct->lock);
+	pthread_cond_destroy(&ct->changed);
+	free(ct);
+	h->copytool = NULL;
+}
+
+const struct mode mode_copytool = {
+	.name = "copytool",
+	.ops = copytool_ops,
+	.start = copytool_start,
+	.after_hello = copytool_after_hello,
+	.stop = copytool_stop,
+};

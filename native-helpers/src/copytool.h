@@ -1,0 +1,76 @@
+/* The copytool's items and registration; see copytool.c. */
+#ifndef LFSAZSYNC_COPYTOOL_H
+#define LFSAZSYNC_COPYTOOL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "helper.h"
+
+enum { ITEM_BUCKETS = 1024, ITEMS_MAX = 65536, ITEM_DATA_MAX = 4096 };
+
+/* One registration. llapi's action handles point into it, so it lives until no item refers to it any more. */
+struct registration {
+	struct hsm_copytool_private *ct;
+	unsigned users; /* begun items */
+	struct registration *next; /* of the retired ones */
+};
+
+struct item {
+	struct item *next;
+	struct hsm_action_item hai; /* hai_dfid is the file's own until begin */
+	uint32_t archive;
+	bool busy;                           /* a thread is in begin or end */
+	struct hsm_copyaction_private *hcp;  /* begun */
+	struct registration *registration;   /* of hcp */
+};
+
+struct copytool {
+	struct helper *h;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* an item is no longer busy */
+	struct item *buckets[ITEM_BUCKETS];
+	unsigned count;
+	struct item *abandoned; /* dropped after begin: their files stay open until the process ends */
+	struct registration *current; /* NULL while not registered */
+	struct registration *retired;
+	int lock_fd;
+	int leave_fd; /* eventfd: ends the receiving thread */
+	bool running;
+	pthread_t receiver;
+};
+
+/* items.c: the table. All of them take the lock themselves. */
+
+/* False with -EEXIST when it is known, -ENOSPC when there are too many. */
+int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t archive);
+/*
+ * Finds the item of that cookie (and FID, if given: cookies are unique per MDT only) and makes it busy, waiting while
+ * another thread has it. NULL with *rc -ENOENT, or -ENOTUNIQ if the FID is needed.
+ */
+struct item *item_take(struct copytool *ct, uint64_t cookie, const struct lu_fid *fid, int *rc);
+void item_give(struct copytool *ct, struct item *it);
+/* Removes and frees a busy item. */
+void item_remove(struct copytool *ct, struct item *it);
+/* Moves a busy item out of the table, its handle kept. */
+void item_abandon(struct copytool *ct, struct item *it);
+/* Copies an item's fixed part without making it busy. */
+int item_peek(struct copytool *ct, uint64_t cookie, const struct lu_fid *fid, struct hsm_action_item *hai);
+/* Any item that isn't busy, made busy; NULL when there is none. */
+struct item *item_take_any(struct copytool *ct);
+/* Copies of all items, busy or not; the caller frees. */
+unsigned item_snapshot(struct copytool *ct, struct hsm_action_item **list);
+
+extern const struct op copytool_ops[];
+
+/* actions.c */
+
+/* LL_IOC_HSM_PROGRESS under the file's own FID: 0 or -errno. */
+int action_progress(struct helper *h, const struct hsm_action_item *hai, uint64_t offset, uint64_t length,
+		    uint16_t flags, uint16_t errval);
+/* Ends a busy item, begun or not, and removes it. Says in *why more than rc does, if there is more to say. */
+int action_end(struct copytool *ct, struct item *it, const struct hsm_extent *extent, bool retry, int errval,
+	       const char **why);
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * The part of Lustre's user-space ABI that the helper relies on, and nothing else.
+ *
+ * The numbers and layouts are facts of Lustre's interface (the same on 2.12 to 2.17, see ../ABI.md); the assertions
+ * below keep our declarations to them, and ../abi-check.sh compares them with the headers of a real Lustre.
+ * Only little-endian machines are supported, as by Lustre's own HSM channel.
+ */
+#ifndef LFSAZSYNC_LUSTRE_ABI_H
+#define LFSAZSYNC_LUSTRE_ABI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "xattrs of Lustre are read as little-endian");
+
+struct lu_fid {
+	uint64_t f_seq;
+	uint32_t f_oid;
+	uint32_t f_ver;
+};
+_Static_assert(sizeof(struct lu_fid) == 16, "lu_fid");
+
+struct hsm_extent {
+	uint64_t offset;
+	uint64_t length; /* UINT64_MAX: to the end of the file */
+} __attribute__((packed));
+_Static_assert(sizeof(struct hsm_extent) == 16, "hsm_extent");
+
+/* hai_action */
+enum { HSMA_NONE = 10, HSMA_ARCHIVE = 20, HSMA_RESTORE = 21, HSMA_REMOVE = 22, HSMA_CANCEL = 23 };
+
+/* One action in a message of the coordinator; hai_len counts this and the data that follow it. */
+struct hsm_action_item {
+	uint32_t hai_len;
+	uint32_t hai_action;
+	struct lu_fid hai_fid;
+	struct lu_fid hai_dfid;
+	struct hsm_extent hai_extent;
+	uint64_t hai_cookie;
+	uint64_t hai_gid;
+} __attribute__((packed));
+_Static_assert(sizeof(struct hsm_action_item) == 72, "hsm_action_item");
+_Static_assert(offsetof(struct hsm_action_item, hai_fid) == 8, "hai_fid");
+_Static_assert(offsetof(struct hsm_action_item, hai_dfid) == 24, "hai_dfid");
+_Static_assert(offsetof(struct hsm_action_item, hai_extent) == 40, "hai_extent");
+_Static_assert(offsetof(struct hsm_action_item, hai_cookie) == 56, "hai_cookie");
+_Static_assert(offsetof(struct hsm_action_item, hai_gid) == 64, "hai_gid");
+
+/* A message: this, the file system's name with its NUL padded to 8 bytes, then the items, each padded to 8 bytes. */
+struct hsm_action_list {
+	uint32_t hal_version;
+	uint32_t hal_count;
+	uint64_t hal_compound_id;
+	uint64_t hal_flags;
+	uint32_t hal_archive_id;
+	uint32_t padding1;
+} __attribute__((packed));
+_Static_assert(sizeof(struct hsm_action_list) == 32, "hsm_action_list");
+_Static_assert(offsetof(struct hsm_action_list, hal_flags) == 16, "hal_flags");
+_Static_assert(offsetof(struct hsm_action_list, hal_archive_id) == 24, "hal_archive_id");
+
+enum { HAL_VERSION = 1 };
+
+/* What LL_IOC_HSM_PROGRESS takes. */
+struct hsm_progress {
+	struct lu_fid hp_fid;
+	uint64_t hp_cookie;
+	struct hsm_extent hp_extent;
+	uint16_t hp_flags;
+	uint16_t hp_errval; /* positive errno */
+	uint32_t padding;
+};
+_Static_assert(sizeof(struct hsm_progress) == 48, "hsm_progress");
+_Static_assert(offsetof(struct hsm_progress, hp_cookie) == 16, "hp_cookie");
+_Static_assert(offsetof(struct hsm_progress, hp_extent) == 24, "hp_extent");
+_Static_assert(offsetof(struct hsm_progress, hp_flags) == 40, "hp_flags");
+_Static_assert(offsetof(struct hsm_progress, hp_errval) == 42, "hp_errval");
+
+enum { HP_FLAG_COMPLETED = 0x01, HP_FLAG_RETRY = 0x02 };
+
+/*
+ * The number carries the size of struct hsm_user_request's fixed part (24), although a struct hsm_progress (48) is
+ * what the kernel reads: so it is in every version.
+ */
+#define LL_IOC_HSM_PROGRESS _IOC(_IOC_WRITE, 'f', 216, 24)
+_Static_assert(LL_IOC_HSM_PROGRESS == 0x401866d8, "LL_IOC_HSM_PROGRESS");
+
+struct hsm_user_state {
+	uint32_t hus_states;
+	uint32_t hus_archive_id;
+	uint32_t hus_in_progress_state;
+	uint32_t hus_in_progress_action;
+	struct hsm_extent hus_in_progress_location;
+};
+_Static_assert(sizeof(struct hsm_user_state) == 32, "hsm_user_state");
+
+/* What llapi_hsm_current_action gives. */
+struct hsm_current_action {
+	uint32_t hca_state;  /* enum hsm_progress_states */
+	uint32_t hca_action; /* enum hsm_user_action */
+	struct hsm_extent hca_location;
+};
+_Static_assert(sizeof(struct hsm_current_action) == 24, "hsm_current_action");
+
+enum { HPS_NONE = 0, HPS_WAITING = 1, HPS_RUNNING = 2, HPS_DONE = 3 };
+enum { HUA_NONE = 1, HUA_ARCHIVE = 10, HUA_RESTORE = 11, HUA_RELEASE = 12, HUA_REMOVE = 13, HUA_CANCEL = 14 };
+
+/* Flags of llapi_get_data_version: clients write their dirty pages out first. */
+enum { LL_DV_RD_FLUSH = 1 };
+
+/* open(2) flag: make the file without a layout, so that "lustre.lov" can be set. */
+#define O_LOV_DELAY_CREATE (0100000000 | 00000400 | 00020000)
+
+/* The layout of a file, as in the xattrs trusted.lov and lustre.lov. */
+#define LOV_USER_MAGIC_V1 0x0BD10BD0u
+#define LOV_USER_MAGIC_V3 0x0BD30BD0u
+#define LOV_USER_MAGIC_COMP_V1 0x0BD60BD0u
+#define LOV_USER_MAGIC_FOREIGN 0x0BD70BD0u
+#define LOV_USER_MAGIC_SEL 0x0BD80BD0u
+
+#define LOV_PATTERN_RAID0 0x00000001u
+#define LOV_PATTERN_RAID1 0x00000002u
+#define LOV_PATTERN_MDT 0x00000100u
+#define LOV_PATTERN_OVERSTRIPING 0x00000200u
+#define LOV_PATTERN_FOREIGN 0x00000400u
+#define LOV_PATTERN_F_HOLE 0x40000000u
+#define LOV_PATTERN_F_RELEASED 0x80000000u
+
+enum { LOV_MAXPOOLNAME = 15 };
+
+/* v1 ends after stripe_offset; v3 has the pool's name, too. Objects of 24 bytes each follow. */
+struct lov_user_md {
+	uint32_t lmm_magic;
+	uint32_t lmm_pattern;
+	uint64_t lmm_oi[2];
+	uint32_t lmm_stripe_size;
+	uint16_t lmm_stripe_count;
+	uint16_t lmm_stripe_offset;
+	char lmm_pool_name[LOV_MAXPOOLNAME + 1];
+} __attribute__((packed));
+enum { LOV_USER_MD_V1_SIZE = 32, LOV_USER_MD_V3_SIZE = 48 };
+_Static_assert(sizeof(struct lov_user_md) == LOV_USER_MD_V3_SIZE, "lov_user_md_v3");
+_Static_assert(offsetof(struct lov_user_md, lmm_stripe_size) == 24, "lmm_stripe_size");
+_Static_assert(offsetof(struct lov_user_md, lmm_pool_name) == LOV_USER_MD_V1_SIZE, "lov_user_md_v1");
+
+struct lov_comp_md_v1 {
+	uint32_t lcm_magic;
+	uint32_t lcm_size;
+	uint32_t lcm_layout_gen;
+	uint16_t lcm_flags;
+	uint16_t lcm_entry_count;
+	uint16_t lcm_mirror_count; /* mirrors - 1 */
+	uint16_t lcm_padding1[3];
+	uint64_t lcm_padding2;
+} __attribute__((packed));
+_Static_assert(sizeof(struct lov_comp_md_v1) == 32, "lov_comp_md_v1");
+_Static_assert(offsetof(struct lov_comp_md_v1, lcm_entry_count) == 14, "lcm_entry_count");
+
+struct lov_comp_md_entry_v1 {
+	uint32_t lcme_id;
+	uint32_t lcme_flags;
+	uint64_t lcme_start;
+	uint64_t lcme_end; /* UINT64_MAX: EOF */
+	uint32_t lcme_offset;
+	uint32_t lcme_size;
+	uint32_t lcme_layout_gen;
+	uint64_t lcme_timestamp;
+	uint32_t lcme_padding_1;
+} __attribute__((packed));
+_Static_assert(sizeof(struct lov_comp_md_entry_v1) == 48, "lov_comp_md_entry_v1");
+_Static_assert(offsetof(struct lov_comp_md_entry_v1, lcme_offset) == 24, "lcme_offset");
+
+/* The functions taken from liblustreapi.so.1; all of them return 0 or a negative errno unless said otherwise. */
+struct hsm_copytool_private;
+struct hsm_copyaction_private;
+
+typedef int llapi_get_version_string_fn(char *version, unsigned int version_size); /* -1 with errno on error */
+typedef void llapi_msg_set_level_fn(int level);
+typedef int llapi_search_fsname_fn(const char *pathname, char *fsname); /* fsname: PATH_MAX bytes */
+typedef int llapi_path2fid_fn(const char *path, struct lu_fid *fid);
+typedef int llapi_fid2path_fn(const char *device, const char *fidstr, char *path, int pathlen, long long *recno,
+			      int *linkno);
+typedef int llapi_fid2path_at_fn(int mnt_fd, const struct lu_fid *fid, char *path, int pathlen, long long *recno,
+				 int *linkno);
+typedef int llapi_get_data_version_fn(int fd, uint64_t *data_version, uint64_t flags);
+typedef int llapi_hsm_state_get_fd_fn(int fd, struct hsm_user_state *hus);
+typedef int llapi_hsm_state_set_fd_fn(int fd, uint64_t setmask, uint64_t clearmask, uint32_t archive_id);
+typedef int llapi_hsm_current_action_fn(const char *path, struct hsm_current_action *hca);
+typedef int llapi_hsm_copytool_register_fn(struct hsm_copytool_private **priv, const char *mnt, int archive_count,
+					   int *archives, int rfd_flags);
+typedef int llapi_hsm_copytool_unregister_fn(struct hsm_copytool_private **priv);
+typedef int llapi_hsm_copytool_get_fd_fn(struct hsm_copytool_private *ct);
+typedef int llapi_hsm_copytool_recv_fn(struct hsm_copytool_private *priv, struct hsm_action_list **hal, int *msgsize);
+typedef int llapi_hsm_action_begin_fn(struct hsm_copyaction_private **phcp, const struct hsm_copytool_private *ct,
+				      const struct hsm_action_item *hai, int restore_mdt_index, int restore_open_flags,
+				      bool is_error);
+typedef int llapi_hsm_action_end_fn(struct hsm_copyaction_private **phcp, const struct hsm_extent *he, int hp_flags,
+				    int errval);
+typedef int llapi_hsm_action_get_dfid_fn(const struct hsm_copyaction_private *hcp, struct lu_fid *fid);
+typedef int llapi_hsm_action_get_fd_fn(const struct hsm_copyaction_private *hcp); /* a new descriptor: close it */
+typedef int lustre_ioctl_fn(int fd, unsigned long request, ...);
+
+#endif

@@ -1,0 +1,18 @@
+/* From a line to its reply. */
+#ifndef LFSAZSYNC_REQUEST_H
+#define LFSAZSYNC_REQUEST_H
+
+#include "helper.h"
+
+struct request_context {
+	struct helper *h;
+	const struct mode *mode;
+};
+
+/* Carries out one line (malloc'd, with a byte to spare; freed here) and writes its reply. `ctx`: request_context. */
+void request_work(void *ctx, char *line, size_t len);
+
+/* Only the decoding: `op` and `n` of a parsed line. NULL, or what is wrong. */
+const char *request_decode(const struct json *object, const char **op, uint64_t *n);
+
+#endif
