@@ -120,8 +120,7 @@ class Run {
     for await (const group of mapAhead(this.#choose(), CHECKS_AHEAD, (group) => this.#verified(group))) {
       for (const { file, underWay } of group) {
         if (underWay) {
-          await this.#follower?.room();
-          this.#askedFor(file);
+          await this.#underWay(file);
           continue;
         }
         const key = this.#batchKey(file);
@@ -136,6 +135,16 @@ class Run {
     }
     this.tally.selectionDone();
     yield* held.values();
+  }
+
+  /** Asked for by somebody, or by an earlier run: nothing to send, but to wait for. */
+  async #underWay(file: RequestFile): Promise<void> {
+    if (this.#follower === undefined) {
+      this.#end(file, 'unneeded', { code: 'UNDER_WAY', text: 'asked for already: it is waiting or running' });
+      return;
+    }
+    await this.#follower.room();
+    this.#askedFor(file);
   }
 
   /** The archive id of the request that a file can be in; cancels go to one archive's agents at a time, too. */
@@ -197,7 +206,10 @@ class Run {
 
   async #ask(batch: readonly RequestFile[]): Promise<void> {
     if (this.#options.dryRun) {
-      for (const file of batch) this.#end(file, 'would_ask');
+      for (const file of batch) {
+        this.#options.onEvent({ type: 'would_ask', file });
+        this.#end(file, 'would_ask');
+      }
       return;
     }
     await this.#follower?.room();
@@ -259,7 +271,7 @@ class Run {
     this.tally.asked(file);
     if (isImmediate(this.#options.verb)) this.#end(file, 'done');
     else if (this.#follower !== undefined) this.#follower.add(file);
-    else this.#end(file, this.#options.dryRun ? 'would_ask' : 'asked');
+    else this.#end(file, 'asked');
   }
 
   #end(file: RequestFile, outcome: Outcome, why?: Why): void {

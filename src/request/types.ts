@@ -83,7 +83,9 @@ export interface Progress {
 
 export type RequestEvent =
   | { readonly type: 'progress'; readonly progress: Progress }
-  | { readonly type: 'problem'; readonly problem: Problem };
+  | { readonly type: 'problem'; readonly problem: Problem }
+  /** Of a dry run: a file that a real one would ask for. */
+  | { readonly type: 'would_ask'; readonly file: RequestFile };
 
 /** Whether the copy in the archive is there and is this file's: asked before a release. */
 export interface CopyVerifier {
