@@ -29,12 +29,17 @@ async function unknownCommand(error: unknown, root: string): Promise<OperatorErr
   const id = error instanceof Error ? /^command (\S+) not found$/.exec(error.message)?.[1] : undefined;
   if (id === undefined) return undefined;
   const spelt = (command: string) => command.replaceAll(':', ' ');
-  const meant = closest(id, (await Config.load(root)).commandIDs);
+  const meant = closest(id, await commandNames(root));
   return new OperatorError(`there is no command '${spelt(id)}'`, {
     code: 'USAGE',
     exit: 'usage',
     hint: meant === undefined ? "'lfsazsync --help' lists the commands." : `Did you mean 'lfsazsync ${spelt(meant)}'?`,
   });
+}
+
+async function commandNames(root: string): Promise<string[]> {
+  const { commandIDs, topics } = await Config.load(root);
+  return [...commandIDs, ...topics.map((topic) => topic.name)];
 }
 
 function render(failure: Failure): string {

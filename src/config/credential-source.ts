@@ -23,7 +23,7 @@ export async function readSecret(
   throw new OperatorError(`the credential is empty: ${describeSource(source)}`, {
     code: 'CREDENTIAL_MISSING',
     exit: 'notAuthorised',
-    hint: 'Put the secret there, or name another place in the archive’s credential.',
+    hint: 'Put the secret there, or name another place in the credential of the archive.',
   });
 }
 
@@ -40,7 +40,7 @@ async function readSecretFile(file: string): Promise<string> {
     throw new OperatorError(`can't read the credential file ${file}: ${code === 'ENOENT' ? 'no such file' : code}`, {
       code: 'CREDENTIAL_MISSING',
       exit: 'notAuthorised',
-      hint: 'Write the secret into it with mode 0600, or correct the path in the archive’s credential.',
+      hint: 'Write the secret into it with mode 0600, or correct the path in the credential of the archive.',
       cause,
     });
   }

@@ -106,7 +106,7 @@ const archive = z
     access_tier: z
       .enum(['Hot', 'Cool', 'Cold'])
       .optional()
-      .meta({ description: 'tier of what is written; unset: the account’s' }),
+      .meta({ description: 'tier of what is written; unset: that of the account' }),
     on_conflict: z
       .enum(['fail', 'overwrite'])
       .prefault('fail')

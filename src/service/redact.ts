@@ -1,14 +1,14 @@
 /** The forms in which Azure's secrets travel. The value is the last group; what stands before it stays readable. */
 const SECRET_FORMS: readonly RegExp[] = [
   // The signature of a shared access signature, plain or percent-encoded as a whole.
-  /(\bsig(?:=|%3d))([^&\s"'\\;,<>)\]}]+)/gi,
-  /(\bAccountKey\s*=\s*)([^;\s"'\\]+)/gi,
-  /(\bSharedAccessSignature\s*=\s*)([^;\s"'\\]+)/gi,
+  /((?:^|[^a-z0-9]|%[0-9a-f]{2})sig(?:=|%(?:25)?3d))(?!\[redacted)([^&\s"'\\;,<>)\]}]+)/gi,
+  /(\bAccountKey\s*=\s*)(?!\[redacted)([^;\s"'\\]+)/gi,
+  /(\bSharedAccessSignature\s*=\s*)(?!\[redacted)([^;\s"'\\]+)/gi,
   /(\bBearer\s+)([A-Za-z0-9._~+/=-]+)/gi,
   /(\bSharedKey(?:Lite)?\s+[^:\s"]+:)([A-Za-z0-9+/=]+)/gi,
   // A bare JSON web token.
   /(\b)(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)/g,
-  /((?:client_secret|access_token|refresh_token|client_assertion)(?:"\s*:\s*"|=))([^&\s"'\\]+)/gi,
+  /((?:client_secret|access_token|refresh_token|client_assertion)(?:"\s*:\s*"|=))(?!\[redacted)([^&\s"'\\]+)/gi,
 ];
 
 /** The text with every secret in it replaced; anything else is left as it is. */

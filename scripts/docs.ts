@@ -1,0 +1,44 @@
+import { type ConfigKey, configKeys } from '../src/config/keys.ts';
+import { EXIT } from '../src/service/exit-code.ts';
+
+/** The documents with parts made from the code: between `<!-- generated -->` and `<!-- /generated -->`. */
+export const GENERATED: Readonly<Record<string, () => string>> = {
+  'docs/configuration.md': settingsTable,
+  'docs/exit-codes.md': exitCodesTable,
+};
+
+/** The document with its generated part made anew. */
+export function regenerate(document: string, content: string): string {
+  const pattern = /(<!-- generated -->\n)[\s\S]*?(<!-- \/generated -->)/;
+  if (!pattern.test(document)) throw new Error('the document has no <!-- generated --> part');
+  return document.replace(pattern, (_, start: string, end: string) => `${start}\n${content}\n${end}`);
+}
+
+function settingsTable(): string {
+  return table(
+    ['setting', 'meaning', 'default', 'environment'],
+    configKeys().map((key) => [
+      `\`${key.path.join('.').replace('*', 'ID')}\``,
+      `${key.description}${key.choices === undefined ? '' : `: ${key.choices.map((word) => `\`${word}\``).join(', ')}`}`,
+      defaultOf(key),
+      key.env === undefined ? '' : `\`${key.env}\``,
+    ]),
+  );
+}
+
+function defaultOf(key: ConfigKey): string {
+  if (key.required) return 'required';
+  return key.defaultText === undefined || key.defaultText === '' ? '' : `\`${key.defaultText}\``;
+}
+
+function exitCodesTable(): string {
+  return table(
+    ['code', 'meaning'],
+    Object.values(EXIT).map(({ code, meaning }) => [String(code), meaning]),
+  );
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(header), `|${header.map(() => '---|').join('')}`, ...rows.map(line), ''].join('\n');
+}

@@ -1,0 +1,101 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openAuditLog } from './audit.ts';
+import { openLog } from './log.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lfsazsync-log-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const linesOf = (file: string) =>
+  readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+describe('the service log', () => {
+  it('writes one JSON object a line, with its fields and those of its parents', () => {
+    const file = join(folder, 'deep', 'service.log');
+    const log = openLog({ name: 'copytool', level: 'info', file });
+    log.child({ archive: 1 }).info('archived', { fid: '0x1:0x2:0x0' });
+    log.close();
+    expect(linesOf(file)).toMatchObject([
+      { level: 'info', service: 'copytool', pid: process.pid, archive: 1, fid: '0x1:0x2:0x0', msg: 'archived' },
+    ]);
+  });
+
+  it('never writes a secret, wherever it hides', () => {
+    const file = join(folder, 'service.log');
+    const log = openLog({ name: 'x', level: 'info', file });
+    const error = new Error('PUT https://a/c?sig=SECRETVALUE&se=1 failed', {
+      cause: Object.assign(new Error('AccountKey=SECRETVALUE;'), {
+        request: { headers: { authorization: 'SECRETVALUE' } },
+      }),
+    });
+    log
+      .child({ url: 'https://a/c?sig=SECRETVALUE' })
+      .error('failed with sig=SECRETVALUE', { err: error, list: ['Bearer SECRETVALUE'] });
+    log.close();
+    expect(readFileSync(file, 'utf8')).not.toContain('SECRETVALUE');
+    expect(linesOf(file)[0]).toMatchObject({ err: { message: 'PUT https://a/c?sig=[redacted]&se=1 failed' } });
+  });
+
+  it('changes its level while it runs, in children too', () => {
+    const file = join(folder, 'service.log');
+    const log = openLog({ name: 'x', level: 'warn', file });
+    const child = log.child({});
+    child.info('quiet');
+    log.setLevel('debug');
+    child.debug('loud');
+    child.trace('quiet');
+    log.close();
+    expect(linesOf(file).map(({ msg }) => msg)).toEqual(['loud']);
+  });
+
+  it('goes on in a new file after it was moved away', () => {
+    const file = join(folder, 'service.log');
+    const log = openLog({ name: 'x', level: 'info', file });
+    log.info('before');
+    renameSync(file, `${file}.1`);
+    log.reopen();
+    log.info('after');
+    log.close();
+    expect(linesOf(`${file}.1`).map(({ msg }) => msg)).toEqual(['before']);
+    expect(linesOf(file).map(({ msg }) => msg)).toEqual(['after']);
+  });
+});
+
+describe('the audit log', () => {
+  it('keeps what was there, has every line on the disk when it says so, and is private', async () => {
+    const file = join(folder, 'state', 'audit.log');
+    for (const round of [1, 2]) {
+      const audit = await openAuditLog(file);
+      await Promise.all(
+        Array.from({ length: 50 }, (_, i) =>
+          audit.record({ action: 'delete', archive: round, blob: `dir/${i}\n"x"`, reason: 'the file is dead' }),
+        ),
+      );
+      expect(linesOf(file)).toHaveLength(50 * round);
+      await audit.close();
+    }
+    expect(linesOf(file)[50]).toMatchObject({ action: 'delete', archive: 2, blob: 'dir/0\n"x"' });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it('loses no line when it is moved away and reopened', async () => {
+    const file = join(folder, 'audit.log');
+    const audit = await openAuditLog(file);
+    const entry = { action: 'overwrite', archive: 1, blob: 'b', reason: 'newer' } as const;
+    const first = audit.record(entry);
+    renameSync(file, `${file}.1`);
+    await audit.reopen();
+    await Promise.all([first, audit.record(entry)]);
+    await audit.close();
+    expect(linesOf(`${file}.1`)).toHaveLength(1);
+    expect(linesOf(file)).toHaveLength(1);
+  });
+});
