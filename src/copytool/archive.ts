@@ -1,0 +1,215 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { isBlobError } from '../blob/errors.ts';
+import type { BlobState } from '../blob/state.ts';
+import { type Uploaded, uploadFile } from '../blob/upload.ts';
+import { crc64Hex } from '../checksum/crc64.ts';
+import { holdsRecorded, isCopyOf, ownRecord } from '../identity/copy-of.ts';
+import { type CopyRecord, formatFileRecord, isBinding, RECORD_XATTR } from '../identity/file-record.ts';
+import { type Generation, nextGeneration } from '../identity/generation.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import { isClean, isReleased } from '../lustre/hsm-state.ts';
+import { ActionError, hasErrno } from './action-error.ts';
+import { type Archived, afterArchive } from './after-archive.ts';
+import { CommitGate, HigherSequence } from './commit-gate.ts';
+import type { Archive, CopytoolContext } from './context.ts';
+import { type FileView, viewFile } from './file-view.ts';
+import { canonicalName, type NamedPath } from './names.ts';
+import type { Outcome } from './outcome.ts';
+import type { Task } from './task.ts';
+
+/** Uploads of one action, at most: each further one because another writer came in between. */
+const MAX_UPLOADS = 5;
+/** Up to here an upload is cheaper than another request before it. */
+const SMALL = 1n << 20n;
+
+/** An archive that has begun: the file as it was then, and where its copy belongs. */
+interface Begun {
+  readonly file: FileView;
+  /** Taken by Lustre at the beginning, with clients' caches flushed. */
+  readonly dataVersion: bigint;
+  readonly link: NamedPath;
+}
+
+/**
+ * Writes a file's content to where it belongs, if it does not change meanwhile. Steps and what holds between them are
+ * in docs/internals/archive-protocol.md.
+ */
+export async function archive(task: Task, target: Archive, context: CopytoolContext): Promise<Outcome> {
+  const { fs, step } = context;
+  const { fid } = task.action;
+  await step('archive.taken');
+  refuseUnfit(await viewFile(fs.files, fid));
+  const begun = await begin(task, target, context);
+  const { file, link } = begun;
+  const there = file.size > SMALL || isClean(file.hsm) ? await target.store.head(link.name, { signal: task.signal }) : undefined;
+  if (isArchivedAlready(begun, there, context.fsUuid)) {
+    await task.report();
+    await task.succeed(file.size);
+    return { bytes: 0n, blob: link.name, paths: file.paths, note: 'already archived' };
+  }
+  if (isReleased(file.hsm)) {
+    // EALREADY: any other error would mark a file dirty whose data is not here.
+    throw new ActionError('released', ERRNO.EALREADY, 'the file is released: there is nothing to archive');
+  }
+  const record = await upload(task, target, context, begun, there);
+  await step('archive.committed');
+  // Cancelled or timed out meanwhile: the action is not ours any more, and neither is the record. The sweep finds the blob.
+  await confirm(task, target, context, link);
+  await step('archive.confirmed');
+  const archived = { fid, link, record, dataVersion: begun.dataVersion };
+  try {
+    await fs.files.setXattr(fid, RECORD_XATTR, formatFileRecord(record));
+    await step('archive.recorded');
+    await end(task, record);
+  } catch (error) {
+    if (hasErrno(error, ERRNO.ENOENT)) await afterForgotten(archived, target, context);
+    throw error;
+  }
+  await step('archive.ended');
+  await afterArchive(archived, target, context);
+  await step('archive.looked-again');
+  return { bytes: file.size, blob: link.name, paths: file.paths };
+}
+
+function refuseUnfit(file: FileView): void {
+  if (isReleased(file.hsm) || file.layout?.pattern.includes('released') !== true) return;
+  throw new ActionError('half-made', ERRNO.ENODATA, 'the file has a released layout but is not flagged released: a half-made import; import it again');
+}
+
+/** Begins the action, then looks at the file: what is seen belongs to the data version, or is found out before the commit. */
+async function begin(task: Task, target: Archive, context: CopytoolContext): Promise<Begun> {
+  const { fs, fsUuid, step } = context;
+  const { dataVersion } = await context.begin(task.action.cookie);
+  if (dataVersion === undefined) throw new ActionError('no-data-version', ERRNO.EIO, 'Lustre gave no data version of the file');
+  await step('archive.begun');
+  const file = await viewFile(fs.files, task.action.fid);
+  const { store } = target;
+  const link = await canonicalName(file, { store, prefix: store.prefix }, fs, fsUuid);
+  await step('archive.named');
+  return { file, dataVersion, link };
+}
+
+/** Whether the file is clean, and what is at its place was seen to be its copy: nothing needs to be read then. */
+function isArchivedAlready({ file, dataVersion }: Begun, there: BlobState | undefined, fsUuid: string): boolean {
+  const record = ownRecord(file);
+  if (there === undefined || record === undefined || !isClean(file.hsm)) return false;
+  if (!isCopyOf(file, there, fsUuid) || there.length !== file.size) return false;
+  if (isReleased(file.hsm)) return true;
+  if (isBinding(record)) return false;
+  return record.dataVersion === dataVersion && there.identity !== undefined && holdsRecorded(record, there.identity);
+}
+
+/** Uploads and commits; once more where another writer came in between and the way is free nevertheless. */
+async function upload(
+  task: Task,
+  target: Archive,
+  context: CopytoolContext,
+  { file, dataVersion, link }: Begun,
+  there: BlobState | undefined,
+): Promise<CopyRecord> {
+  const own = ownRecord(file);
+  let previous: (Generation | undefined)[] = [own !== undefined && !isBinding(own) ? own.generation : undefined, generationIn(there, context.fsUuid)];
+  const handle = await open(context.fs.fidPath(file.fid), constants.O_RDONLY | constants.O_NOATIME);
+  try {
+    for (let round = 1; ; round++) {
+      const generation = nextGeneration(...previous);
+      const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation });
+      if (round === 1 && there !== undefined) await gate.refuseEarly(there);
+      try {
+        const uploaded = await transfer(handle, task, target, context, file, link, generation, gate);
+        gate.committed();
+        return recordOf(file, link, generation, dataVersion, uploaded);
+      } catch (error) {
+        const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
+        if (!again || round >= MAX_UPLOADS) throw error;
+        if (error instanceof HigherSequence) previous = [...previous, error.generation];
+        context.log.info('destination changed during the upload, once more', { fid: file.fid, blob: link.name, round, err: error });
+        task.moved = 0n;
+      }
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function transfer(
+  handle: FileHandle,
+  task: Task,
+  target: Archive,
+  context: CopytoolContext,
+  file: FileView,
+  link: NamedPath,
+  generation: Generation,
+  gate: CommitGate,
+): Promise<Uploaded> {
+  const source = {
+    size: file.size,
+    read: async (position: number, buffer: Buffer) => (await handle.read(buffer, 0, buffer.length, position)).bytesRead,
+  };
+  const uploading = uploadFile(target.store, link.name, source, {
+    generation,
+    blockSize: context.config.blockSize,
+    concurrency: context.config.uploadConcurrencyPerFile,
+    buffers: context.buffers.archive,
+    metadata: {},
+    beforeCommit: (content) => gate.pass(content.bytes),
+    signal: task.signal,
+    onBytes: (count) => task.add(count),
+  });
+  const [uploaded] = await Promise.all([uploading, target.markers.ensureAbove(link.path, task.signal)]);
+  return uploaded;
+}
+
+function recordOf(file: FileView, link: NamedPath, generation: Generation, dataVersion: bigint, uploaded: Uploaded): CopyRecord {
+  return { fid: file.fid, generation, size: uploaded.bytes, crc64: crc64Hex(uploaded.crc64), dataVersion, at: link.name };
+}
+
+async function confirm(task: Task, target: Archive, context: CopytoolContext, link: NamedPath): Promise<void> {
+  try {
+    await task.report();
+  } catch (error) {
+    context.needsLook({ fid: task.action.fid, archive: target.config.id, reason: 'not-ours-any-more', blob: link.name });
+    throw error;
+  }
+}
+
+async function end(task: Task, record: CopyRecord): Promise<void> {
+  try {
+    await task.succeed(record.size);
+  } catch (error) {
+    if (!hasErrno(error, ERRNO.EBUSY)) throw error;
+    throw new ActionError('changed', ERRNO.EBUSY, 'the file changed at the end of its archive; it stays dirty', { cause: error });
+  }
+}
+
+/**
+ * The file, or the action, was gone when its copy was already there. If the action had timed out, somebody else may
+ * have archived the file since: a later record must not stay overwritten by ours.
+ */
+async function afterForgotten(archived: Archived, target: Archive, context: CopytoolContext): Promise<void> {
+  const { fid, link, record } = archived;
+  try {
+    const identity = (await target.store.head(link.name))?.identity;
+    const isLater =
+      identity?.fs === context.fsUuid &&
+      identity.fid === fid &&
+      identity.kind === 'file' &&
+      identity.generation !== undefined &&
+      identity.generation.seq > record.generation.seq;
+    const { generation, size, crc64 } = identity ?? {};
+    if (isLater && generation !== undefined && size !== undefined && crc64 !== undefined) {
+      const later: CopyRecord = { fid, generation, size, crc64, at: link.name };
+      await context.fs.files.setXattr(fid, RECORD_XATTR, formatFileRecord(later));
+      context.log.info('record given back to a later archive', { fid, blob: link.name, seq: generation.seq });
+    }
+  } catch (error) {
+    if (!hasErrno(error, ERRNO.ENOENT)) context.log.warn('record could not be compared with the copy', { fid, blob: link.name, err: error });
+  }
+  await afterArchive(archived, target, context);
+}
+
+/** The generation that a new one must be above; those of other file systems don't count. */
+function generationIn(there: BlobState | undefined, fsUuid: string): Generation | undefined {
+  return there?.identity?.fs === fsUuid ? there.identity.generation : undefined;
+}

@@ -1,0 +1,49 @@
+import type { BufferPool } from '../blob/buffers.ts';
+import type { BlobStore } from '../blob/store.ts';
+import type { ArchiveConfig, Config } from '../config/types.ts';
+import type { Fid } from '../identity/fid.ts';
+import type { Begun, HsmAction } from '../lustre/copytool-channel.ts';
+import type { LustreFileSystem } from '../lustre/file-system.ts';
+import type { AuditLog } from '../service/audit.ts';
+import type { Log } from '../service/log.ts';
+import type { DirectoryMarkers } from './directory-markers.ts';
+import type { CopytoolStats } from './stats.ts';
+import type { StepHook } from './steps.ts';
+
+/** One configured archive id: its settings and its container. */
+export interface Archive {
+  readonly config: ArchiveConfig;
+  readonly store: BlobStore;
+  readonly markers: DirectoryMarkers;
+}
+
+/** A file whose blob is, or may be, not where it belongs: work for the follower. */
+export interface NeedsLook {
+  readonly fid: Fid;
+  readonly archive: number;
+  readonly reason: 'renamed' | 'unlinked' | 'in-the-way' | 'not-ours-any-more';
+  /** The blob that it is about. */
+  readonly blob?: string;
+}
+
+/** Where the actions at work are written down before they begin, so that a later process can adopt them. */
+export interface ActionJournal {
+  taken(action: HsmAction): Promise<void>;
+  ended(action: HsmAction): Promise<void>;
+}
+
+/** All that an action's engine works with. */
+export interface CopytoolContext {
+  readonly fs: LustreFileSystem;
+  readonly fsUuid: string;
+  readonly archives: ReadonlyMap<number, Archive>;
+  readonly config: Config['copytool'];
+  /** Memory for data on the way; restores have their own, so that archives can't take it all. */
+  readonly buffers: { readonly archive: BufferPool; readonly restore: BufferPool };
+  readonly stats: CopytoolStats;
+  readonly step: StepHook;
+  readonly log: Log;
+  readonly audit: AuditLog;
+  readonly begin: (cookie: bigint) => Promise<Begun>;
+  readonly needsLook: (look: NeedsLook) => void;
+}

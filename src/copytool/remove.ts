@@ -1,0 +1,154 @@
+import { isBlobError } from '../blob/errors.ts';
+import type { BlobState } from '../blob/state.ts';
+import type { Fid } from '../identity/fid.ts';
+import { ownRecord } from '../identity/copy-of.ts';
+import { isBinding } from '../identity/file-record.ts';
+import { formatGeneration } from '../identity/generation.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import { HSM, isArchived, isReleased } from '../lustre/hsm-state.ts';
+import { ActionError, hasErrno } from './action-error.ts';
+import type { Archive, CopytoolContext } from './context.ts';
+import { candidateNames } from './copy-locator.ts';
+import { mustBeOurs, whereIs } from './fate.ts';
+import { type FileView, viewFile } from './file-view.ts';
+import type { Outcome } from './outcome.ts';
+import type { Task } from './task.ts';
+
+/** Deletions are tried again so often when the blob changes under them. */
+const MAX_TRIES = 5;
+
+/**
+ * Removes a file's copy from the container: of a living file only after Lustre has agreed that its data is not only
+ * there, of a dead one only where the blob is provably its own. Steps are in docs/internals/archive-protocol.md.
+ */
+export async function remove(task: Task, target: Archive, context: CopytoolContext): Promise<Outcome> {
+  await context.step('remove.taken');
+  const file = await lookAt(task.action.fid, context);
+  const blob = file === undefined ? await removeOfDead(task, target, context) : await removeOfLiving(file, task, target, context);
+  await task.report();
+  await task.succeed(0n);
+  await context.step('remove.ended');
+  return {
+    bytes: 0n,
+    ...(blob === undefined ? { note: 'no copy found' as const } : { blob }),
+    ...(file === undefined ? {} : { paths: file.paths }),
+  };
+}
+
+async function lookAt(fid: Fid, context: CopytoolContext): Promise<FileView | undefined> {
+  try {
+    return await viewFile(context.fs.files, fid);
+  } catch (error) {
+    if (hasErrno(error, ERRNO.ENOENT)) return undefined;
+    throw error;
+  }
+}
+
+async function removeOfLiving(file: FileView, task: Task, target: Archive, context: CopytoolContext): Promise<string | undefined> {
+  const { fid } = task.action;
+  await unarchive(file, context);
+  await context.step('remove.unarchived');
+  const record = ownRecord(file);
+  if (record !== undefined && isBinding(record)) {
+    const stamped = await deleteFirst(file, task, target, context, `hsm_remove of ${fid}`);
+    if (stamped !== undefined) return stamped;
+    throw new ActionError('not-ours', ERRNO.EPERM, 'the file was imported, and its copy was written by others: it is not ours to delete');
+  }
+  const blob = await deleteFirst(file, task, target, context, `hsm_remove of ${fid}`);
+  if (blob === undefined) context.log.warn('no copy found to remove', { fid, looked: candidateNames(file, target.store.prefix).map(({ name }) => name) });
+  return blob;
+}
+
+/**
+ * Takes the ARCHIVED flag off first: from then on Lustre refuses a release, so that the copy can't become the only one.
+ * Lustre itself refuses this for a released file.
+ */
+async function unarchive(file: FileView, context: CopytoolContext): Promise<void> {
+  const busy = () => new ActionError('released', ERRNO.EBUSY, 'the file is released: the copy is its only data; restore it first');
+  if (isReleased(file.hsm)) throw busy();
+  if (!isArchived(file.hsm)) return;
+  try {
+    await context.fs.files.setHsm(file.fid, { clear: HSM.ARCHIVED });
+  } catch (error) {
+    const now = await viewFile(context.fs.files, file.fid);
+    if (isReleased(now.hsm)) throw busy();
+    throw error;
+  }
+}
+
+/** A dead file has no path: only the request's own data can say where its copy was, and the blob must prove it. */
+async function removeOfDead(task: Task, target: Archive, context: CopytoolContext): Promise<string> {
+  const { fid, data } = task.action;
+  const hint = data.toString('utf8');
+  await mustBeDead(fid, context);
+  const blob = hint === '' ? undefined : await deleteProven(hint, fid, task, target, context, `hsm_remove of ${fid}, which is gone`, true);
+  if (blob !== undefined) return blob;
+  const where = hint === '' ? 'the request does not say where its copy is' : `${JSON.stringify(hint)} is not its copy`;
+  throw new ActionError('dead', ERRNO.ENOENT, `the file is gone, and ${where}: removed files are cleaned up by the follower`);
+}
+
+async function mustBeDead(fid: Fid, context: CopytoolContext): Promise<void> {
+  const { alive } = await whereIs(context.fs, context.fsUuid, fid);
+  if (alive) throw new ActionError('alive', ERRNO.EAGAIN, 'the file was not found at first, and is there now', { again: true });
+}
+
+async function deleteFirst(file: FileView, task: Task, target: Archive, context: CopytoolContext, reason: string): Promise<string | undefined> {
+  for (const { name } of candidateNames(file, target.store.prefix)) {
+    const deleted = await deleteProven(name, file.fid, task, target, context, reason, false);
+    if (deleted !== undefined) return deleted;
+  }
+  return undefined;
+}
+
+/** Deletes the blob at this name if it is that file's own copy, under its ETag. Its name; undefined when it is not. */
+async function deleteProven(
+  name: string,
+  fid: Fid,
+  task: Task,
+  target: Archive,
+  context: CopytoolContext,
+  reason: string,
+  dead: boolean,
+): Promise<string | undefined> {
+  const { store } = target;
+  for (let round = 1; ; round++) {
+    const blob = await store.head(name, { signal: task.signal });
+    if (blob === undefined || !isCopyOfFid(blob, fid, context.fsUuid)) return undefined;
+    await context.step('remove.located');
+    await context.audit.record({
+      action: 'delete',
+      archive: target.config.id,
+      blob: name,
+      etag: blob.etag,
+      fs: blob.identity?.fs,
+      fid,
+      generation: blob.identity?.generation === undefined ? undefined : formatGeneration(blob.identity.generation),
+      reason,
+    });
+    // Whatever was looked at so far, the moment before the deletion decides.
+    if (dead) await mustBeDead(fid, context);
+    else await mustStayUnarchived(fid, context);
+    await task.report();
+    try {
+      await store.delete(name, { ifMatch: blob.etag, signal: task.signal });
+      await context.step('remove.deleted');
+      return name;
+    } catch (error) {
+      if (round >= MAX_TRIES || !isBlobError(error, 'CONDITION')) throw error;
+    }
+  }
+}
+
+/** Somebody may have archived, and even released, the file since ARCHIVED was taken off. */
+async function mustStayUnarchived(fid: Fid, context: CopytoolContext): Promise<void> {
+  await mustBeOurs(context.fs, context.fsUuid);
+  const now = await viewFile(context.fs.files, fid);
+  if (isReleased(now.hsm) || isArchived(now.hsm)) {
+    throw new ActionError('archived-again', ERRNO.EBUSY, 'the file was archived again during the removal of its copy');
+  }
+}
+
+function isCopyOfFid(blob: BlobState, fid: Fid, fsUuid: string): boolean {
+  const { identity } = blob;
+  return identity?.fs === fsUuid && identity.fid === fid && identity.kind === 'file';
+}

@@ -1,0 +1,196 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { downloadBlob } from '../blob/download.ts';
+import { isBlobError } from '../blob/errors.ts';
+import type { BlobState } from '../blob/state.ts';
+import { crc64Hex } from '../checksum/crc64.ts';
+import { holdsRecorded, ownRecord } from '../identity/copy-of.ts';
+import { type CopyRecord, formatFileRecord, isBinding, RECORD_XATTR } from '../identity/file-record.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import { isReleased } from '../lustre/hsm-state.ts';
+import { ActionError } from './action-error.ts';
+import type { Archive, CopytoolContext } from './context.ts';
+import { type LocatedCopy, locateCopy } from './copy-locator.ts';
+import { type FileView, viewFile } from './file-view.ts';
+import type { Outcome } from './outcome.ts';
+import { SparseWriter } from './sparse-writer.ts';
+import type { Task } from './task.ts';
+
+/** How often a copy is looked for again after it vanished or changed under the download. */
+const MAX_RELOCATIONS = 8;
+/** Milliseconds between two looks at a blob that is on its way back from the Archive tier. */
+const REHYDRATION_POLL_MS = 60_000;
+
+/**
+ * Gives a released file its content back: exactly what its record names, or an error. Steps and what holds between
+ * them are in docs/internals/archive-protocol.md.
+ */
+export async function restore(task: Task, archive: Archive, context: CopytoolContext): Promise<Outcome> {
+  const { fid, cookie } = task.action;
+  const { fs, step } = context;
+  await step('restore.taken');
+  const before = await viewFile(fs.files, fid);
+  if (!isReleased(before.hsm)) {
+    // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
+    throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
+  }
+  const { dfid } = await context.begin(cookie);
+  await step('restore.begun');
+  const handle = await open(fs.fidPath(dfid), constants.O_WRONLY);
+  let done: Restored;
+  try {
+    done = await fill(handle, task, archive, context);
+    // Errors of the servers (no space, a lost target) may only show here.
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await step('restore.copied');
+  await verify(done, task, context);
+  await step('restore.verified');
+  // Before the end, while the file is still released: afterwards an archive could write a later record.
+  await renewRecord(done, context);
+  await task.report();
+  await task.succeed(done.copy.blob.length);
+  await step('restore.ended');
+  return { bytes: done.copy.blob.length, blob: done.copy.blob.name, paths: done.file.paths, recognised: done.copy.by };
+}
+
+interface Restored {
+  readonly file: FileView;
+  readonly copy: LocatedCopy;
+  /** Of the bytes that were written, 16 hex digits. */
+  readonly crc64: string;
+}
+
+/** Finds the copy and writes it out; from the beginning again when it was moved or replaced meanwhile. */
+async function fill(handle: FileHandle, task: Task, archive: Archive, context: CopytoolContext): Promise<Restored> {
+  for (let round = 1; ; round++) {
+    const found = await locate(task, archive, context);
+    await context.step('restore.located');
+    const blob = await awake(found.copy.blob, task, archive, context);
+    try {
+      await handle.truncate(0);
+      const crc64 = await download(handle, blob, task, archive, context);
+      await handle.truncate(Number(blob.length));
+      return { ...found, copy: { ...found.copy, blob }, crc64 };
+    } catch (error) {
+      if (round >= MAX_RELOCATIONS || !isBlobError(error, 'NOT_FOUND', 'CONDITION', 'ARCHIVED')) throw error;
+      context.log.info('copy moved or changed during its restore, looking again', { fid: task.action.fid, blob: blob.name, err: error });
+      task.moved = 0n;
+    }
+  }
+}
+
+function locate(task: Task, archive: Archive, context: CopytoolContext): Promise<{ file: FileView; copy: LocatedCopy }> {
+  const { fid } = task.action;
+  const { store } = archive;
+  return locateCopy(() => viewFile(context.fs.files, fid), { store, prefix: store.prefix }, context.fsUuid, {
+    timeout: context.config.locateTimeout,
+    signal: task.signal,
+    onMiss: (misses) => context.log.warn('copy not found yet', { fid, misses }),
+  });
+}
+
+async function download(
+  handle: FileHandle,
+  blob: BlobState,
+  task: Task,
+  archive: Archive,
+  context: CopytoolContext,
+): Promise<string> {
+  const writer = new SparseWriter(handle);
+  const { bytes, crc64 } = await downloadBlob(archive.store, blob.name, {
+    etag: blob.etag,
+    length: blob.length,
+    into: writer,
+    blockSize: context.config.rangeSize,
+    concurrency: context.config.uploadConcurrencyPerFile,
+    buffers: context.buffers.restore,
+    signal: task.signal,
+    onBytes: (count) => task.add(count),
+    // A chmod gives the blob another ETag: as long as it is the same version, a large restore goes on.
+    onEtagChanged: async () => {
+      const now = await archive.store.head(blob.name, { signal: task.signal });
+      return now !== undefined && sameVersion(blob, now) ? now.etag : undefined;
+    },
+  });
+  if (bytes !== blob.length) throw new ActionError('short', ERRNO.EIO, `${bytes} of ${blob.length} bytes of the copy were read`);
+  return crc64Hex(crc64);
+}
+
+function sameVersion(a: BlobState, b: BlobState): boolean {
+  const [left, right] = [a.identity, b.identity];
+  if (left?.generation === undefined || right?.generation === undefined) return false;
+  return (
+    left.fs === right.fs &&
+    left.fid === right.fid &&
+    left.generation.uuid === right.generation.uuid &&
+    left.generation.seq === right.generation.seq &&
+    left.size === right.size &&
+    left.crc64 === right.crc64 &&
+    a.length === b.length
+  );
+}
+
+/** Waits for a blob of the Archive tier to come back, if the configuration asks for that; the heartbeat goes on. */
+async function awake(blob: BlobState, task: Task, archive: Archive, context: CopytoolContext): Promise<BlobState> {
+  const { store } = archive;
+  if (blob.accessTier !== 'Archive') return blob;
+  const { rehydrate } = archive.config;
+  if (rehydrate === 'none' && blob.archiveStatus === undefined) {
+    throw new ActionError(
+      'archive-tier',
+      ERRNO.ENODATA,
+      `the copy ${JSON.stringify(blob.name)} is in the Archive tier: rehydrate it, or set archives.${archive.config.id}.rehydrate`,
+    );
+  }
+  if (blob.archiveStatus === undefined && rehydrate !== 'none') {
+    await store.setTier(blob.name, archive.config.accessTier ?? 'Hot', { priority: rehydrate, signal: task.signal });
+    context.log.info('copy is being rehydrated, this takes hours', { fid: task.action.fid, blob: blob.name, priority: rehydrate });
+  }
+  for (;;) {
+    const now = await store.head(blob.name, { signal: task.signal });
+    // Moved or replaced: the caller looks again, and recognises it anew.
+    if (now === undefined || (now.etag !== blob.etag && !sameVersion(blob, now))) return blob;
+    if (now.accessTier !== 'Archive') return now;
+    await delay(REHYDRATION_POLL_MS, undefined, { signal: task.signal }).catch(() => task.signal.throwIfAborted());
+  }
+}
+
+/** Nobody but us checks a restore: Lustre takes whatever was written. */
+async function verify({ file, copy, crc64 }: Restored, task: Task, context: CopytoolContext): Promise<void> {
+  const { blob } = copy;
+  const now = await viewFile(context.fs.files, task.action.fid);
+  if (now.size !== blob.length) {
+    throw new ActionError('length', ERRNO.EIO, `the copy has ${blob.length} bytes, the file has ${now.size}`);
+  }
+  const said = blob.identity?.crc64;
+  if (said !== undefined && said !== crc64) {
+    throw new ActionError('checksum', ERRNO.EIO, `the copy's content has the checksum ${crc64}, it says ${said}`);
+  }
+  const record = ownRecord(file);
+  const recorded = record !== undefined && !isBinding(record) && blob.identity !== undefined && holdsRecorded(record, blob.identity);
+  if (recorded && record.crc64 !== crc64) {
+    throw new ActionError('checksum', ERRNO.EIO, `the copy's content has the checksum ${crc64}, the file's record says ${record.crc64}`);
+  }
+}
+
+/** A file whose copy was recognised without a record, or against an outdated one, gets a record again. */
+async function renewRecord({ file, copy }: Restored, context: CopytoolContext): Promise<void> {
+  const { identity, name } = copy.blob;
+  const record = ownRecord(file);
+  if (identity?.generation === undefined || identity.size === undefined || identity.crc64 === undefined) return;
+  const isCurrent = record !== undefined && (isBinding(record) || holdsRecorded(record, identity));
+  if (isCurrent) return;
+  if (copy.by === 'fallback') context.stats.fallbacks += 1;
+  const { generation, size, crc64 } = identity;
+  const renewed: CopyRecord = { fid: file.fid, generation, size, crc64, at: name };
+  try {
+    await context.fs.files.setXattr(file.fid, RECORD_XATTR, formatFileRecord(renewed));
+    context.log.info('record of the copy written anew', { fid: file.fid, blob: name, by: copy.by });
+  } catch (error) {
+    context.log.warn('record of the copy could not be written', { fid: file.fid, blob: name, err: error });
+  }
+}

@@ -1,0 +1,92 @@
+import type { CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import { ActionStopped, hasErrno } from './action-error.ts';
+import type { ActionKind } from './stats.ts';
+
+/** One action of the coordinator's from the moment it is taken until it is ended: once, by whoever comes first. */
+export class Task {
+  readonly action: HsmAction;
+  readonly kind: ActionKind;
+  readonly takenAt = performance.now();
+  /** Whether the action's engine is at work. */
+  running = false;
+  /** Bytes moved so far. */
+  moved = 0n;
+  /** Whether a heartbeat is on its way. */
+  beating = false;
+  #reported = 0n;
+  #ended = false;
+  readonly #stop = new AbortController();
+  readonly #channel: CopytoolChannel;
+
+  constructor(action: HsmAction, channel: CopytoolChannel) {
+    this.action = action;
+    this.kind = action.action === 'ARCHIVE' ? 'archive' : action.action === 'RESTORE' ? 'restore' : 'remove';
+    this.#channel = channel;
+  }
+
+  /** Aborted when the action must not go on; the reason is an ActionStopped. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Milliseconds since it was taken. */
+  get age(): number {
+    return performance.now() - this.takenAt;
+  }
+
+  stop(reason: ActionStopped): void {
+    if (!this.#ended) this.#stop.abort(reason);
+  }
+
+  add(bytes: number): void {
+    this.moved += BigInt(bytes);
+  }
+
+  /**
+   * Tells the coordinator that the action is alive, and asks whether it is still ours.
+   * Rejects, having stopped the task, with the ActionStopped when it is not.
+   */
+  async report(): Promise<void> {
+    this.signal.throwIfAborted();
+    const from = this.#reported;
+    const moved = this.moved > from ? this.moved - from : 0n;
+    this.#reported = from + moved;
+    try {
+      await this.#channel.progress(this.action.cookie, from, moved);
+    } catch (error) {
+      const stopped = stoppedBy(error);
+      if (stopped === undefined) throw error;
+      this.stop(stopped);
+      throw stopped;
+    }
+    this.signal.throwIfAborted();
+  }
+
+  /** Ends the action well. Rejects with Lustre's ErrnoError (EBUSY: an archived file has changed); it is ended anyhow. */
+  async succeed(length: bigint): Promise<void> {
+    this.signal.throwIfAborted();
+    this.#ended = true;
+    await this.#channel.end(this.action.cookie, { offset: 0n, length, errval: 0 });
+  }
+
+  /** Ends the action with an error. @param again ask the coordinator to send it again, as far as its policy allows */
+  async fail(errno: number, again: boolean): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#channel.end(this.action.cookie, { offset: 0n, length: 0n, errval: errno, retry: again });
+  }
+}
+
+/** What a failed progress report says about the action: cancelled, or no longer known. */
+function stoppedBy(error: unknown): ActionStopped | undefined {
+  if (hasErrno(error, ERRNO.ECANCELED)) return new ActionStopped('cancelled', 'the action was cancelled');
+  if (hasErrno(error, ERRNO.ENOENT)) {
+    return new ActionStopped('forgotten', 'the coordinator no longer knows the action: it timed out or was purged');
+  }
+  return undefined;
+}
