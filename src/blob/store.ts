@@ -253,6 +253,8 @@ export class BlobStore {
       return true;
     } catch (error) {
       if (isBlobError(error, 'NOT_FOUND')) return error.ambiguous;
+      // A condition on a blob that is gone may be answered as a failed condition too.
+      if (isBlobError(error, 'CONDITION') && (await this.head(name, { signal: options.signal })) === undefined) return error.ambiguous;
       throw error;
     }
   }

@@ -1,0 +1,145 @@
+import * as z from 'zod';
+import { OperatorError } from '../service/errors.ts';
+import { isBlobError } from './errors.ts';
+import { reservedName } from './naming.ts';
+import type { BlobStore } from './store.ts';
+
+/** What the control blob says: which file system the container, below the prefix, belongs to. */
+export interface Control {
+  /** Version of the format in the container. */
+  readonly version: number;
+  /** UUID of the file system. */
+  readonly fs: string;
+  readonly prefix: string;
+  /** ISO 8601. */
+  readonly created: string;
+}
+
+/** The format that we write, and the newest that we read. */
+export const FORMAT_VERSION = 1;
+
+const schema = z.object({
+  version: z.int().min(1),
+  fs: z.string().regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+  prefix: z.string(),
+  created: z.string(),
+});
+
+// A control blob is some 150 bytes; what is larger was not written by us.
+const MAX_CONTROL_BYTES = 65_536;
+
+/** The name of the control blob below a prefix. */
+export function controlName(prefix: string): string {
+  return reservedName(prefix, 'control');
+}
+
+/**
+ * The control blob, or undefined when there is none.
+ * @throws OperatorError when it can't be read as one, or was written by a newer version
+ */
+export async function readControl(store: BlobStore, signal?: AbortSignal): Promise<Control | undefined> {
+  return readControlOf(store, store.prefix, signal);
+}
+
+/**
+ * Makes the container, below the prefix, belong to the file system of this UUID; does nothing when it does already.
+ * @throws OperatorError CONTAINER_TAKEN when it belongs to another one
+ */
+export async function claimContainer(store: BlobStore, uuid: string, signal?: AbortSignal): Promise<Control> {
+  for (const prefix of outerPrefixes(store.prefix)) {
+    const outer = await readControlOf(store, prefix, signal);
+    if (outer !== undefined && outer.fs !== uuid) throw taken(store, outer, uuid);
+  }
+  const control: Control = { version: FORMAT_VERSION, fs: uuid, prefix: store.prefix, created: new Date().toISOString() };
+  schema.parse(control);
+  try {
+    const body = Buffer.from(`${JSON.stringify(control)}\n`);
+    await store.put(controlName(store.prefix), body, { condition: { ifNoneMatch: '*' }, metadata: {}, signal });
+    return control;
+  } catch (error) {
+    if (!isBlobError(error, 'CONDITION')) throw error;
+    const existing = await readControl(store, signal);
+    if (existing === undefined) throw error;
+    if (existing.fs !== uuid) throw taken(store, existing, uuid);
+    return existing;
+  }
+}
+
+/**
+ * The control blob of this file system, which must be there.
+ * @throws OperatorError CONTAINER_TAKEN when it is another's, CONTAINER_UNCLAIMED when there is none
+ */
+export async function requireControl(store: BlobStore, uuid: string, signal?: AbortSignal): Promise<Control> {
+  const control = await readControl(store, signal);
+  if (control === undefined) {
+    throw new OperatorError(`${where(store)} belongs to no file system yet`, {
+      code: 'CONTAINER_UNCLAIMED',
+      hint: 'Run `lfsazsync setup` once, from a client of the file system that it is for.',
+    });
+  }
+  if (control.fs !== uuid) throw taken(store, control, uuid);
+  return control;
+}
+
+async function readControlOf(store: BlobStore, prefix: string, signal: AbortSignal | undefined): Promise<Control | undefined> {
+  const name = controlName(prefix);
+  for (;;) {
+    const state = await store.head(name, { signal });
+    if (state === undefined) return undefined;
+    if (state.length > MAX_CONTROL_BYTES) throw unreadable(store, name);
+    const into = Buffer.alloc(Number(state.length));
+    try {
+      await store.readRange(name, { offset: 0, into, ifMatch: state.etag, blobLength: state.length, signal });
+    } catch (error) {
+      if (isBlobError(error, 'CONDITION', 'NOT_FOUND')) continue;
+      throw error;
+    }
+    return parseControl(store, name, into);
+  }
+}
+
+function parseControl(store: BlobStore, name: string, bytes: Buffer): Control {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw unreadable(store, name);
+  }
+  const version = z.object({ version: z.number() }).safeParse(value).data?.version;
+  if (version !== undefined && version > FORMAT_VERSION) {
+    throw new OperatorError(`${where(store)} has format version ${version}; this lfsazsync reads up to ${FORMAT_VERSION}`, {
+      code: 'FORMAT_TOO_NEW',
+      hint: 'Use the newer lfsazsync that wrote it.',
+    });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw unreadable(store, name);
+  return parsed.data;
+}
+
+/** `''`, `a`, `a/b` for the prefix `a/b/c`. */
+function outerPrefixes(prefix: string): string[] {
+  if (prefix === '') return [];
+  const segments = prefix.split('/');
+  return segments.map((_, index) => segments.slice(0, index).join('/'));
+}
+
+function taken(store: BlobStore, control: Control, uuid: string): OperatorError {
+  const below = control.prefix === store.prefix ? '' : ` (claimed with the prefix ${JSON.stringify(control.prefix)})`;
+  return new OperatorError(`${where(store)} belongs to file system ${control.fs}${below}, not to ${uuid}`, {
+    code: 'CONTAINER_TAKEN',
+    hint: 'Give this file system another container or another prefix.',
+  });
+}
+
+function unreadable(store: BlobStore, name: string): OperatorError {
+  return new OperatorError(`the blob ${name} in container ${store.container} of account ${store.account} is not a control blob`, {
+    code: 'CONTROL_UNREADABLE',
+    hint: 'Find out who wrote it. Without it, nothing says which file system the container belongs to.',
+  });
+}
+
+function where(store: BlobStore): string {
+  const below = store.prefix === '' ? '' : ` below ${JSON.stringify(store.prefix)}`;
+  return `container ${store.container} of account ${store.account}${below}`;
+}
