@@ -11,7 +11,7 @@ export interface ChangelogRecord {
   readonly rest: string;
 }
 
-const RECORD = /^(\d+) \d\d([A-Z]+) +[\d:.]+ [\d.]+ (0x[0-9a-f]+) t=\[(0x[0-9a-f:x]+|0:0x0:0x0)\] ?([^]*)$/;
+const RECORD = /^(\d+) \d\d([A-Z]+) +[\d:.]+ [\d.]+ (0x[0-9a-f]+) t=\[(0x[0-9a-f:x]+|0:0x0:0x0)\] ?([\s\S]*)$/;
 
 /** Reads the text of `lfs changelog`; a name may hold line ends, so a record ends where the next one begins. */
 export function parseRecords(text: string): ChangelogRecord[] {
@@ -32,12 +32,16 @@ export function parseRecords(text: string): ChangelogRecord[] {
  */
 export function brief(record: ChangelogRecord, names: ReadonlyMap<string, string>): string {
   const named = (fid: string): string => names.get(fid) ?? fid;
-  const parent = / ?p=\[([^\]]+)\] ?([^]*)$/.exec(` ${record.rest}`);
+  const parent = / ?p=\[([^\]]+)\] ?([\s\S]*)$/.exec(` ${record.rest}`);
   const name = parent?.[2] ?? '';
   const xattr = / x=(\S+)/.exec(` ${record.rest}`)?.[1];
   const text = [record.type, record.flags, `t=${named(record.target)}`];
   if (xattr !== undefined) text.push(`x=${xattr}`);
-  if (name !== '') text.push(`p=${named(parent?.[1] ?? '')}`, name.replace(/(sp?)=\[([^\]]+)\]/g, (_, key: string, fid: string) => `${key}=${named(fid)}`));
+  if (name !== '')
+    text.push(
+      `p=${named(parent?.[1] ?? '')}`,
+      name.replace(/(sp?)=\[([^\]]+)\]/g, (_, key: string, fid: string) => `${key}=${named(fid)}`),
+    );
   return text.join(' ');
 }
 

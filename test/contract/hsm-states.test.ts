@@ -1,7 +1,19 @@
 import { appendFile, chmod, link, open, readFile, rename, truncate, utimes } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { seam } from '../support/seam-tool.ts';
-import { ARCHIVED, CLEAN, DIRTY, EXISTS, LOST, NOARCHIVE, NORELEASE, RELEASED, RELEASED_FILE, useContract, USER } from './fixture.ts';
+import {
+  ARCHIVED,
+  CLEAN,
+  DIRTY,
+  EXISTS,
+  LOST,
+  NOARCHIVE,
+  NORELEASE,
+  RELEASED,
+  RELEASED_FILE,
+  USER,
+  useContract,
+} from './fixture.ts';
 
 // Which action in which state, what makes a file dirty, what hsm_set allows.
 // Facts: 03-hsm-basic.txt part B, 04-unlink-set-fid.txt (hsm_set), 08 (open files, mmap), 10 (empty, sparse).
@@ -190,7 +202,12 @@ it('norelease refuses a release, noarchive an archive, lost a restore and a read
 it('hsm_set and hsm_clear: which flags on a file without a copy (04)', async () => {
   const it = contract.it;
   const path = await it.write('flags');
-  for (const [flag, bit] of [['norelease', NORELEASE], ['noarchive', NOARCHIVE], ['exists', EXISTS], ['archived', ARCHIVED]] as const) {
+  for (const [flag, bit] of [
+    ['norelease', NORELEASE],
+    ['noarchive', NOARCHIVE],
+    ['exists', EXISTS],
+    ['archived', ARCHIVED],
+  ] as const) {
     await it.ok('hsm_set', `--${flag}`, path);
     await it.expectState(path, bit);
     await it.ok('hsm_clear', `--${flag}`, path);

@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { expect, it } from 'vitest';
 import { seam } from '../support/seam-tool.ts';
-import { useContract, USER } from './fixture.ts';
+import { USER, useContract } from './fixture.ts';
 
 // Messages and exit codes of lfs, as the product reads them. Facts: 03-hsm-basic.txt part A, 04-unlink-set-fid.txt.
 
@@ -17,7 +17,11 @@ it('hsm_state shows flags, and says what has none (03, 04)', async () => {
   const it = contract.it;
   await it.write('fresh');
   await symlink('fresh', it.path('sl'));
-  expect(await it.lfs(['hsm_state', 'fresh'])).toMatchObject({ exitCode: 0, stdout: 'fresh: (0x00000000)\n', stderr: '' });
+  expect(await it.lfs(['hsm_state', 'fresh'])).toMatchObject({
+    exitCode: 0,
+    stdout: 'fresh: (0x00000000)\n',
+    stderr: '',
+  });
   expect(await it.lfs(['hsm_state', 'sl'])).toMatchObject({ exitCode: 0, stdout: 'sl: (0x00000000)\n' });
   expect(await it.lfs(['hsm_state', '.'])).toMatchObject({
     exitCode: 25,
@@ -55,7 +59,10 @@ it('hsm_state of a fifo is refused, of everything for every user allowed (03, RE
     stderr: "lfs hsm_state: get HSM state for 'fifo' failed: Inappropriate ioctl for device\n",
   });
   await it.write('fresh');
-  expect(await it.lfs(['hsm_state', 'fresh'], { uid: USER })).toMatchObject({ exitCode: 0, stdout: 'fresh: (0x00000000)\n' });
+  expect(await it.lfs(['hsm_state', 'fresh'], { uid: USER })).toMatchObject({
+    exitCode: 0,
+    stdout: 'fresh: (0x00000000)\n',
+  });
 });
 
 it('hsm_action says NOOP, and what has none (03)', async () => {
@@ -158,7 +165,9 @@ it('fid2path finds every link, and says what it does not find (04)', async () =>
   await link(it.path('first'), it.path('sub/third'));
   const fid = await it.fid(it.path('first'));
   const { mount, tree } = it.sandbox;
-  expect(await it.ok('fid2path', mount, `[${fid}]`)).toBe(['first', 'second', 'sub/third'].map((name) => `${tree}/${name}\n`).join(''));
+  expect(await it.ok('fid2path', mount, `[${fid}]`)).toBe(
+    ['first', 'second', 'sub/third'].map((name) => `${tree}/${name}\n`).join(''),
+  );
   const fsname = it.sandbox.mdt.replace(/-MDT.*$/, '');
   const inside = tree.slice(mount.length + 1);
   expect(await it.ok('fid2path', fsname, fid)).toBe(`${inside}/first\n${inside}/second\n${inside}/sub/third\n`);
@@ -183,8 +192,12 @@ it('getname and df name the file system and its targets (02)', async () => {
   const df = await it.ok('df', it.sandbox.mount);
   const rows = df.split('\n');
   expect(rows[0]).toBe('UUID                   1K-blocks        Used   Available Use%  Mounted on');
-  expect(df).toMatch(new RegExp(`^${fsname}-MDT0000_UUID +\\d+ +\\d+ +\\d+ +\\d+%  ${it.sandbox.mount}\\[MDT:0\\] $`, 'm'));
-  expect(df).toMatch(new RegExp(`^${fsname}-OST0000_UUID +\\d+ +\\d+ +\\d+ +\\d+%  ${it.sandbox.mount}\\[OST:0\\] $`, 'm'));
+  expect(df).toMatch(
+    new RegExp(`^${fsname}-MDT0000_UUID +\\d+ +\\d+ +\\d+ +\\d+%  ${it.sandbox.mount}\\[MDT:0\\] $`, 'm'),
+  );
+  expect(df).toMatch(
+    new RegExp(`^${fsname}-OST0000_UUID +\\d+ +\\d+ +\\d+ +\\d+%  ${it.sandbox.mount}\\[OST:0\\] $`, 'm'),
+  );
   expect(df).toMatch(new RegExp(`^\n?filesystem_summary: +\\d+ +\\d+ +\\d+ +\\d+%  ${it.sandbox.mount} $`, 'm'));
   expect(await it.lfs(['df', '/nonexist'])).toMatchObject({
     exitCode: 2,

@@ -2,7 +2,7 @@ import { appendFile, open, readFile, stat, truncate, utimes, writeFile } from 'n
 import { expect, it } from 'vitest';
 import { run } from '../support/run.ts';
 import { seam } from '../support/seam-tool.ts';
-import { CLEAN, DIRTY, RELEASED_FILE, useContract, USER } from './fixture.ts';
+import { CLEAN, DIRTY, RELEASED_FILE, USER, useContract } from './fixture.ts';
 
 // What brings a released file back, what its reader gets, what the kernel does not check.
 // Facts: 03 B, 06, 07, 08, README 2, 6.

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type HelperEvent, HelperClient, type HelperReply } from './helper-client.ts';
+import { HelperClient, type HelperEvent, type HelperReply } from './helper-client.ts';
 import type { Sandbox } from './sandbox.ts';
 import { archiveId } from './sandbox.ts';
 
@@ -59,7 +59,8 @@ export class Agent {
 
   /** The next action of this kind, for this file when one is given. */
   async next(action: Action['action'], fid?: string): Promise<Action> {
-    const isIt = (event: HelperEvent): boolean => event['action'] === action && (fid === undefined || event['fid'] === fid);
+    const isIt = (event: HelperEvent): boolean =>
+      event['action'] === action && (fid === undefined || event['fid'] === fid);
     return (await this.helper.next('action', isIt)) as unknown as Action;
   }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
-import { helperPath, needBuilt } from './project.ts';
 import { ProgramLog } from './program-log.ts';
+import { helperPath, needBuilt } from './project.ts';
 import { within } from './wait.ts';
 
 export interface HelperReply {
@@ -73,7 +73,11 @@ export class HelperClient {
   }
 
   /** Takes the next event of this kind (and for which `test` holds) out of the queue; waits for it. */
-  async next(t: string | readonly string[], test: (event: HelperEvent) => boolean = () => true, timeout = REPLY_TIMEOUT): Promise<HelperEvent> {
+  async next(
+    t: string | readonly string[],
+    test: (event: HelperEvent) => boolean = () => true,
+    timeout = REPLY_TIMEOUT,
+  ): Promise<HelperEvent> {
     const end = Date.now() + timeout;
     for (;;) {
       const index = this.events.findIndex((event) => [t].flat().includes(event.t) && test(event));
@@ -81,7 +85,9 @@ export class HelperClient {
       if (event !== undefined) return event;
       const left = end - Date.now();
       if (left <= 0 || this.#gone) {
-        throw new Error(`the helper ${this.#gone ? 'ended' : 'kept silent'} instead of sending ${[t].flat().join(' or ')}: ${JSON.stringify(this.events)} ${this.diagnostics.text()}`);
+        throw new Error(
+          `the helper ${this.#gone ? 'ended' : 'kept silent'} instead of sending ${[t].flat().join(' or ')}: ${JSON.stringify(this.events)} ${this.diagnostics.text()}`,
+        );
       }
       await new Promise<void>((resolve) => {
         const wake = (): void => {
