@@ -74,8 +74,11 @@ export async function standInFileSystem(records: SandboxDirectory, options: Stan
 }
 
 /** The file system for a test: the real one that the environment names, else a new stand-in. */
-export async function testFileSystem(records: SandboxDirectory, options: StandInOptions): Promise<TestFileSystem> {
-  const real = realLustre();
+export async function testFileSystem(
+  records: SandboxDirectory,
+  options: StandInOptions & { readonly standInOnly?: boolean },
+): Promise<TestFileSystem> {
+  const real = options.standInOnly === true ? undefined : realLustre();
   if (real !== undefined) return real;
   const standIn = await standInFileSystem(records, options);
   return { ...standIn, tree: freshTree(standIn.tree), changelogUser: await registerChangelogUser(standIn.env) };

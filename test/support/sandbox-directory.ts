@@ -28,6 +28,8 @@ export class SandboxDirectory {
     mkdirSync(dir, { recursive: true, mode: 0o755 });
     // mountinfo shows resolved paths.
     this.dir = realpathSync(dir);
+    // Other users work in the mount below; what is secret in here has modes of its own.
+    chmodSync(this.dir, 0o755);
     mkdirSync(this.#records, { recursive: true });
   }
 

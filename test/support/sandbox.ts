@@ -16,6 +16,10 @@ export interface SandboxOptions extends StandInOptions {
   /** Start Azurite and make a container (default true). */
   readonly endpoint?: boolean;
   readonly container?: string;
+  /** The directory to make the sandbox's own in (default: the system's for temporary files). */
+  readonly parent?: string;
+  /** The stand-in, whatever LFSAZSYNC_TEST_MOUNT says. */
+  readonly standInOnly?: boolean;
   /** Put over the configuration file's own settings, key by key in every section. */
   readonly config?: Settings;
 }
@@ -225,7 +229,7 @@ export class Sandbox {
  * on a free port, a container, a configuration file. Takes everything down again when a part fails.
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const records = new SandboxDirectory(mkdtempSync(join(tmpdir(), 'lfsazsync-')));
+  const records = new SandboxDirectory(mkdtempSync(join(options.parent ?? tmpdir(), 'lfsazsync-')));
   guard(records.dir);
   try {
     const container = options.container ?? 'sandbox';
