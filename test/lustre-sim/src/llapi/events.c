@@ -1,4 +1,5 @@
 /* The copytool's event stream, which the stand-in does not write: a monitor gets a FIFO that stays quiet. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
