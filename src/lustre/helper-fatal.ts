@@ -12,12 +12,13 @@ export interface FatalLine {
 
 /** What the operator is told, and what to do next. */
 export function fatalError(fatal: FatalLine, mount: string): OperatorError {
-  const reason = fatal.message === '' ? errnoText(-fatal.rc) : fatal.message;
+  // What comes after a semicolon is advice for those who run the helper by hand.
+  const reason = fatal.message === '' ? errnoText(-fatal.rc) : fatal.message.replace(/;.*$/s, '');
   const say = (message: string, details: Partial<ErrorDetails> & { hint: string }) =>
     new OperatorError(message, { code: fatal.code, ...details });
   switch (fatal.code) {
     case 'NOT_LUSTRE':
-      return say(`${mount} is not a mounted Lustre file system: ${reason}`, {
+      return say(`${mount} is not a mounted Lustre file system.`, {
         hint: `Mount it, or correct the setting mount (\`mount -t lustre\` lists what is mounted).`,
       });
     case 'NO_LIBRARY':

@@ -68,7 +68,7 @@ type Child = ReturnType<typeof spawn>;
 /**
  * One running `lfsazsync-helper`: requests with their replies in any order, and events.
  *
- * The helper runs in a session of its own, so that Ctrl-C in a terminal reaches only us: it leaves when its standard
+ * On a terminal the helper runs in a session of its own, so that Ctrl-C reaches only us: it leaves when its standard
  * input ends, at the latest when this process is gone. When it dies, every outstanding request and the events fail
  * with one error that says how, and so does every later request.
  */
@@ -220,7 +220,7 @@ function spawn(file: string, options: HelperOptions) {
     buffer: false,
     reject: false,
     encoding: 'buffer',
-    detached: true,
+    detached: process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY,
     cleanup: false,
   });
 }
