@@ -46,7 +46,7 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
   if (isArchivedAlready(begun, there, context.fsUuid)) {
     await task.report();
     await task.succeed(file.size);
-    return { bytes: 0n, blob: link.name, paths: file.paths, note: 'already archived' };
+    return { bytes: 0n, note: 'already archived' };
   }
   if (isReleased(file.hsm)) {
     // EALREADY: any other error would mark a file dirty whose data is not here.
@@ -69,7 +69,7 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
   await step('archive.ended');
   await afterArchive(archived, target, context);
   await step('archive.looked-again');
-  return { bytes: file.size, blob: link.name, paths: file.paths };
+  return { bytes: file.size };
 }
 
 function refuseUnfit(file: FileView): void {
@@ -84,8 +84,10 @@ async function begin(task: Task, target: Archive, context: CopytoolContext): Pro
   if (dataVersion === undefined) throw new ActionError('no-data-version', ERRNO.EIO, 'Lustre gave no data version of the file');
   await step('archive.begun');
   const file = await viewFile(fs.files, task.action.fid);
+  task.paths = file.paths;
   const { store } = target;
   const link = await canonicalName(file, { store, prefix: store.prefix }, fs, fsUuid);
+  task.blob = link.name;
   await step('archive.named');
   return { file, dataVersion, link };
 }

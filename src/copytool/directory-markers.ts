@@ -1,5 +1,5 @@
 import { isBlobError } from '../blob/errors.ts';
-import { metadataOf } from '../blob/metadata.ts';
+import { putDirectoryMarker } from '../blob/markers.ts';
 import { blobNameOf } from '../blob/naming.ts';
 import type { BlobStore } from '../blob/store.ts';
 import { decideDestination } from '../identity/destination.ts';
@@ -97,8 +97,7 @@ export class DirectoryMarkers {
       });
     }
     try {
-      const metadata = metadataOf({ attributes: stat, identity: { fs: fsUuid, fid, kind: 'dir' } });
-      await store.put(name, new Uint8Array(0), { condition: decision.condition, metadata, signal });
+      await putDirectoryMarker(store, name, { fs: fsUuid, fid, attributes: stat }, { condition: decision.condition, signal });
     } catch (error) {
       if (!isBlobError(error, 'CONDITION')) throw error; // another copytool was faster
     }

@@ -4,8 +4,6 @@ import type { Recognition } from '../identity/copy-of.ts';
 export interface Outcome {
   /** Content moved. */
   readonly bytes: bigint;
-  readonly blob?: string;
-  readonly paths?: readonly Buffer[];
   /** What was done, where it is not the plain thing. */
   readonly note?: 'already archived' | 'no copy found';
   readonly recognised?: Recognition;

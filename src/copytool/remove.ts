@@ -21,18 +21,17 @@ const MAX_TRIES = 5;
  * Removes a file's copy from the container: of a living file only after Lustre has agreed that its data is not only
  * there, of a dead one only where the blob is provably its own. Steps are in docs/internals/archive-protocol.md.
  */
-export async function remove(task: Task, target: Archive, context: CopytoolContext): Promise<Outcome> {
+export async function remove(task: Task, targets: readonly Archive[], context: CopytoolContext): Promise<Outcome> {
   await context.step('remove.taken');
   const file = await lookAt(task.action.fid, context);
-  const blob = file === undefined ? await removeOfDead(task, target, context) : await removeOfLiving(file, task, target, context);
+  task.paths = file?.paths ?? [];
+  await context.begin(task.action.cookie);
+  const blob = file === undefined ? await removeOfDead(task, targets, context) : await removeOfLiving(file, task, targets, context);
   await task.report();
   await task.succeed(0n);
   await context.step('remove.ended');
-  return {
-    bytes: 0n,
-    ...(blob === undefined ? { note: 'no copy found' as const } : { blob }),
-    ...(file === undefined ? {} : { paths: file.paths }),
-  };
+  task.blob = blob;
+  return blob === undefined ? { bytes: 0n, note: 'no copy found' } : { bytes: 0n };
 }
 
 async function lookAt(fid: Fid, context: CopytoolContext): Promise<FileView | undefined> {
@@ -44,19 +43,24 @@ async function lookAt(fid: Fid, context: CopytoolContext): Promise<FileView | un
   }
 }
 
-async function removeOfLiving(file: FileView, task: Task, target: Archive, context: CopytoolContext): Promise<string | undefined> {
+async function removeOfLiving(file: FileView, task: Task, targets: readonly Archive[], context: CopytoolContext): Promise<string | undefined> {
   const { fid } = task.action;
   await unarchive(file, context);
   await context.step('remove.unarchived');
+  const deleted: string[] = [];
+  for (const target of targets) {
+    for (const { name } of candidateNames(file, target.store.prefix)) {
+      if (await deleteProven(name, task, target, context, `hsm_remove of ${fid}`, false)) deleted.push(name);
+    }
+  }
+  if (deleted.length > 0) return deleted[0];
   const record = ownRecord(file);
   if (record !== undefined && isBinding(record)) {
-    const stamped = await deleteFirst(file, task, target, context, `hsm_remove of ${fid}`);
-    if (stamped !== undefined) return stamped;
     throw new ActionError('not-ours', ERRNO.EPERM, 'the file was imported, and its copy was written by others: it is not ours to delete');
   }
-  const blob = await deleteFirst(file, task, target, context, `hsm_remove of ${fid}`);
-  if (blob === undefined) context.log.warn('no copy found to remove', { fid, looked: candidateNames(file, target.store.prefix).map(({ name }) => name) });
-  return blob;
+  const looked = targets.flatMap((target) => candidateNames(file, target.store.prefix)).map(({ name }) => name);
+  context.log.warn('no copy found to remove', { fid, looked });
+  return undefined;
 }
 
 /**
@@ -77,12 +81,13 @@ async function unarchive(file: FileView, context: CopytoolContext): Promise<void
 }
 
 /** A dead file has no path: only the request's own data can say where its copy was, and the blob must prove it. */
-async function removeOfDead(task: Task, target: Archive, context: CopytoolContext): Promise<string> {
+async function removeOfDead(task: Task, targets: readonly Archive[], context: CopytoolContext): Promise<string> {
   const { fid, data } = task.action;
   const hint = data.toString('utf8');
   await mustBeDead(fid, context);
-  const blob = hint === '' ? undefined : await deleteProven(hint, fid, task, target, context, `hsm_remove of ${fid}, which is gone`, true);
-  if (blob !== undefined) return blob;
+  for (const target of hint === '' ? [] : targets) {
+    if (await deleteProven(hint, task, target, context, `hsm_remove of ${fid}, which is gone`, true)) return hint;
+  }
   const where = hint === '' ? 'the request does not say where its copy is' : `${JSON.stringify(hint)} is not its copy`;
   throw new ActionError('dead', ERRNO.ENOENT, `the file is gone, and ${where}: removed files are cleaned up by the follower`);
 }
@@ -92,28 +97,20 @@ async function mustBeDead(fid: Fid, context: CopytoolContext): Promise<void> {
   if (alive) throw new ActionError('alive', ERRNO.EAGAIN, 'the file was not found at first, and is there now', { again: true });
 }
 
-async function deleteFirst(file: FileView, task: Task, target: Archive, context: CopytoolContext, reason: string): Promise<string | undefined> {
-  for (const { name } of candidateNames(file, target.store.prefix)) {
-    const deleted = await deleteProven(name, file.fid, task, target, context, reason, false);
-    if (deleted !== undefined) return deleted;
-  }
-  return undefined;
-}
-
-/** Deletes the blob at this name if it is that file's own copy, under its ETag. Its name; undefined when it is not. */
+/** Deletes the blob at this name under its ETag, if it is that file's own copy. */
 async function deleteProven(
   name: string,
-  fid: Fid,
   task: Task,
   target: Archive,
   context: CopytoolContext,
   reason: string,
   dead: boolean,
-): Promise<string | undefined> {
+): Promise<boolean> {
+  const { fid } = task.action;
   const { store } = target;
   for (let round = 1; ; round++) {
     const blob = await store.head(name, { signal: task.signal });
-    if (blob === undefined || !isCopyOfFid(blob, fid, context.fsUuid)) return undefined;
+    if (blob === undefined || !isCopyOfFid(blob, fid, context.fsUuid)) return false;
     await context.step('remove.located');
     await context.audit.record({
       action: 'delete',
@@ -132,7 +129,7 @@ async function deleteProven(
     try {
       await store.delete(name, { ifMatch: blob.etag, signal: task.signal });
       await context.step('remove.deleted');
-      return name;
+      return true;
     } catch (error) {
       if (round >= MAX_TRIES || !isBlobError(error, 'CONDITION')) throw error;
     }

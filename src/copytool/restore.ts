@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { downloadBlob } from '../blob/download.ts';
 import { isBlobError } from '../blob/errors.ts';
+import { isReadable, requestRehydration } from '../blob/rehydrate.ts';
 import type { BlobState } from '../blob/state.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
 import { holdsRecorded, ownRecord } from '../identity/copy-of.ts';
@@ -31,6 +32,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
   const { fs, step } = context;
   await step('restore.taken');
   const before = await viewFile(fs.files, fid);
+  task.paths = before.paths;
   if (!isReleased(before.hsm)) {
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
@@ -54,7 +56,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
   await task.report();
   await task.succeed(done.copy.blob.length);
   await step('restore.ended');
-  return { bytes: done.copy.blob.length, blob: done.copy.blob.name, paths: done.file.paths, recognised: done.copy.by };
+  return { bytes: done.copy.blob.length, recognised: done.copy.by };
 }
 
 interface Restored {
@@ -68,10 +70,11 @@ interface Restored {
 async function fill(handle: FileHandle, task: Task, archive: Archive, context: CopytoolContext): Promise<Restored> {
   for (let round = 1; ; round++) {
     const found = await locate(task, archive, context);
+    task.blob = found.copy.blob.name;
     await context.step('restore.located');
     const blob = await awake(found.copy.blob, task, archive, context);
     try {
-      await handle.truncate(0);
+      if (round > 1) await handle.truncate(0);
       const crc64 = await download(handle, blob, task, archive, context);
       await handle.truncate(Number(blob.length));
       return { ...found, copy: { ...found.copy, blob }, crc64 };
@@ -137,25 +140,14 @@ function sameVersion(a: BlobState, b: BlobState): boolean {
 /** Waits for a blob of the Archive tier to come back, if the configuration asks for that; the heartbeat goes on. */
 async function awake(blob: BlobState, task: Task, archive: Archive, context: CopytoolContext): Promise<BlobState> {
   const { store } = archive;
-  if (blob.accessTier !== 'Archive') return blob;
-  const { rehydrate } = archive.config;
-  if (rehydrate === 'none' && blob.archiveStatus === undefined) {
-    throw new ActionError(
-      'archive-tier',
-      ERRNO.ENODATA,
-      `the copy ${JSON.stringify(blob.name)} is in the Archive tier: rehydrate it, or set archives.${archive.config.id}.rehydrate`,
-    );
-  }
-  if (blob.archiveStatus === undefined && rehydrate !== 'none') {
-    await store.setTier(blob.name, archive.config.accessTier ?? 'Hot', { priority: rehydrate, signal: task.signal });
-    context.log.info('copy is being rehydrated, this takes hours', { fid: task.action.fid, blob: blob.name, priority: rehydrate });
-  }
+  if ((await requestRehydration(store, blob, task.signal)) === 'readable') return blob;
+  context.log.info('copy is on its way back from the Archive tier, which takes hours', { fid: task.action.fid, blob: blob.name });
   for (;;) {
+    await delay(REHYDRATION_POLL_MS, undefined, { signal: task.signal }).catch(() => task.signal.throwIfAborted());
     const now = await store.head(blob.name, { signal: task.signal });
     // Moved or replaced: the caller looks again, and recognises it anew.
-    if (now === undefined || (now.etag !== blob.etag && !sameVersion(blob, now))) return blob;
-    if (now.accessTier !== 'Archive') return now;
-    await delay(REHYDRATION_POLL_MS, undefined, { signal: task.signal }).catch(() => task.signal.throwIfAborted());
+    if (now === undefined || !sameVersion(blob, now)) return blob;
+    if (isReadable(now)) return now;
   }
 }
 

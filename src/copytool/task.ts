@@ -12,6 +12,9 @@ export class Task {
   running = false;
   /** Bytes moved so far. */
   moved = 0n;
+  /** The file's links and the blob, as soon as they are known: for the log. */
+  paths: readonly Buffer[] = [];
+  blob: string | undefined;
   /** Whether a heartbeat is on its way. */
   beating = false;
   #reported = 0n;

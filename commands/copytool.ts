@@ -1,0 +1,27 @@
+import { BaseCommand } from '../src/cli/base-command.ts';
+
+export default class Copytool extends BaseCommand {
+  static override summary = 'Run the HSM agent: carry out what Lustre asks for';
+  static override description =
+    'Registers with Lustre for all configured archives and moves data between Lustre and the containers, until it is ' +
+    'stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured file. The first ' +
+    'SIGTERM or SIGINT lets what is at work finish, the second stops at once. One copytool can run per client.';
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --config /etc/lfsazsync/config.yaml'];
+  static override enableJsonFlag = false;
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Copytool);
+    const stop = this.shutdown;
+    const { config } = await this.loadConfig(flags);
+    const log = await this.openLog('copytool', config.log);
+    try {
+      const { runCopytool } = await import('../src/copytool/start.ts');
+      await runCopytool({ config, log, stop });
+    } catch (error) {
+      log.error('copytool failed', { err: error });
+      throw error;
+    } finally {
+      log.close();
+    }
+  }
+}

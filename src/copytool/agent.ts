@@ -1,0 +1,261 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
+import { ERRNO, errnoName } from '../lustre/errno.ts';
+import { printable } from '../lustre/printable.ts';
+import type { Log } from '../service/log.ts';
+import { ActionError, ActionStopped, endingOf, hasErrno } from './action-error.ts';
+import { archive } from './archive.ts';
+import type { ActionJournal, Archive, CopytoolContext } from './context.ts';
+import type { Outcome } from './outcome.ts';
+import { remove } from './remove.ts';
+import { restore } from './restore.ts';
+import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
+import { countError } from './stats.ts';
+import { Task } from './task.ts';
+
+/** Lustre 2.16 and later mark requests of programs that wait for the data (HSM_REQ_BLOCKING). */
+const BLOCKING = 0x4;
+/** What is left for ending actions after they were stopped, milliseconds. */
+const LAST_GRACE_MS = 4_000;
+const NO_JOURNAL: ActionJournal = { taken: () => Promise.resolve(), ended: () => Promise.resolve() };
+
+export interface AgentOptions {
+  readonly channel: CopytoolChannel;
+  readonly context: CopytoolContext;
+  readonly journal?: ActionJournal;
+}
+
+/** How the agent is asked to stop: first to take nothing new and finish what is at work, then at once. */
+export interface StopSignals {
+  readonly drain: AbortSignal;
+  readonly now: AbortSignal;
+}
+
+interface TaskJob extends Job {
+  readonly task: Task;
+}
+
+/** Takes the coordinator's actions, has them carried out, and ends every one of them exactly once. */
+export class CopytoolAgent {
+  readonly #channel: CopytoolChannel;
+  readonly #context: CopytoolContext;
+  readonly #journal: ActionJournal;
+  readonly #log: Log;
+  readonly #scheduler: Scheduler<TaskJob>;
+  readonly #jobs = new Map<string, TaskJob>();
+  #draining = false;
+
+  constructor({ channel, context, journal }: AgentOptions) {
+    this.#channel = channel;
+    this.#context = context;
+    this.#journal = journal ?? NO_JOURNAL;
+    this.#log = context.log;
+    this.#scheduler = new Scheduler({ slots: context.config.concurrency, reserve: context.config.restoreReserve });
+  }
+
+  /**
+   * Works until asked to stop. Resolves when everything at work has ended, or was ended with an error because the time
+   * was up; rejects when the helper is gone, and with it the connection to Lustre.
+   */
+  async run(stop: StopSignals): Promise<void> {
+    const heartbeat = setInterval(() => this.#beat(), this.#context.config.heartbeat);
+    const intake = this.#takeAll();
+    try {
+      await Promise.race([intake, aborted(stop.drain), aborted(stop.now)]);
+      await Promise.race([intake, this.#drain(stop.now)]);
+      await this.#stopAll(new ActionStopped('shutdown', 'the copytool is stopping'));
+    } catch (error) {
+      await this.#stopAll(new ActionStopped('helper-gone', 'the native helper is gone'));
+      throw error;
+    } finally {
+      clearInterval(heartbeat);
+      intake.catch(() => {});
+    }
+  }
+
+  /** Never ends by itself: rejects when the channel is broken. After `close` it just stays. */
+  async #takeAll(): Promise<never> {
+    for await (const action of this.#channel.actions) {
+      if (action.action === 'CANCEL') this.#cancel(action);
+      else await this.#take(action);
+    }
+    return new Promise<never>(() => {});
+  }
+
+  async #take(action: HsmAction): Promise<void> {
+    const task = new Task(action, this.#channel);
+    const counters = this.#context.stats.actions[task.kind];
+    counters.taken += 1;
+    counters.queued += 1;
+    await this.#journal.taken(action);
+    const job: TaskJob = { task, priority: priorityOf(task), run: () => this.#run(job) };
+    this.#jobs.set(keyOf(action), job);
+    task.signal.addEventListener('abort', () => {
+      if (this.#scheduler.remove(job)) void this.#finish(job, task.signal.reason);
+    });
+    this.#log.debug('action taken', { action: task.kind, fid: action.fid, cookie: action.cookie.toString(), archive: action.archive });
+    if (this.#draining && job.priority === PRIORITY.background) await this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'));
+    else this.#scheduler.add(job);
+  }
+
+  #cancel(cancel: HsmAction): void {
+    const job = this.#jobs.get(keyOf(cancel));
+    if (job === undefined) {
+      this.#log.debug('cancel for an action that is not ours', { fid: cancel.fid, cookie: cancel.cookie.toString() });
+      return;
+    }
+    this.#context.stats.cancels += 1;
+    job.task.stop(new ActionStopped('cancelled', 'the action was cancelled'));
+  }
+
+  async #run(job: TaskJob): Promise<void> {
+    const { task } = job;
+    const counters = this.#context.stats.actions[task.kind];
+    task.running = true;
+    counters.queued -= 1;
+    counters.running += 1;
+    try {
+      const outcome = await this.#carryOut(task);
+      counters.succeeded += 1;
+      counters.bytes += outcome.bytes;
+      counters.running -= 1;
+      this.#log.info(`${task.kind} done`, { ...described(task), outcome: 'ok', ...reported(outcome) });
+      await this.#forget(task);
+    } catch (error) {
+      await this.#finish(job, task.signal.aborted ? task.signal.reason : error);
+    }
+  }
+
+  async #carryOut(task: Task): Promise<Outcome> {
+    const { archives } = this.#context;
+    const target = archives.get(task.action.archive);
+    // Archive id 0 addresses every archive; Lustre sends it for removals only.
+    const targets = task.action.archive === 0 ? [...archives.values()] : target === undefined ? [] : [target];
+    if (task.kind === 'remove' && targets.length > 0) return await remove(task, targets, this.#context);
+    if (target === undefined) throw unknownArchive(task.action, archives);
+    return await (task.kind === 'archive' ? archive : restore)(task, target, this.#context);
+  }
+
+  /** Ends a task that failed, was cancelled or is handed back. Never rejects. */
+  async #finish(job: TaskJob, error: unknown): Promise<void> {
+    const { task } = job;
+    const { stats } = this.#context;
+    const counters = stats.actions[task.kind];
+    counters[task.running ? 'running' : 'queued'] -= 1;
+    const ending = endingOf(error);
+    const cancelled = ending.code === 'cancelled';
+    counters[cancelled ? 'cancelled' : 'failed'] += 1;
+    if (!cancelled) countError(stats, ending.code);
+    const fields = {
+      ...described(task),
+      outcome: cancelled ? 'cancelled' : 'failed',
+      code: ending.code,
+      errno: errnoName(ending.errno),
+      reason: error instanceof Error ? error.message : String(error),
+    };
+    if (cancelled || error instanceof ActionStopped || ending.errno === ERRNO.EALREADY) this.#log.info(`${task.kind} not done`, fields);
+    else this.#log.warn(`${task.kind} failed`, { ...fields, ...(ending.code === 'unexpected' ? { err: error } : {}) });
+    await this.#end(task, ending.errno, ending.again, error);
+    await this.#forget(task);
+  }
+
+  async #end(task: Task, errno: number, again: boolean, error: unknown): Promise<void> {
+    if (error instanceof ActionStopped && error.code === 'helper-gone') return;
+    try {
+      await task.fail(errno, again);
+    } catch (failure) {
+      // ENOENT: the coordinator has given the action up already, which is as good.
+      const level = hasErrno(failure, ERRNO.ENOENT) ? 'debug' : 'warn';
+      this.#log[level]('action could not be ended', { fid: task.action.fid, cookie: task.action.cookie.toString(), err: failure });
+    }
+  }
+
+  async #forget(task: Task): Promise<void> {
+    this.#jobs.delete(keyOf(task.action));
+    try {
+      await this.#journal.ended(task.action);
+    } catch (error) {
+      this.#log.error('journal could not be written', { err: error });
+    }
+  }
+
+  /** Keeps every action alive that was taken and not ended, those that wait included. */
+  #beat(): void {
+    for (const { task } of this.#jobs.values()) {
+      if (task.beating || task.ended || task.signal.aborted) continue;
+      task.beating = true;
+      this.#context.stats.heartbeats += 1;
+      void task
+        .report()
+        .catch((error: unknown) => {
+          if (!task.ended && !(error instanceof ActionStopped)) this.#log.debug('heartbeat failed', { fid: task.action.fid, err: error });
+        })
+        .finally(() => {
+          task.beating = false;
+        });
+    }
+  }
+
+  /** Hands back what can wait, and lets restores (somebody waits for them) and what is at work come to their end. */
+  async #drain(now: AbortSignal): Promise<void> {
+    this.#draining = true;
+    const waiting = this.#scheduler.takeQueued(PRIORITY.background);
+    this.#log.info('copytool stopping', { running: this.#scheduler.running, queued: this.#scheduler.queued, handedBack: waiting.length });
+    await Promise.all(waiting.map((job) => this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'))));
+    const timer = new AbortController();
+    const late = delay(this.#context.config.drainTimeout, undefined, { signal: timer.signal }).catch(() => {});
+    await Promise.race([this.#scheduler.idle(), late, aborted(now)]);
+    timer.abort();
+  }
+
+  async #stopAll(reason: ActionStopped): Promise<void> {
+    this.#draining = true;
+    for (const { task } of [...this.#jobs.values()]) task.stop(reason);
+    const timer = new AbortController();
+    const late = delay(LAST_GRACE_MS, undefined, { signal: timer.signal }).catch(() => {});
+    await Promise.race([this.#scheduler.idle(), late]);
+    timer.abort();
+  }
+}
+
+function priorityOf(task: Task): Priority {
+  if (task.kind !== 'restore') return PRIORITY.background;
+  return (task.action.flags & BLOCKING) !== 0 ? PRIORITY.blocking : PRIORITY.restore;
+}
+
+/** Cookies are unique on one metadata server; with several, only together with the FID. */
+function keyOf(action: HsmAction): string {
+  return `${action.cookie}/${action.fid}`;
+}
+
+function unknownArchive(action: HsmAction, archives: ReadonlyMap<number, Archive>): ActionError {
+  const known = [...archives.keys()].join(', ');
+  return new ActionError('archive-id', ERRNO.ENXIO, `archive id ${action.archive} is not configured here (configured: ${known})`);
+}
+
+function described(task: Task): Record<string, unknown> {
+  const [path, ...others] = task.paths;
+  return {
+    action: task.kind,
+    fid: task.action.fid,
+    archive: task.action.archive,
+    ...(path === undefined ? {} : { path: printable(path) }),
+    ...(others.length === 0 ? {} : { links: task.paths.length }),
+    ...(task.blob === undefined ? {} : { blob: task.blob }),
+    durationMs: Math.round(task.age),
+  };
+}
+
+function reported(outcome: Outcome): Record<string, unknown> {
+  return {
+    bytes: Number(outcome.bytes),
+    ...(outcome.note === undefined ? {} : { note: outcome.note }),
+    ...(outcome.recognised === undefined || outcome.recognised === 'record' ? {} : { recognised: outcome.recognised }),
+  };
+}
+
+/** Resolves when the signal is aborted. */
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,154 @@
+import { mkdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { BufferPool } from '../blob/buffers.ts';
+import { checkContainer } from '../blob/preflight.ts';
+import { BlobStore } from '../blob/store.ts';
+import type { Config } from '../config/types.ts';
+import { type ChannelState, CopytoolChannel } from '../lustre/copytool-channel.ts';
+import { errnoText } from '../lustre/errno.ts';
+import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts';
+import { type AuditLog, openAuditLog } from '../service/audit.ts';
+import { OperatorError } from '../service/errors.ts';
+import type { Log } from '../service/log.ts';
+import { CopytoolAgent, type StopSignals } from './agent.ts';
+import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
+import { DirectoryMarkers } from './directory-markers.ts';
+import { establishIdentity } from './identity-check.ts';
+import { newStats } from './stats.ts';
+import { stepHook } from './steps.ts';
+
+export interface CopytoolOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly stop: StopSignals;
+}
+
+/**
+ * Runs the copytool until it is asked to stop. Everything that can be wrong is found out before it registers with
+ * Lustre: the credential's permissions, the kind of account, whose container it is.
+ * @throws OperatorError, BlobError: what is wrong, and what to do
+ */
+export async function runCopytool({ config, log, stop }: CopytoolOptions): Promise<void> {
+  if (config.archives.size === 0) {
+    throw new OperatorError('No archive is configured, so there is nothing that a copytool could serve.', {
+      code: 'NO_ARCHIVE',
+      hint: 'Add a section under `archives` to the configuration; `lfsazsync config init` shows one.',
+      exit: 'usage',
+    });
+  }
+  for (const directory of [config.runDir, config.stateDir]) await mkdir(directory, { recursive: true, mode: 0o750 });
+  const opened: Closer[] = [];
+  try {
+    await serve({ config, log, stop }, (close) => opened.push(close));
+  } finally {
+    for (const close of opened.reverse()) await close();
+  }
+}
+
+type Closer = () => void | Promise<void>;
+
+async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Closer) => void): Promise<void> {
+  const onDiagnostic = (line: string) => log.warn('native helper', { line });
+  const helper = { liblustreapi: config.liblustreapi, helper: config.helper, threads: config.copytool.helperThreads, onDiagnostic };
+  const fs = await openFileSystem({ ...helper, mount: config.mount });
+  atEnd(() => fs.close());
+  const stores = await openStores(config, log);
+  atEnd(() => stores.forEach((store) => store.close()));
+  const fsUuid = await establishIdentity(fs, stores.values());
+  const audit = await openAuditLog(config.log.auditFile);
+  atEnd(() => audit.close());
+
+  const stats = newStats();
+  const channel = await CopytoolChannel.open({
+    ...helper,
+    mount: fs.mount,
+    archives: [...config.archives.keys()],
+    lockFile: join(config.runDir, lockName(fs.mount)),
+    onState: (state) => tellState(state, log, (registered) => {
+      stats.registered = registered;
+    }),
+  });
+  atEnd(() => channel.close());
+  const context: CopytoolContext = {
+    fs,
+    fsUuid,
+    archives: openArchives({ config, stores, fs, fsUuid, audit, log }),
+    config: config.copytool,
+    buffers: splitMemory(config.copytool),
+    stats,
+    step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
+    log,
+    audit,
+    begin: (cookie) => channel.begin(cookie),
+    needsLook: (look: NeedsLook) => {
+      stats.needsLook += 1;
+      log.info('file needs a look of the follower', { ...look });
+    },
+  };
+  log.info('copytool ready', {
+    mount: fs.mount,
+    fsname: fs.fsname,
+    fs: fsUuid,
+    archives: [...config.archives.keys()],
+    llapi: channel.helper.hello.llapi,
+    helperPid: channel.helper.pid,
+  });
+  await new CopytoolAgent({ channel, context }).run(stop);
+  log.info('copytool stopped', { actions: JSON.parse(JSON.stringify(stats.actions, (_, value) => (typeof value === 'bigint' ? Number(value) : value))) });
+}
+
+async function openStores(config: Config, log: Log): Promise<Map<number, BlobStore>> {
+  const stores = new Map<number, BlobStore>();
+  for (const [id, archive] of config.archives) {
+    const child = log.child({ archive: id });
+    const store = await BlobStore.open(archive, {
+      log: {
+        debug: (fields, message) => child.debug(message, { ...fields }),
+        info: (fields, message) => child.info(message, { ...fields }),
+        warn: (fields, message) => child.warn(message, { ...fields }),
+      },
+    });
+    stores.set(id, store);
+    const { warnings } = await checkContainer(store, { need: 'write' });
+    for (const warning of warnings) child.warn(warning);
+  }
+  return stores;
+}
+
+function openArchives(o: {
+  config: Config;
+  stores: ReadonlyMap<number, BlobStore>;
+  fs: LustreFileSystem;
+  fsUuid: string;
+  audit: AuditLog;
+  log: Log;
+}): Map<number, Archive> {
+  const archives = new Map<number, Archive>();
+  for (const [id, store] of o.stores) {
+    const config = o.config.archives.get(id);
+    if (config === undefined) continue;
+    const { fs, fsUuid, audit, log } = o;
+    archives.set(id, { config, store, markers: new DirectoryMarkers({ archive: id, store, fs, fsUuid, audit, log }) });
+  }
+  return archives;
+}
+
+/** Restores get the share of the memory that their reserve is of the slots, and room for one range at least. */
+function splitMemory(config: Config['copytool']): CopytoolContext['buffers'] {
+  const share = Math.floor((config.maxBytesInFlight * config.restoreReserve) / config.concurrency);
+  const restore = Math.min(config.maxBytesInFlight, Math.max(share, config.rangeSize));
+  return { archive: new BufferPool(Math.max(config.maxBytesInFlight - restore, 1)), restore: new BufferPool(restore) };
+}
+
+function tellState(state: ChannelState, log: Log, registered: (is: boolean) => void): void {
+  registered(state.state === 'registered');
+  if (state.state === 'registered') log.info('copytool registered', { archives: state.archives });
+  else log.warn('copytool not registered any more, registering again', { reason: errnoText(state.errno) });
+}
+
+/** One lock per client, that is per mount. */
+function lockName(mount: string): string {
+  const plain = `copytool${mount.replaceAll('/', '-')}.lock`;
+  return plain.length <= 200 ? plain : `copytool-${createHash('sha256').update(mount).digest('hex')}.lock`;
+}
