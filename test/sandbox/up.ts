@@ -1,6 +1,6 @@
 import { createContainer, startEndpoint } from '../support/endpoint.ts';
 import { registerChangelogUser, standInFileSystem } from '../support/file-system.ts';
-import { simBuild } from '../support/project.ts';
+import { simPrograms } from '../support/project.ts';
 import { sandboxConfig, sandboxEnv, writeSandboxConfig } from '../support/sandbox.ts';
 import type { SandboxDirectory } from '../support/sandbox-directory.ts';
 import type { StandInOptions } from '../support/stand-in.ts';
@@ -29,7 +29,7 @@ export async function up(records: SandboxDirectory, options: StandInOptions): Pr
     const description: SandboxDescription = {
       version: 1,
       endpoint: /BlobEndpoint=([^;]+)/.exec(connectionString)?.[1] ?? '',
-      env: { ...sandboxEnv(records, fileSystem, connectionString, CONTAINER), PATH: simBuild },
+      env: { ...sandboxEnv(records, fileSystem, connectionString, CONTAINER), PATH: simPrograms },
     };
     records.writeDescription(description);
     return description;

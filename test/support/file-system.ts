@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { simBuild } from './project.ts';
+import { simLibrary, simPrograms } from './project.ts';
 import { run } from './run.ts';
 import type { SandboxDirectory } from './sandbox-directory.ts';
 import { MDT, type StandInOptions, standInEnv, startStandIn } from './stand-in.ts';
@@ -48,7 +48,7 @@ function realLustre(): TestFileSystem | undefined {
 /** A changelog user of the stand-in, registered as the server's administrator does. */
 export async function registerChangelogUser(env: Readonly<Record<string, string>>): Promise<string> {
   const { exitCode, stdout, stderr } = await run(
-    join(simBuild, 'lctl'),
+    join(simPrograms, 'lctl'),
     ['--device', MDT, 'changelog_register', '-n'],
     {
       env: { ...process.env, ...env, LUSTRE_SIM_NODE: 'server' },
@@ -67,7 +67,7 @@ export async function standInFileSystem(records: SandboxDirectory, options: Stan
     mounts,
     tree: mounts[0] ?? '',
     mdt: MDT,
-    llapi: join(simBuild, 'liblustreapi.so.1'),
+    llapi: simLibrary,
     changelogUser: undefined,
     env: standInEnv(records),
   };

@@ -5,8 +5,13 @@ import { fileURLToPath } from 'node:url';
 /** The project's root directory. */
 export const projectRoot: string = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-/** The stand-in's programs: `lustre-simd`, `lfs`, `lctl`, `simctl` and `liblustreapi.so.1`. */
-export const simBuild: string = join(projectRoot, 'test/lustre-sim/build');
+const simBuild = join(projectRoot, 'test/lustre-sim/build');
+
+/** The directory of the stand-in's programs: `lustre-simd`, `lfs`, `lctl`, `simctl`. */
+export const simPrograms: string = join(simBuild, 'bin');
+
+/** The stand-in's library. */
+export const simLibrary: string = join(simBuild, 'liblustreapi.so.1');
 
 /** The helper, as the project's build leaves it. */
 export const helperPath: string = join(projectRoot, 'native-helpers/build/lfsazsync-helper');

@@ -5,7 +5,7 @@ import { ContainerClient } from '@azure/storage-blob';
 import { stringify } from 'yaml';
 import { createContainer, startEndpoint } from './endpoint.ts';
 import { leaveTree, pathWithNode, type TestFileSystem, testFileSystem } from './file-system.ts';
-import { executable, helperPath, needBuilt, simBuild } from './project.ts';
+import { executable, helperPath, needBuilt, simPrograms } from './project.ts';
 import { guard, unguard } from './reaper.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 import { SandboxDirectory } from './sandbox-directory.ts';
@@ -57,7 +57,7 @@ export function sandboxConfig(records: SandboxDirectory, fileSystem: TestFileSys
     state_dir: join(records.dir, 'state'),
     run_dir: join(records.dir, 'run-dir'),
     liblustreapi: fileSystem.llapi,
-    ...(fileSystem.standIn ? { lfs: join(simBuild, 'lfs'), lctl: join(simBuild, 'lctl') } : {}),
+    ...(fileSystem.standIn ? { lfs: join(simPrograms, 'lfs'), lctl: join(simPrograms, 'lctl') } : {}),
     archives: {
       [archiveId]: {
         container,
@@ -163,11 +163,11 @@ export class Sandbox {
   }
 
   lfs(args: readonly string[], options?: CommandOptions): Promise<RunResult> {
-    return this.exec(this.standIn ? join(simBuild, 'lfs') : 'lfs', args, options);
+    return this.exec(this.standIn ? join(simPrograms, 'lfs') : 'lfs', args, options);
   }
 
   lctl(args: readonly string[], options?: CommandOptions): Promise<RunResult> {
-    return this.exec(this.standIn ? join(simBuild, 'lctl') : 'lctl', args, options);
+    return this.exec(this.standIn ? join(simPrograms, 'lctl') : 'lctl', args, options);
   }
 
   /** `lctl` as on the metadata server, where `mdt.*`, `mdd.*` and changelog users are; the stand-in only. */
@@ -179,7 +179,7 @@ export class Sandbox {
   /** The stand-in's own switches: faults, OST sizes, crashes. */
   async simctl(args: readonly string[], options?: CommandOptions): Promise<string> {
     if (!this.standIn) throw new Error('a real Lustre has no simctl');
-    const result = await this.exec(join(simBuild, 'simctl'), args, options);
+    const result = await this.exec(join(simPrograms, 'simctl'), args, options);
     if (result.exitCode !== 0) throw new Error(`simctl ${args.join(' ')}: ${result.stderr || result.stdout}`);
     return result.stdout;
   }
@@ -202,7 +202,7 @@ export class Sandbox {
   /** Starts the copytool, registered with the coordinator when this returns. */
   async startCopytool(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
     const copytool = this.startService(['copytool', ...args], env);
-    await copytool.waitFor(/registered/i);
+    await copytool.waitFor('copytool ready');
     return copytool;
   }
 

@@ -104,7 +104,10 @@ static int import_plain(void *library, char **a)
 static int import_exclusive(void *library, char **a)
 {
 	int (*make)(const char *, int, int, unsigned long long, int, int, int, char *);
+	/* The stand-in's library brings an ioctl of its own, for what FUSE can't carry; otherwise this is libc's. */
+	int (*control)(int, unsigned long, ...);
 	*(void **)&make = dlsym(library, "llapi_file_open_pool");
+	*(void **)&control = dlsym(library, "ioctl");
 	int stripes = atoi(a[7]);
 	int fd = make(a[0], O_CREAT | O_EXCL | O_WRONLY, 0600, 0, -1, abs(stripes), (int)(PATTERN_RAID0 | PATTERN_RELEASED), NULL);
 	if (fd < 0) {
@@ -118,7 +121,7 @@ static int import_exclusive(void *library, char **a)
 		.mtime_ns = 123456789, .uid = atoi(a[3]), .gid = atoi(a[4]),
 		.mode = (uint32_t)(strtol(a[2], NULL, 8) & 0777) | S_IFREG, .archive = atoi(a[6]),
 	};
-	if (fsetxattr(fd, "trusted.lfsazsync", "{\"v\":1}", 7, 0) < 0 || ioctl(fd, IMPORT_IOCTL, &argument) < 0)
+	if (fsetxattr(fd, "trusted.lfsazsync", "{\"v\":1}", 7, 0) < 0 || control(fd, IMPORT_IOCTL, &argument) < 0)
 		return say(-1);
 	return say(fchmod(fd, strtol(a[2], NULL, 8) & 07777));
 }

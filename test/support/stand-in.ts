@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { startDetached } from './detached.ts';
 import { mountAt } from './mounts.ts';
-import { needBuilt, simBuild } from './project.ts';
+import { needBuilt, simLibrary, simPrograms } from './project.ts';
 import { type SandboxDirectory, STAND_IN } from './sandbox-directory.ts';
 import { waitUntil } from './wait.ts';
 
@@ -24,7 +24,7 @@ const SOCKET_PATH_MAX = 107;
 /** The programs' directory in front of PATH, and how they find this stand-in. */
 export function standInEnv(sandbox: SandboxDirectory): { PATH: string; LUSTRE_SIM_DIR: string } {
   return {
-    PATH: [simBuild, process.env['PATH'] ?? ''].join(delimiter),
+    PATH: [simPrograms, process.env['PATH'] ?? ''].join(delimiter),
     LUSTRE_SIM_DIR: sandbox.lustreDir,
   };
 }
@@ -38,8 +38,8 @@ export function standInObstacle(): string | undefined {
   } catch {
     return '/dev/fuse is missing or not accessible: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN';
   }
-  if (!existsSync(join(simBuild, STAND_IN)))
-    return `the stand-in Lustre has not been built: run npm run build (${join(simBuild, STAND_IN)} is missing)`;
+  if (!existsSync(join(simPrograms, STAND_IN)))
+    return `the stand-in Lustre has not been built: run npm run build (${join(simPrograms, STAND_IN)} is missing)`;
   return undefined;
 }
 
@@ -47,7 +47,7 @@ export function standInObstacle(): string | undefined {
 export async function startStandIn(sandbox: SandboxDirectory, options: StandInOptions): Promise<string[]> {
   const obstacle = standInObstacle();
   if (obstacle !== undefined) throw new Error(obstacle);
-  needBuilt(join(simBuild, 'liblustreapi.so.1'), 'run npm run build');
+  needBuilt(simLibrary, 'run npm run build');
   const socket = join(sandbox.lustreDir, 'sock');
   if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) {
     throw new Error(`${socket} is too long for a Unix socket (${SOCKET_PATH_MAX} bytes): choose a shorter directory`);
@@ -60,7 +60,7 @@ export async function startStandIn(sandbox: SandboxDirectory, options: StandInOp
   }
   await startDetached(sandbox, {
     name: STAND_IN,
-    file: join(simBuild, STAND_IN),
+    file: join(simPrograms, STAND_IN),
     args: [
       ...['--dir', sandbox.lustreDir, '--fsname', FSNAME],
       ...mountPoints.flatMap((mountPoint) => ['--mount', mountPoint]),
