@@ -18,7 +18,9 @@ const DEFAULT_BLOCK_BYTES = 8 * MIB;
  */
 export function blockSizeFor(size: bigint, wished: number | 'auto' = 'auto'): number {
   if (size > MAX_BLOB_BYTES) {
-    throw new BlobError(`a file of ${size} bytes is larger than a blob can be: ${MAX_BLOB_BYTES} bytes`, { code: 'INVALID' });
+    throw new BlobError(`a file of ${size} bytes is larger than a blob can be: ${MAX_BLOB_BYTES} bytes`, {
+      code: 'INVALID',
+    });
   }
   const least = (size + BigInt(MAX_BLOCKS) - 1n) / BigInt(MAX_BLOCKS);
   const chosen = Math.min(wished === 'auto' ? DEFAULT_BLOCK_BYTES : wished, MAX_BLOCK_BYTES);

@@ -50,7 +50,12 @@ export async function claimContainer(store: BlobStore, uuid: string, signal?: Ab
     const outer = await readControlOf(store, prefix, signal);
     if (outer !== undefined && outer.fs !== uuid) throw taken(store, outer, uuid);
   }
-  const control: Control = { version: FORMAT_VERSION, fs: uuid, prefix: store.prefix, created: new Date().toISOString() };
+  const control: Control = {
+    version: FORMAT_VERSION,
+    fs: uuid,
+    prefix: store.prefix,
+    created: new Date().toISOString(),
+  };
   schema.parse(control);
   try {
     const body = Buffer.from(`${JSON.stringify(control)}\n`);
@@ -81,7 +86,11 @@ export async function requireControl(store: BlobStore, uuid: string, signal?: Ab
   return control;
 }
 
-async function readControlOf(store: BlobStore, prefix: string, signal: AbortSignal | undefined): Promise<Control | undefined> {
+async function readControlOf(
+  store: BlobStore,
+  prefix: string,
+  signal: AbortSignal | undefined,
+): Promise<Control | undefined> {
   const name = controlName(prefix);
   for (;;) {
     const state = await store.head(name, { signal });
@@ -107,10 +116,13 @@ function parseControl(store: BlobStore, name: string, bytes: Buffer): Control {
   }
   const version = z.object({ version: z.number() }).safeParse(value).data?.version;
   if (version !== undefined && version > FORMAT_VERSION) {
-    throw new OperatorError(`${where(store)} has format version ${version}; this lfsazsync reads up to ${FORMAT_VERSION}`, {
-      code: 'FORMAT_TOO_NEW',
-      hint: 'Use the newer lfsazsync that wrote it.',
-    });
+    throw new OperatorError(
+      `${where(store)} has format version ${version}; this lfsazsync reads up to ${FORMAT_VERSION}`,
+      {
+        code: 'FORMAT_TOO_NEW',
+        hint: 'Use the newer lfsazsync that wrote it.',
+      },
+    );
   }
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw unreadable(store, name);
@@ -133,10 +145,13 @@ function taken(store: BlobStore, control: Control, uuid: string): OperatorError 
 }
 
 function unreadable(store: BlobStore, name: string): OperatorError {
-  return new OperatorError(`the blob ${name} in container ${store.container} of account ${store.account} is not a control blob`, {
-    code: 'CONTROL_UNREADABLE',
-    hint: 'Find out who wrote it. Without it, nothing says which file system the container belongs to.',
-  });
+  return new OperatorError(
+    `the blob ${name} in container ${store.container} of account ${store.account} is not a control blob`,
+    {
+      code: 'CONTROL_UNREADABLE',
+      hint: 'Find out who wrote it. Without it, nothing says which file system the container belongs to.',
+    },
+  );
 }
 
 function where(store: BlobStore): string {

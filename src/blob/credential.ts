@@ -146,7 +146,9 @@ class SharedKeyAuth implements BlobAuth {
   }
 
   /** The SDK's policy does nothing but set headers, of which it asks no more than a map can do. */
-  private async signThrough(request: Parameters<ReturnType<typeof storageSharedKeyCredentialPolicy>['sendRequest']>[0]) {
+  private async signThrough(
+    request: Parameters<ReturnType<typeof storageSharedKeyCredentialPolicy>['sendRequest']>[0],
+  ) {
     await this.#policy.sendRequest(request, async () => ({ request, status: 200, headers: request.headers }));
   }
 
@@ -241,7 +243,9 @@ async function openConnectionString(source: SecretSource, env: Environment): Pro
   const name = fields.get('accountname');
   const suffix = fields.get('endpointsuffix') ?? 'core.windows.net';
   const endpoint = (
-    fields.get('blobendpoint') ?? (name && `${fields.get('defaultendpointsprotocol') ?? 'https'}://${name}.blob.${suffix}`) ?? ''
+    fields.get('blobendpoint') ??
+    (name && `${fields.get('defaultendpointsprotocol') ?? 'https'}://${name}.blob.${suffix}`) ??
+    ''
   ).replace(/\/+$/, '');
   if (!URL.canParse(endpoint)) throw malformedConnectionString('it names no account (AccountName or BlobEndpoint)');
   const key = fields.get('accountkey');

@@ -52,14 +52,17 @@ export async function downloadBlob(store: BlobStore, name: string, options: Down
   const { length, into, blockSize, buffers, onBytes } = options;
   const version = new Version(options.etag, options.onEtagChanged);
   const count = Math.max(1, Number((length + BigInt(blockSize) - 1n) / BigInt(blockSize)));
-  const lengthOf = (index: number) => (index < count - 1 ? blockSize : Number(length - BigInt(blockSize) * BigInt(count - 1)));
+  const lengthOf = (index: number) =>
+    index < count - 1 ? blockSize : Number(length - BigInt(blockSize) * BigInt(count - 1));
   const crcs: bigint[] = new Array<bigint>(count).fill(EMPTY_CRC64);
 
   await inParallel(count, options.concurrency, options.signal, async (index, signal) => {
     const offset = index * blockSize;
     const loan = await buffers.acquire(lengthOf(index), signal);
     try {
-      await version.read((ifMatch) => store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, signal }));
+      await version.read((ifMatch) =>
+        store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, signal }),
+      );
       crcs[index] = store.crc64.of(loan.buffer);
       if (loan.buffer.length > 0) await into.write(loan.buffer, offset);
       onBytes?.(loan.buffer.length);

@@ -1,4 +1,4 @@
-import { BlobError, describeSubject, type AuthReason, type BlobErrorCode, type RequestSubject } from './errors.ts';
+import { type AuthReason, BlobError, type BlobErrorCode, describeSubject, type RequestSubject } from './errors.ts';
 
 /** An answer of the service that is an error. */
 export interface ErrorAnswer {
@@ -19,22 +19,68 @@ interface ErrorClass {
   readonly authReason?: AuthReason;
 }
 
-const auth = (authReason: AuthReason, says: string, hint: string): ErrorClass => ({ code: 'AUTH', authReason, says, hint });
+const auth = (authReason: AuthReason, says: string, hint: string): ErrorClass => ({
+  code: 'AUTH',
+  authReason,
+  says,
+  hint,
+});
 
-const EXPIRED = auth('expired', 'the shared access signature has expired or is not valid yet', 'Put a new one where the archive’s credential names it; it is read again by itself.');
-const CLOCK = auth('clock', "this machine's clock is too far from the service's", 'Set the clock (chronyc makestep), then try again.');
-const SIGNATURE = auth('signature', 'the credential is not accepted', 'Check that the credential belongs to this account and was not revoked by a key rotation.');
-const PERMISSION = auth('permission', 'the credential lacks a permission for this', 'A SAS needs r, w, d and l; an identity the role Storage Blob Data Contributor.');
-const NETWORK_RULE = auth('network', "the account's network rules or the SAS's address range do not let this machine in", 'Add a private endpoint or this network to the account, or widen the SAS.');
+const EXPIRED = auth(
+  'expired',
+  'the shared access signature has expired or is not valid yet',
+  'Put a new one where the archive’s credential names it; it is read again by itself.',
+);
+const CLOCK = auth(
+  'clock',
+  "this machine's clock is too far from the service's",
+  'Set the clock (chronyc makestep), then try again.',
+);
+const SIGNATURE = auth(
+  'signature',
+  'the credential is not accepted',
+  'Check that the credential belongs to this account and was not revoked by a key rotation.',
+);
+const PERMISSION = auth(
+  'permission',
+  'the credential lacks a permission for this',
+  'A SAS needs r, w, d and l; an identity the role Storage Blob Data Contributor.',
+);
+const NETWORK_RULE = auth(
+  'network',
+  "the account's network rules or the SAS's address range do not let this machine in",
+  'Add a private endpoint or this network to the account, or widen the SAS.',
+);
 const CONDITION: ErrorClass = { code: 'CONDITION', says: 'it is not in the state that was expected' };
 const SERVER: ErrorClass = { code: 'SERVER', says: 'the service failed', retriable: true };
 const THROTTLED: ErrorClass = { code: 'THROTTLED', says: 'the service is busy', retriable: true };
-const CHECKSUM: ErrorClass = { code: 'CHECKSUM', says: 'the bytes that arrived are not those that were sent', retriable: true };
-const LEASED: ErrorClass = { code: 'LEASED', says: 'it is leased by another program', hint: 'Release or break the lease, or wait until it ends.', retriable: true };
-const IMMUTABLE: ErrorClass = { code: 'IMMUTABLE', says: 'an immutability policy or legal hold protects it', hint: 'Wait for the policy to end, or lift it.' };
-const ARCHIVED: ErrorClass = { code: 'ARCHIVED', says: 'it is in the Archive tier', hint: 'Set `rehydrate` for this archive, or change the tier to Hot, Cool or Cold, and wait some hours.' };
+const CHECKSUM: ErrorClass = {
+  code: 'CHECKSUM',
+  says: 'the bytes that arrived are not those that were sent',
+  retriable: true,
+};
+const LEASED: ErrorClass = {
+  code: 'LEASED',
+  says: 'it is leased by another program',
+  hint: 'Release or break the lease, or wait until it ends.',
+  retriable: true,
+};
+const IMMUTABLE: ErrorClass = {
+  code: 'IMMUTABLE',
+  says: 'an immutability policy or legal hold protects it',
+  hint: 'Wait for the policy to end, or lift it.',
+};
+const ARCHIVED: ErrorClass = {
+  code: 'ARCHIVED',
+  says: 'it is in the Archive tier',
+  hint: 'Set `rehydrate` for this archive, or change the tier to Hot, Cool or Cold, and wait some hours.',
+};
 const INVALID: ErrorClass = { code: 'INVALID', says: 'the service refused the request' };
-const CONTAINER_NOT_FOUND: ErrorClass = { code: 'CONTAINER_NOT_FOUND', says: 'there is no such container', hint: 'Create it, or correct the archive’s `container`.' };
+const CONTAINER_NOT_FOUND: ErrorClass = {
+  code: 'CONTAINER_NOT_FOUND',
+  says: 'there is no such container',
+  hint: 'Create it, or correct the archive’s `container`.',
+};
 
 // https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes and …/common-rest-api-error-codes
 const BY_CODE: Readonly<Record<string, ErrorClass>> = {
@@ -49,25 +95,53 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   ContainerBeingDeleted: { code: 'CONTAINER_NOT_FOUND', says: 'the container is being deleted' },
   ContainerDisabled: { code: 'CONTAINER_NOT_FOUND', says: 'the container is disabled' },
   BlobArchived: ARCHIVED,
-  BlobBeingRehydrated: { code: 'ARCHIVED', says: 'it is on its way back from the Archive tier', hint: 'Wait: this takes hours.' },
+  BlobBeingRehydrated: {
+    code: 'ARCHIVED',
+    says: 'it is on its way back from the Archive tier',
+    hint: 'Wait: this takes hours.',
+  },
   PendingCopyOperation: { code: 'PENDING_COPY', says: 'a copy to it is not complete', retriable: true },
   BlobImmutableDueToPolicy: IMMUTABLE,
   BlobImmutableDueToLegalHold: IMMUTABLE,
-  SnapshotsPresent: { code: 'SNAPSHOTS', says: 'it has snapshots', hint: 'Delete the snapshots, which are not ours to delete.' },
+  SnapshotsPresent: {
+    code: 'SNAPSHOTS',
+    says: 'it has snapshots',
+    hint: 'Delete the snapshots, which are not ours to delete.',
+  },
   SnapshotOperationRateExceeded: THROTTLED,
   Crc64Mismatch: CHECKSUM,
   Md5Mismatch: CHECKSUM,
-  InvalidBlockList: { code: 'BLOCKS_GONE', says: 'staged blocks are gone, as another writer committed under the same name', retriable: true },
-  InvalidBlobOrBlock: { code: 'BLOCK_IDS', says: 'uncommitted blocks of another program are in the way', hint: 'They vanish when that program commits, or a week after they were written.' },
+  InvalidBlockList: {
+    code: 'BLOCKS_GONE',
+    says: 'staged blocks are gone, as another writer committed under the same name',
+    retriable: true,
+  },
+  InvalidBlobOrBlock: {
+    code: 'BLOCK_IDS',
+    says: 'uncommitted blocks of another program are in the way',
+    hint: 'They vanish when that program commits, or a week after they were written.',
+  },
   InvalidBlobType: { code: 'BLOB_TYPE', says: 'a page or append blob has this name', hint: 'Move or delete it.' },
   AuthorizationPermissionMismatch: PERMISSION,
   InsufficientAccountPermissions: PERMISSION,
   AuthorizationFailure: NETWORK_RULE,
   AuthorizationSourceIPMismatch: NETWORK_RULE,
   AuthorizationProtocolMismatch: auth('refused', 'the SAS allows https only', 'Use an https endpoint.'),
-  AuthorizationResourceTypeMismatch: auth('permission', 'the SAS is not for blobs and containers', 'Make a container SAS, or an account SAS for containers and objects.'),
-  AuthorizationServiceMismatch: auth('permission', 'the SAS is not for the Blob service', 'Make a SAS for the Blob service.'),
-  KeyBasedAuthenticationNotPermitted: auth('refused', 'the account does not allow keys and the SAS made with them', 'Use a managed identity, or a user delegation SAS.'),
+  AuthorizationResourceTypeMismatch: auth(
+    'permission',
+    'the SAS is not for blobs and containers',
+    'Make a container SAS, or an account SAS for containers and objects.',
+  ),
+  AuthorizationServiceMismatch: auth(
+    'permission',
+    'the SAS is not for the Blob service',
+    'Make a SAS for the Blob service.',
+  ),
+  KeyBasedAuthenticationNotPermitted: auth(
+    'refused',
+    'the account does not allow keys and the SAS made with them',
+    'Use a managed identity, or a user delegation SAS.',
+  ),
   PublicAccessNotPermitted: SIGNATURE,
   NoAuthenticationInformation: SIGNATURE,
   InvalidAuthenticationInfo: SIGNATURE,

@@ -93,9 +93,18 @@ export class BlobError extends Error {
   private details(): BlobErrorDetails {
     const { code, hint, status, azureCode, requestId, retriable, retryAfter, authReason, ambiguous, cause } = this;
     return Object.fromEntries(
-      Object.entries({ code, hint, status, azureCode, requestId, retriable, retryAfter, authReason, ambiguous, cause }).filter(
-        ([, value]) => value !== undefined,
-      ),
+      Object.entries({
+        code,
+        hint,
+        status,
+        azureCode,
+        requestId,
+        retriable,
+        retryAfter,
+        authReason,
+        ambiguous,
+        cause,
+      }).filter(([, value]) => value !== undefined),
     ) as unknown as BlobErrorDetails;
   }
 }

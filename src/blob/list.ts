@@ -1,5 +1,5 @@
 import { parseXML } from '@azure/core-xml';
-import { blobState, type BlobState } from './state.ts';
+import { type BlobState, blobState } from './state.ts';
 import type { BlobStore } from './store.ts';
 
 export interface ListOptions {
@@ -53,7 +53,9 @@ type Text = string | { readonly _: string; readonly $: Readonly<Record<string, s
 
 interface XmlListing {
   readonly NextMarker?: Text;
-  readonly Blobs?: { readonly Blob?: XmlBlob | readonly XmlBlob[]; readonly BlobPrefix?: XmlPrefix | readonly XmlPrefix[] } | '';
+  readonly Blobs?:
+    | { readonly Blob?: XmlBlob | readonly XmlBlob[]; readonly BlobPrefix?: XmlPrefix | readonly XmlPrefix[] }
+    | '';
 }
 
 interface XmlPrefix {

@@ -18,7 +18,12 @@ export interface MarkerOptions {
 }
 
 /** Writes a directory's marker: an empty blob with `hdi_isfolder`. */
-export function putDirectoryMarker(store: BlobStore, name: string, marker: Marker, options: MarkerOptions): Promise<Written> {
+export function putDirectoryMarker(
+  store: BlobStore,
+  name: string,
+  marker: Marker,
+  options: MarkerOptions,
+): Promise<Written> {
   const metadata = metadataOf({ identity: identityOf(marker, 'dir'), attributes: marker.attributes });
   return store.put(name, Buffer.alloc(0), { ...options, metadata });
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { blobIdentityOf, identityMetadata, type BlobIdentity } from '../identity/blob-identity.ts';
+import { type BlobIdentity, blobIdentityOf, identityMetadata } from '../identity/blob-identity.ts';
 
 /** Metadata of a blob: keys and ASCII values. */
 export type BlobMetadata = Record<string, string>;
@@ -46,7 +46,11 @@ export function metadataOf({ attributes, identity, target, linkTo }: MetadataInp
     lfsazsync_mtime: formatNanoseconds(attributes.mtime),
   };
   if (kind === 'symlink' && target !== undefined) addIfFits(metadata, 'symlink', percentEncode(target));
-  if (kind === 'link' && linkTo !== undefined && !addIfFits(metadata, 'lfsazsync_link', percentEncode(Buffer.from(linkTo)))) {
+  if (
+    kind === 'link' &&
+    linkTo !== undefined &&
+    !addIfFits(metadata, 'lfsazsync_link', percentEncode(Buffer.from(linkTo)))
+  ) {
     metadata['lfsazsync_link_sha256'] = linkHash(linkTo);
   }
   return metadata;
@@ -110,7 +114,10 @@ export function mergeMetadata(
 
 /** Bytes that the service counts against {@link MAX_METADATA_BYTES}: all names and values. */
 export function metadataBytes(metadata: Readonly<BlobMetadata>): number {
-  return Object.entries(metadata).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+  return Object.entries(metadata).reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  );
 }
 
 /** Why the service would refuse this metadata, or undefined. */

@@ -23,17 +23,43 @@ function isLegal(name: string): boolean {
   if (segments.length > 254 || segments.some((segment) => segment === '' || segment.endsWith('.'))) return false;
   return ![...name].some((character) => {
     const point = character.codePointAt(0) as number;
-    return point < 0x20 || (point >= 0x7f && point <= 0x9f) || point === 0x5c || /\p{Co}|\p{Cs}|\p{Noncharacter_Code_Point}/u.test(character);
+    return (
+      point < 0x20 ||
+      (point >= 0x7f && point <= 0x9f) ||
+      point === 0x5c ||
+      /\p{Co}|\p{Cs}|\p{Noncharacter_Code_Point}/u.test(character)
+    );
   });
 }
 
 /** Paths as a file system can hold them, with everything that is special to us made likely. */
-const oddByte = fc.constantFrom(0x01, 0x1f, 0x25, 0x2e, 0x32, 0x35, 0x45, 0x5c, 0x7f, 0x80, 0xc3, 0xa9, 0xed, 0xef, 0xbf, 0xbe, 0xf4, 0xff);
+const oddByte = fc.constantFrom(
+  0x01,
+  0x1f,
+  0x25,
+  0x2e,
+  0x32,
+  0x35,
+  0x45,
+  0x5c,
+  0x7f,
+  0x80,
+  0xc3,
+  0xa9,
+  0xed,
+  0xef,
+  0xbf,
+  0xbe,
+  0xf4,
+  0xff,
+);
 const byte = fc.oneof(oddByte, fc.integer({ min: 1, max: 255 })).filter((value) => value !== 0x2f);
 const piece = fc.oneof(
   fc.array(byte, { minLength: 1, maxLength: 12 }).map((bytes) => Buffer.from(bytes)),
   fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 }).map((text) => Buffer.from(text.replace(/[/\0]/g, '_'))),
-  fc.constantFrom('.lfsazsync', '%2E', '%25', '%5C', '%', '%2', '...', 'a.', '%2Elfsazsync', '%C3%A9', '\u{fffe}').map((text) => Buffer.from(text)),
+  fc
+    .constantFrom('.lfsazsync', '%2E', '%25', '%5C', '%', '%2', '...', 'a.', '%2Elfsazsync', '%C3%A9', '\u{fffe}')
+    .map((text) => Buffer.from(text)),
 );
 const segment = fc
   .array(piece, { minLength: 1, maxLength: 3 })
@@ -41,7 +67,9 @@ const segment = fc
   .filter((bytes) => bytes.length > 0 && !['.', '..'].includes(bytes.toString('latin1')));
 const path = fc
   .array(segment, { minLength: 1, maxLength: 5 })
-  .map((segments) => Buffer.concat(segments.flatMap((bytes, index) => (index === 0 ? [bytes] : [Buffer.from('/'), bytes]))));
+  .map((segments) =>
+    Buffer.concat(segments.flatMap((bytes, index) => (index === 0 ? [bytes] : [Buffer.from('/'), bytes]))),
+  );
 const prefix = fc.constantFrom('', 'p', 'a/b', 'with space/x');
 
 describe('any path', () => {
@@ -88,8 +116,24 @@ test('a name either leads to a path that has exactly this name, or to none', () 
 
 test('what is legal stays as it is', () => {
   for (const kept of [
-    'a', 'dir/file.txt', '.hidden', '.lfsazsync2/x', 'a/.lfsazsync/b', '.LFSAZSYNC/x', 'a b/ c ', 'naïve/日本語/😀',
-    '100%', '100%41', '%2f', '%2e', 'a%zz', '%%', "quo'te\"d", 'a?b#c&d=e+f', '~$[]{}|^`<>:;,@!*()', 'e\u0301',
+    'a',
+    'dir/file.txt',
+    '.hidden',
+    '.lfsazsync2/x',
+    'a/.lfsazsync/b',
+    '.LFSAZSYNC/x',
+    'a b/ c ',
+    'naïve/日本語/😀',
+    '100%',
+    '100%41',
+    '%2f',
+    '%2e',
+    'a%zz',
+    '%%',
+    'quo\'te"d',
+    'a?b#c&d=e+f',
+    '~$[]{}|^`<>:;,@!*()',
+    'e\u0301',
   ]) {
     expect(nameOf(kept)).toBe(kept);
   }
@@ -119,8 +163,27 @@ test('what is not legal, or would be ambiguous, is escaped', () => {
 
 test('names that we never write lead nowhere', () => {
   for (const name of [
-    '', 'dir/', '/a', 'a//b', '.', '..', 'a/../b', '%2E', '%2E/x', '%2E%2E/etc', 'a%00b', 'end.', 'a\\b', 'a\nb',
-    '%61%2E%62', 'a%2Eb', '%C3%A9', '.lfsazsync', '.lfsazsync/control', 'x\ud800', '\ufffe',
+    '',
+    'dir/',
+    '/a',
+    'a//b',
+    '.',
+    '..',
+    'a/../b',
+    '%2E',
+    '%2E/x',
+    '%2E%2E/etc',
+    'a%00b',
+    'end.',
+    'a\\b',
+    'a\nb',
+    '%61%2E%62',
+    'a%2Eb',
+    '%C3%A9',
+    '.lfsazsync',
+    '.lfsazsync/control',
+    'x\ud800',
+    '\ufffe',
   ]) {
     expect(pathOf(name, ''), JSON.stringify(name)).toBeUndefined();
   }

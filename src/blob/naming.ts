@@ -86,7 +86,10 @@ function withinLimits(name: string): NameResult {
   let segments = 1;
   for (let at = name.indexOf('/'); at !== -1; at = name.indexOf('/', at + 1)) segments++;
   if (segments > MAX_NAME_SEGMENTS) {
-    return { ok: false, reason: `the blob name would have ${segments} path segments; Azure allows ${MAX_NAME_SEGMENTS}` };
+    return {
+      ok: false,
+      reason: `the blob name would have ${segments} path segments; Azure allows ${MAX_NAME_SEGMENTS}`,
+    };
   }
   return { ok: true, name };
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BlobError, describeSubject, type RequestSubject } from './errors.ts';
-import { TruncatedError, type BlobWire } from './wire.ts';
+import { type BlobWire, TruncatedError } from './wire.ts';
 
 export interface RangeRequest {
   /** First byte. */
@@ -42,7 +42,12 @@ export function readRange(
     },
     async (answer, body) => {
       const start = offset + filled;
-      checkLength(subject, answer.headers['content-range'], answer.headers['content-length'], { start, into, offset, blobLength });
+      checkLength(subject, answer.headers['content-range'], answer.headers['content-length'], {
+        start,
+        into,
+        offset,
+        blobLength,
+      });
       await fill(body, into, filled, (bytes) => {
         filled += bytes;
         onBytes?.(bytes);
@@ -53,7 +58,12 @@ export function readRange(
   );
 }
 
-async function fill(body: IncomingMessage, into: Buffer, from: number, onBytes: (bytes: number) => void): Promise<void> {
+async function fill(
+  body: IncomingMessage,
+  into: Buffer,
+  from: number,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
   let at = from;
   for await (const chunk of body) {
     const bytes = chunk as Buffer;
@@ -73,8 +83,12 @@ function checkLength(
   const last = asked.offset + asked.into.length - 1;
   const fits =
     match === null
-      ? asked.start === 0 && BigInt(contentLength ?? -1) === asked.blobLength && BigInt(asked.into.length) === asked.blobLength
-      : Number(match[1]) === asked.start && Number(match[2]) === last && BigInt(match[3] as string) === asked.blobLength;
+      ? asked.start === 0 &&
+        BigInt(contentLength ?? -1) === asked.blobLength &&
+        BigInt(asked.into.length) === asked.blobLength
+      : Number(match[1]) === asked.start &&
+        Number(match[2]) === last &&
+        BigInt(match[3] as string) === asked.blobLength;
   if (fits) return;
   throw new BlobError(
     `${describeSubject(subject)}: expected bytes ${asked.start}-${last} of ${asked.blobLength}, the answer has ${contentRange ?? contentLength}`,

@@ -12,16 +12,25 @@ export function isReadable(state: BlobState): boolean {
  * when there is nothing to wait for, `pending` when it is on its way (which takes hours: look again now and then).
  * @throws BlobError ARCHIVED when the configuration says not to
  */
-export async function requestRehydration(store: BlobStore, state: BlobState, signal?: AbortSignal): Promise<'readable' | 'pending'> {
+export async function requestRehydration(
+  store: BlobStore,
+  state: BlobState,
+  signal?: AbortSignal,
+): Promise<'readable' | 'pending'> {
   if (isReadable(state)) return 'readable';
   if (state.archiveStatus?.startsWith('rehydrate-pending') === true) return 'pending';
   if (store.rehydrate === 'none') {
-    const subject = describeSubject({ verb: 'read', account: store.account, container: store.container, blob: state.name });
+    const subject = describeSubject({
+      verb: 'read',
+      account: store.account,
+      container: store.container,
+      blob: state.name,
+    });
     throw new BlobError(`${subject}: it is in the Archive tier`, {
       code: 'ARCHIVED',
       hint: 'Set `rehydrate` to Standard or High for this archive, or change the tier of the blob to Hot, Cool or Cold.',
     });
   }
-  await store.setTier(state.name, 'Hot', { priority: store.rehydrate, signal });
+  await store.setTier(state.name, store.accessTier ?? 'Hot', { priority: store.rehydrate, signal });
   return 'pending';
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { BlobIdentity } from '../identity/blob-identity.ts';
-import { identityFrom, type BlobMetadata } from './metadata.ts';
+import { type BlobMetadata, identityFrom } from './metadata.ts';
 
 /** What a HEAD or a listing says of a blob. */
 export interface BlobState {

@@ -1,13 +1,13 @@
-import { crc64Header, loadCrc64, type Crc64 } from '../checksum/crc64.ts';
+import { type Crc64, crc64Header, loadCrc64 } from '../checksum/crc64.ts';
 import type { ArchiveConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
 import { openCredential, type SasFacts } from './credential.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
-import { mergeMetadata, metadataProblem, type BlobMetadata } from './metadata.ts';
+import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
 import { prefixProblem } from './naming.ts';
-import { readRange, type RangeRequest, type RangeResult } from './range.ts';
+import { type RangeRequest, type RangeResult, readRange } from './range.ts';
 import { DEFAULT_RETRY, type RetryOptions } from './retry.ts';
-import { stateFromHeaders, type BlobState } from './state.ts';
+import { type BlobState, stateFromHeaders } from './state.ts';
 import { BlobWire } from './wire.ts';
 
 /** Every write says in what state the blob must be: that of an ETag, or absent. There is no other way to write. */
@@ -33,7 +33,10 @@ export interface StoreOptions {
 }
 
 /** What the store needs to know of an archive's configuration. */
-export type StoreConfig = Pick<ArchiveConfig, 'endpoint' | 'container' | 'prefix' | 'credential' | 'accessTier' | 'rehydrate'>;
+export type StoreConfig = Pick<
+  ArchiveConfig,
+  'endpoint' | 'container' | 'prefix' | 'credential' | 'accessTier' | 'rehydrate'
+>;
 
 export interface PutOptions {
   readonly condition: WriteCondition;
@@ -57,7 +60,8 @@ export class BlobStore {
   readonly prefix: string;
   readonly rehydrate: StoreConfig['rehydrate'];
   readonly crc64: Crc64;
-  readonly #accessTier: string | undefined;
+  /** Tier of what is written; undefined for the account's. */
+  readonly accessTier: string | undefined;
   readonly #wire: BlobWire;
   readonly #options: StoreOptions;
   readonly #opened: Awaited<ReturnType<typeof openCredential>>;
@@ -90,7 +94,7 @@ export class BlobStore {
     this.prefix = archive.prefix;
     this.rehydrate = archive.rehydrate;
     this.crc64 = crc64;
-    this.#accessTier = archive.accessTier;
+    this.accessTier = archive.accessTier;
     this.#options = options;
     this.#opened = opened;
     this.#wire = new BlobWire({
@@ -100,7 +104,8 @@ export class BlobStore {
       auth: opened.auth,
       retry: { ...DEFAULT_RETRY, ...options.retry },
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_MS,
-      onRetry: (error, delay) => options.log?.debug({ err: error, delay: Math.round(delay) }, 'blob request is tried again'),
+      onRetry: (error, delay) =>
+        options.log?.debug({ err: error, delay: Math.round(delay) }, 'blob request is tried again'),
     });
   }
 
@@ -120,7 +125,10 @@ export class BlobStore {
   }
 
   /** The blob's state, or undefined when there is none. With `ifMatch`, CONDITION when it is another one now. */
-  async head(name: string, options: { ifMatch?: string; signal?: AbortSignal | undefined } = {}): Promise<BlobState | undefined> {
+  async head(
+    name: string,
+    options: { ifMatch?: string; signal?: AbortSignal | undefined } = {},
+  ): Promise<BlobState | undefined> {
     const { ifMatch } = options;
     try {
       const { headers } = await this.#wire.sendForHeaders({
@@ -141,9 +149,8 @@ export class BlobStore {
   /** Put Blob: the whole content in one request, checked by the service against its CRC64. */
   async put(name: string, body: Uint8Array, options: PutOptions & { readonly crc64?: bigint }): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
-    this.#auditOverwrite(name, options.condition);
     const crc64 = options.crc64 ?? this.crc64.of(body);
-    return this.#write({
+    return this.#commit(name, options.condition, {
       verb: 'write',
       method: 'PUT',
       blob: name,
@@ -179,10 +186,9 @@ export class BlobStore {
   /** Put Block List: makes the blob of staged blocks, and of nothing else. BLOCKS_GONE when they are not there any more. */
   async commitBlocks(name: string, blockIds: readonly string[], options: PutOptions): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
-    this.#auditOverwrite(name, options.condition);
     const entries = blockIds.map((id) => `<Uncommitted>${id}</Uncommitted>`).join('');
     const body = Buffer.from(`<?xml version="1.0" encoding="utf-8"?><BlockList>${entries}</BlockList>`);
-    return this.#write({
+    return this.#commit(name, options.condition, {
       verb: 'commit',
       method: 'PUT',
       blob: name,
@@ -201,7 +207,10 @@ export class BlobStore {
   /** Reads a range of the version `ifMatch` into a buffer. CONDITION when the blob is another one now. */
   readRange(name: string, range: RangeRequest): Promise<RangeResult> {
     const signal = this.#signal(range.signal);
-    return readRange(this.#wire, this.#subject('read', name), name, { ...range, ...(signal === undefined ? {} : { signal }) });
+    return readRange(this.#wire, this.#subject('read', name), name, {
+      ...range,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /**
@@ -240,21 +249,26 @@ export class BlobStore {
    * Deletes the version `ifMatch`. False when there was no blob, true when it was deleted. CONDITION when it is another
    * version; SNAPSHOTS when it has snapshots, which are never deleted along.
    */
-  async delete(name: string, options: { readonly ifMatch: string; readonly signal?: AbortSignal | undefined }): Promise<boolean> {
-    this.#options.audit?.info({ action: 'delete', ...this.#where(name), etag: options.ifMatch }, 'blob is deleted');
+  async delete(
+    name: string,
+    options: { readonly ifMatch: string; readonly signal?: AbortSignal | undefined },
+  ): Promise<boolean> {
     try {
-      await this.#wire.sendForHeaders({
-        verb: 'delete',
-        method: 'DELETE',
-        blob: name,
-        headers: () => conditionHeaders(options),
-        signal: this.#signal(options.signal),
-      });
+      await this.#audited('delete', name, options.ifMatch, () =>
+        this.#wire.sendForHeaders({
+          verb: 'delete',
+          method: 'DELETE',
+          blob: name,
+          headers: () => conditionHeaders(options),
+          signal: this.#signal(options.signal),
+        }),
+      );
       return true;
     } catch (error) {
       if (isBlobError(error, 'NOT_FOUND')) return error.ambiguous;
       // A condition on a blob that is gone may be answered as a failed condition too.
-      if (isBlobError(error, 'CONDITION') && (await this.head(name, { signal: options.signal })) === undefined) return error.ambiguous;
+      if (isBlobError(error, 'CONDITION') && (await this.head(name, { signal: options.signal })) === undefined)
+        return error.ambiguous;
       throw error;
     }
   }
@@ -330,7 +344,7 @@ export class BlobStore {
   }
 
   #writeHeaders(options: PutOptions): Record<string, string> {
-    const tier = options.tier ?? this.#accessTier;
+    const tier = options.tier ?? this.accessTier;
     return {
       ...conditionHeaders(options.condition),
       ...metadataHeaders(options.metadata),
@@ -344,21 +358,38 @@ export class BlobStore {
     throw new BlobError(`${describeSubject(this.#subject('write', name))}: ${problem}`, { code: 'INVALID' });
   }
 
-  #auditOverwrite(name: string, condition: WriteCondition): void {
-    if (!('ifMatch' in condition)) return;
-    this.#options.audit?.info({ action: 'overwrite', ...this.#where(name), etag: condition.ifMatch }, 'blob is overwritten');
+  #commit(
+    name: string,
+    condition: WriteCondition,
+    request: Parameters<BlobWire['sendForHeaders']>[0],
+  ): Promise<Written> {
+    if (!('ifMatch' in condition)) return this.#write(request);
+    return this.#audited('overwrite', name, condition.ifMatch, () => this.#write(request));
+  }
+
+  /** A line for what was done, and for what may have been done; none for what was refused. */
+  async #audited<T>(action: 'delete' | 'overwrite', blob: string, etag: string, work: () => Promise<T>): Promise<T> {
+    const fields = { action, account: this.account, container: this.container, blob, etag };
+    try {
+      const result = await work();
+      this.#options.audit?.info({ ...fields, outcome: 'done' }, `blob ${action}`);
+      return result;
+    } catch (error) {
+      const refused = error instanceof BlobError && !error.ambiguous;
+      if (!refused) this.#options.audit?.info({ ...fields, outcome: 'unknown' }, `blob ${action}`);
+      throw error;
+    }
   }
 
   #notFound(verb: string, name: string): BlobError {
-    return new BlobError(`${describeSubject(this.#subject(verb, name))}: there is no such blob`, { code: 'NOT_FOUND', status: 404 });
+    return new BlobError(`${describeSubject(this.#subject(verb, name))}: there is no such blob`, {
+      code: 'NOT_FOUND',
+      status: 404,
+    });
   }
 
   #subject(verb: string, blob: string) {
     return { verb, account: this.account, container: this.container, blob };
-  }
-
-  #where(blob: string) {
-    return { account: this.account, container: this.container, blob };
   }
 
   #signal(signal: AbortSignal | undefined): AbortSignal | undefined {
@@ -373,7 +404,8 @@ const CONTENT_TYPE = 'application/octet-stream';
 function conditionHeaders(condition: WriteCondition): Record<string, string> {
   if ('ifMatch' in condition) {
     // An empty ETag would go out as no condition at all, a star as "whatever is there".
-    if (!/^(?:W\/)?".+"$|^0x[0-9A-Fa-f]+$/.test(condition.ifMatch)) throw new TypeError(`not an ETag: ${condition.ifMatch}`);
+    if (!/^(?:W\/)?".+"$|^0x[0-9A-Fa-f]+$/.test(condition.ifMatch))
+      throw new TypeError(`not an ETag: ${condition.ifMatch}`);
     return { 'if-match': condition.ifMatch };
   }
   return { 'if-none-match': '*' };
@@ -385,6 +417,10 @@ function metadataHeaders(metadata: BlobMetadata): Record<string, string> {
 
 function sameMetadata(a: BlobMetadata, b: BlobMetadata): boolean {
   const lower = (metadata: BlobMetadata) =>
-    JSON.stringify(Object.entries(metadata).map(([key, value]) => [key.toLowerCase(), value]).sort());
+    JSON.stringify(
+      Object.entries(metadata)
+        .map(([key, value]) => [key.toLowerCase(), value])
+        .sort(),
+    );
   return lower(a) === lower(b);
 }

@@ -3,7 +3,7 @@ import { formatGeneration, type Generation } from '../identity/generation.ts';
 import { blockId, blockSizeFor } from './blocks.ts';
 import type { BufferPool } from './buffers.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
-import { mergeMetadata, type BlobMetadata } from './metadata.ts';
+import { type BlobMetadata, mergeMetadata } from './metadata.ts';
 import type { BlobStore, PutOptions, WriteCondition } from './store.ts';
 
 /** Where the bytes come from. */
@@ -78,7 +78,9 @@ export async function uploadFile(
   const { signal, beforeCommit } = options;
   const blockSize = blockSizeFor(source.size, options.blockSize);
   const single = source.size <= BigInt(Math.min(blockSize, MAX_SINGLE_PUT));
-  const upload = single ? await readWhole(store, name, source, options) : await stageBlocks(store, name, source, options, blockSize);
+  const upload = single
+    ? await readWhole(store, name, source, options)
+    : await stageBlocks(store, name, source, options, blockSize);
   try {
     const { content, commit } = upload;
     const decision = await beforeCommit(content);
@@ -105,7 +107,12 @@ interface Prepared {
   readonly release: () => void;
 }
 
-async function readWhole(store: BlobStore, name: string, source: UploadSource, options: UploadOptions): Promise<Prepared> {
+async function readWhole(
+  store: BlobStore,
+  name: string,
+  source: UploadSource,
+  options: UploadOptions,
+): Promise<Prepared> {
   const size = Number(source.size);
   // One more byte, to see a file that has grown. A whole number of pages lets buffers be used again.
   const loan = await options.buffers.acquire(roundUp(size + 1, 4096), options.signal);
@@ -136,7 +143,8 @@ async function stageBlocks(
   const { generation, buffers, onBytes } = options;
   const count = Number((source.size + BigInt(blockSize) - 1n) / BigInt(blockSize));
   const crcs: bigint[] = new Array<bigint>(count).fill(EMPTY_CRC64);
-  const lengthOf = (index: number) => (index < count - 1 ? blockSize : Number(source.size - BigInt(blockSize) * BigInt(count - 1)));
+  const lengthOf = (index: number) =>
+    index < count - 1 ? blockSize : Number(source.size - BigInt(blockSize) * BigInt(count - 1));
 
   await inParallel(count, options.concurrency, options.signal, async (index, signal) => {
     const length = lengthOf(index);
@@ -153,11 +161,16 @@ async function stageBlocks(
       loan.release();
     }
   });
-  if ((await source.read(Number(source.size), Buffer.alloc(1))) !== 0) throw fileChanged(store, name, source.size, 'longer');
+  if ((await source.read(Number(source.size), Buffer.alloc(1))) !== 0)
+    throw fileChanged(store, name, source.size, 'longer');
 
   const crc64 = crcs.reduce((sum, crc, index) => store.crc64.combine(sum, crc, BigInt(lengthOf(index))), EMPTY_CRC64);
   const ids = crcs.map((_, index) => blockId(generation, index));
-  return { content: { bytes: source.size, crc64 }, commit: (put) => store.commitBlocks(name, ids, put), release: () => {} };
+  return {
+    content: { bytes: source.size, crc64 },
+    commit: (put) => store.commitBlocks(name, ids, put),
+    release: () => {},
+  };
 }
 
 /** Runs the commit; where its outcome is in doubt, asks the blob itself. */
@@ -172,7 +185,8 @@ async function resolved(
     return (await commit()).etag;
   } catch (error) {
     // A repeated commit finds its blob there (CONDITION), or its blocks used up (BLOCKS_GONE).
-    if (!(error instanceof BlobError && error.ambiguous) && !isBlobError(error, 'CONDITION', 'BLOCKS_GONE')) throw error;
+    if (!(error instanceof BlobError && error.ambiguous) && !isBlobError(error, 'CONDITION', 'BLOCKS_GONE'))
+      throw error;
     const state = await store.head(name, { signal }).catch(() => undefined);
     const ours = state?.identity?.generation?.uuid === generation.uuid && state.length === content.bytes;
     if (ours) return state.etag;
@@ -181,7 +195,12 @@ async function resolved(
 }
 
 /** Fills the buffer from `position` on; less only at the end of the source. */
-async function readFully(source: UploadSource, position: number, buffer: Buffer, signal: AbortSignal | undefined): Promise<number> {
+async function readFully(
+  source: UploadSource,
+  position: number,
+  buffer: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   let filled = 0;
   while (filled < buffer.length) {
     signal?.throwIfAborted();

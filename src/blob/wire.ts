@@ -4,7 +4,7 @@ import type { BlobAuth } from './credential.ts';
 import { errorOfAnswer, errorOfNetwork } from './error-classes.ts';
 import type { RequestSubject } from './errors.ts';
 import { HeaderMap } from './header-map.ts';
-import { withRetries, type RetryOptions } from './retry.ts';
+import { type RetryOptions, withRetries } from './retry.ts';
 
 /** The REST version that we speak. 4,000 MiB blocks need 2019-12-12, checksums on Put Blob 2019-02-02. */
 export const SERVICE_VERSION = '2021-12-02';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { combineCrc64 } from './crc64-combine.ts';
 import { crc64Header, crc64Hex, EMPTY_CRC64, loadCrc64, nativeCrc64, parseCrc64Hex, wasmCrc64 } from './crc64.ts';
+import { combineCrc64 } from './crc64-combine.ts';
 
 /** Bit by bit from the definition: slow, and with nothing in common with what it checks. */
 function byDefinition(bytes: Uint8Array): bigint {

@@ -1,5 +1,5 @@
-import { parseFid, type Fid } from './fid.ts';
-import { formatGeneration, parseGeneration, type Generation } from './generation.ts';
+import { type Fid, parseFid } from './fid.ts';
+import { formatGeneration, type Generation, parseGeneration } from './generation.ts';
 
 /** What a blob of ours stands for. */
 export type BlobKind = 'file' | 'dir' | 'symlink' | 'link';

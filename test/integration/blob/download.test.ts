@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { BufferPool } from '../../../src/blob/buffers.ts';
-import { downloadBlob, type DownloadOptions } from '../../../src/blob/download.ts';
+import { type DownloadOptions, downloadBlob } from '../../../src/blob/download.ts';
 import type { BlobStore } from '../../../src/blob/store.ts';
 import { uploadFile } from '../../../src/blob/upload.ts';
 import { sha256 } from '../../support/blob-gateway.ts';
@@ -104,7 +104,9 @@ describe('the ETag changes on the way', () => {
     await uploaded(store, 'f', 1_000_000);
     beforeThirdRange(() => world.client.getBlobClient('f').delete());
     // The service says 404 here, Azurite 412: callers look again on either.
-    await expect((await download(store, 'f')).result).rejects.toMatchObject({ code: expect.stringMatching(/^(NOT_FOUND|CONDITION)$/) });
+    await expect((await download(store, 'f')).result).rejects.toMatchObject({
+      code: expect.stringMatching(/^(NOT_FOUND|CONDITION)$/),
+    });
     expect(await store.head('f')).toBeUndefined();
   });
 });
@@ -114,10 +116,13 @@ test('a body that breaks off is taken up where it broke off', async () => {
   const sent = await uploaded(store, 'f', 60_000);
   const { bytes, result } = await download(store, 'f');
   let broken = 0;
-  world.gateway.interfere = (request) => (request.operation === 'Get Blob' && broken++ < 2 ? { truncate: 20_000 } : undefined);
+  world.gateway.interfere = (request) =>
+    request.operation === 'Get Blob' && broken++ < 2 ? { truncate: 20_000 } : undefined;
   await result;
   expect(sha256(bytes)).toBe(sha256(sent));
-  const ranges = world.gateway.requests.filter((request) => request.operation === 'Get Blob').map((request) => request.headers['x-ms-range']);
+  const ranges = world.gateway.requests
+    .filter((request) => request.operation === 'Get Blob')
+    .map((request) => request.headers['x-ms-range']);
   expect(ranges).toEqual(['bytes=0-59999', 'bytes=20000-59999', 'bytes=40000-59999']);
 });
 
@@ -125,7 +130,8 @@ test('a connection that stalls in the middle of a body ends, and the rest is fet
   const store = await world.open({}, { idleTimeout: 300 });
   const sent = await uploaded(store, 'f', 60_000);
   let stalled = 0;
-  world.gateway.interfere = (request) => (request.operation === 'Get Blob' && stalled++ === 0 ? { stallAfter: 10_000 } : undefined);
+  world.gateway.interfere = (request) =>
+    request.operation === 'Get Blob' && stalled++ === 0 ? { stallAfter: 10_000 } : undefined;
   const { bytes, result } = await download(store, 'f');
   await result;
   expect(sha256(bytes)).toBe(sha256(sent));
@@ -156,7 +162,10 @@ test('an error of the sink, or an abort, ends it and gives the memory back', asy
   expect(full.buffers.bytesInFlight).toBe(0);
 
   const controller = new AbortController();
-  const aborted = await download(store, 'f', { signal: controller.signal, onBytes: () => controller.abort(new Error('cancelled')) });
+  const aborted = await download(store, 'f', {
+    signal: controller.signal,
+    onBytes: () => controller.abort(new Error('cancelled')),
+  });
   await expect(aborted.result).rejects.toThrow('cancelled');
   expect(aborted.buffers.bytesInFlight).toBe(0);
 });

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { BufferPool } from '../../../src/blob/buffers.ts';
-import { metadataOf, type BlobMetadata } from '../../../src/blob/metadata.ts';
+import { type BlobMetadata, metadataOf } from '../../../src/blob/metadata.ts';
 import { BlobStore, type StoreConfig, type StoreOptions } from '../../../src/blob/store.ts';
 import type { UploadOptions, UploadSource } from '../../../src/blob/upload.ts';
 import type { BlobKind } from '../../../src/identity/blob-identity.ts';
 import type { Fid } from '../../../src/identity/fid.ts';
-import { nextGeneration, type Generation } from '../../../src/identity/generation.ts';
-import { startAzurite, type Azurite } from '../../support/azurite.ts';
-import { startGateway, type BlobGateway } from '../../support/blob-gateway.ts';
+import { type Generation, nextGeneration } from '../../../src/identity/generation.ts';
+import { type Azurite, startAzurite } from '../../support/azurite.ts';
+import { type BlobGateway, startGateway } from '../../support/blob-gateway.ts';
 
 export const FS = '11111111-2222-4333-8444-555555555555';
 export const FID = '0x200000401:0x1:0x0' as Fid;
@@ -98,7 +98,9 @@ export function sourceOf(bytes: Buffer, size = BigInt(bytes.length)): UploadSour
 }
 
 /** Options of an upload onto a name where nothing is. */
-export function uploadOptions(options: Partial<UploadOptions> = {}): UploadOptions & { readonly generation: Generation } {
+export function uploadOptions(
+  options: Partial<UploadOptions> = {},
+): UploadOptions & { readonly generation: Generation } {
   return {
     generation: nextGeneration(),
     concurrency: 3,

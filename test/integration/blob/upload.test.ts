@@ -91,7 +91,12 @@ describe('commits race', () => {
         },
       }),
     );
-    await expect(upload).rejects.toMatchObject({ code: 'CONDITION', azureCode: 'ConditionNotMet', status: 412, retriable: false });
+    await expect(upload).rejects.toMatchObject({
+      code: 'CONDITION',
+      azureCode: 'ConditionNotMet',
+      status: 412,
+      retriable: false,
+    });
     expect(String(await contentOf('f'))).toBe('stranger');
   });
 
@@ -115,7 +120,9 @@ describe('commits race', () => {
         blockSize: 65_536,
         async beforeCommit() {
           const giveUp = async () => Promise.reject(new Error('gives up before its commit'));
-          await uploadFile(store, 'f', sourceOf(b), uploadOptions({ blockSize: 65_536, beforeCommit: giveUp })).catch(() => {});
+          await uploadFile(store, 'f', sourceOf(b), uploadOptions({ blockSize: 65_536, beforeCommit: giveUp })).catch(
+            () => {},
+          );
           return { condition: { ifNoneMatch: '*' } };
         },
       }),
@@ -132,7 +139,8 @@ describe('a commit whose answer is lost', () => {
   ])('%s: the retry finds its own generation there, and is done', async (operation, size) => {
     const store = await world.open();
     let lost = 0;
-    world.gateway.interfere = (request) => (request.operation === operation && lost++ === 0 ? 'lose-answer' : undefined);
+    world.gateway.interfere = (request) =>
+      request.operation === operation && lost++ === 0 ? 'lose-answer' : undefined;
     const bytes = randomBytes(size);
     const result = await uploadFile(store, 'f', sourceOf(bytes), uploadOptions({ blockSize: 65_536 }));
     expect(lost).toBeGreaterThan(1);
@@ -163,7 +171,9 @@ describe('nothing is committed', () => {
       signal: controller.signal,
       onBytes: () => controller.abort(new Error('cancelled by the coordinator')),
     });
-    await expect(uploadFile(store, 'f', sourceOf(randomBytes(2_000_000)), options)).rejects.toThrow('cancelled by the coordinator');
+    await expect(uploadFile(store, 'f', sourceOf(randomBytes(2_000_000)), options)).rejects.toThrow(
+      'cancelled by the coordinator',
+    );
     expect(options.buffers.bytesInFlight).toBe(0);
     expect(await names()).toEqual([]);
     expect(world.gateway.requests.map((request) => request.operation)).not.toContain('Put Block List');
@@ -176,7 +186,12 @@ describe('nothing is committed', () => {
       controller.abort(new Error('late cancel'));
       return { condition: { ifNoneMatch: '*' as const } };
     };
-    const upload = uploadFile(store, 'f', sourceOf(randomBytes(size)), uploadOptions({ blockSize: 65_536, signal: controller.signal, beforeCommit }));
+    const upload = uploadFile(
+      store,
+      'f',
+      sourceOf(randomBytes(size)),
+      uploadOptions({ blockSize: 65_536, signal: controller.signal, beforeCommit }),
+    );
     await expect(upload).rejects.toThrow('late cancel');
     expect(await names()).toEqual([]);
   });
@@ -198,7 +213,9 @@ describe('nothing is committed', () => {
         return { condition: { ifNoneMatch: '*' } };
       },
     });
-    await expect(uploadFile(store, 'f', sourceOf(randomBytes(real), stat), options)).rejects.toMatchObject({ code: 'FILE_CHANGED' });
+    await expect(uploadFile(store, 'f', sourceOf(randomBytes(real), stat), options)).rejects.toMatchObject({
+      code: 'FILE_CHANGED',
+    });
     expect(asked).toBe(false);
     expect(options.buffers.bytesInFlight).toBe(0);
     expect(await names()).toEqual([]);
@@ -206,8 +223,12 @@ describe('nothing is committed', () => {
 
   test('when the decision is no', async () => {
     const store = await world.open();
-    const options = uploadOptions({ beforeCommit: async () => Promise.reject(new Error('the data version has changed')) });
-    await expect(uploadFile(store, 'f', sourceOf(Buffer.from('x')), options)).rejects.toThrow('the data version has changed');
+    const options = uploadOptions({
+      beforeCommit: async () => Promise.reject(new Error('the data version has changed')),
+    });
+    await expect(uploadFile(store, 'f', sourceOf(Buffer.from('x')), options)).rejects.toThrow(
+      'the data version has changed',
+    );
     expect(await names()).toEqual([]);
   });
 });
@@ -248,7 +269,12 @@ test('files share the memory: never more in flight than the budget, whatever is 
           return honest.read(position, buffer);
         },
       };
-      return uploadFile(store, `f${index}`, source, uploadOptions({ blockSize: 65_536, buffers, generation: nextGeneration() }));
+      return uploadFile(
+        store,
+        `f${index}`,
+        source,
+        uploadOptions({ blockSize: 65_536, buffers, generation: nextGeneration() }),
+      );
     }),
   );
   expect(most).toBeGreaterThan(65_536);

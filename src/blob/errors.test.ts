@@ -1,0 +1,83 @@
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { errorOfAnswer, errorOfNetwork } from './error-classes.ts';
+import { BlobError, isRetriable } from './errors.ts';
+
+const subject = { verb: 'write', account: 'acct', container: 'cont', blob: 'a/b' };
+
+test.each([
+  [409, 'BlobAlreadyExists', 'CONDITION', false],
+  [412, 'ConditionNotMet', 'CONDITION', false],
+  [412, 'SourceConditionNotMet', 'SOURCE_CONDITION', false],
+  [412, 'LeaseIdMissing', 'LEASED', true],
+  [409, 'LeaseIdMismatchWithBlobOperation', 'LEASED', true],
+  [409, 'BlobArchived', 'ARCHIVED', false],
+  [409, 'BlobBeingRehydrated', 'ARCHIVED', false],
+  [409, 'PendingCopyOperation', 'PENDING_COPY', true],
+  [409, 'BlobImmutableDueToPolicy', 'IMMUTABLE', false],
+  [409, 'SnapshotsPresent', 'SNAPSHOTS', false],
+  [409, 'InvalidBlobType', 'BLOB_TYPE', false],
+  [404, 'BlobNotFound', 'NOT_FOUND', false],
+  [404, 'ContainerNotFound', 'CONTAINER_NOT_FOUND', false],
+  [409, 'ContainerBeingDeleted', 'CONTAINER_NOT_FOUND', false],
+  [400, 'Crc64Mismatch', 'CHECKSUM', true],
+  [400, 'InvalidBlockList', 'BLOCKS_GONE', true],
+  [400, 'InvalidBlobOrBlock', 'BLOCK_IDS', false],
+  [503, 'ServerBusy', 'THROTTLED', true],
+  [500, 'OperationTimedOut', 'SERVER', true],
+  [502, undefined, 'SERVER', true],
+  [429, undefined, 'THROTTLED', true],
+  [412, undefined, 'CONDITION', false],
+  [409, 'SomethingNew', 'INVALID', false],
+  [400, 'InvalidHeaderValue', 'INVALID', false],
+])('%i %s is %s', (status, azureCode, code, retriable) => {
+  const error = errorOfAnswer(subject, { status, ...(azureCode === undefined ? {} : { azureCode }), requestId: 'rid' });
+  expect(error).toMatchObject({ code, retriable, status });
+  expect(error.message).toMatch(/^can't write blob "a\/b" in container cont of account acct: /);
+  expect(error.message).toContain('rid');
+});
+
+test.each([
+  [
+    'AuthenticationFailed',
+    '<AuthenticationErrorDetail>Signature not valid in the specified time frame: Start [x] - Expiry [y] - Current [z]',
+    'expired',
+  ],
+  ['AuthenticationFailed', '<AuthenticationErrorDetail>Request date header too old: x', 'clock'],
+  [
+    'AuthenticationFailed',
+    '<AuthenticationErrorDetail>Signature did not match. String to sign used was rw',
+    'signature',
+  ],
+  ['AuthorizationPermissionMismatch', '', 'permission'],
+  ['AuthorizationFailure', '', 'network'],
+  ['KeyBasedAuthenticationNotPermitted', '', 'refused'],
+])('403 %s %s is about %s', (azureCode, body, authReason) => {
+  const error = errorOfAnswer(subject, { status: 403, azureCode, body });
+  expect(error).toMatchObject({ code: 'AUTH', authReason, exit: 'notAuthorised', retriable: false });
+  expect(error.hint).toBeTypeOf('string');
+});
+
+test('the network: worth trying again, but not a certificate that does not fit', () => {
+  const failure = (code: string) => errorOfNetwork(subject, Object.assign(new Error('x'), { code }), 'host');
+  expect(failure('ECONNREFUSED')).toMatchObject({ code: 'NETWORK', retriable: true, ambiguous: false });
+  expect(failure('ECONNRESET')).toMatchObject({ code: 'NETWORK', retriable: true, ambiguous: true });
+  expect(failure('DEPTH_ZERO_SELF_SIGNED_CERT')).toMatchObject({ code: 'NETWORK', retriable: false });
+});
+
+describe('a BlobError', () => {
+  test('shows no signature, its causes neither', () => {
+    const cause = Object.assign(new Error('GET https://x/?sv=1&sig=VERYSECRET%3D failed'), {
+      request: { url: 'sig=VERYSECRET' },
+    });
+    const error = new BlobError('failed at ?sig=VERYSECRET', { code: 'NETWORK', cause });
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('VERYSECRET');
+  });
+
+  test('is found retriable along the chain of causes', () => {
+    const inner = new BlobError('x', { code: 'SERVER', retriable: true });
+    expect(isRetriable(new Error('a', { cause: new Error('b', { cause: inner }) }))).toBe(true);
+    expect(isRetriable(new Error('a', { cause: new BlobError('x', { code: 'INVALID' }) }))).toBe(false);
+    expect(isRetriable(new Error('a'))).toBe(false);
+  });
+});

@@ -1,0 +1,420 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { claimContainer, controlName, readControl, requireControl } from '../../../src/blob/control.ts';
+import { isRetriable } from '../../../src/blob/errors.ts';
+import { type ListPage, listFlat, listLevel } from '../../../src/blob/list.ts';
+import {
+  deleteMarker,
+  ensureMarker,
+  putDirectoryMarker,
+  putLinkMarker,
+  putSymlink,
+} from '../../../src/blob/markers.ts';
+import { parseOwnMetadata } from '../../../src/blob/metadata.ts';
+import { blobNameOf, pathOf } from '../../../src/blob/naming.ts';
+import { checkContainer } from '../../../src/blob/preflight.ts';
+import { requestRehydration } from '../../../src/blob/rehydrate.ts';
+import type { Fid } from '../../../src/identity/fid.ts';
+import { FID, FS, metadata, useAzurite } from './setup.ts';
+
+const world = useAzurite();
+const ABSENT = { ifNoneMatch: '*' } as const;
+const OTHER_FS = '99999999-2222-4333-8444-555555555555';
+const attributes = { uid: 1, gid: 2, mode: 0o2755, mtime: 0n };
+
+async function collect(pages: AsyncGenerator<ListPage>) {
+  const blobs = [];
+  const directories = [];
+  let count = 0;
+  for await (const page of pages) {
+    blobs.push(...page.blobs);
+    directories.push(...page.directories);
+    count += 1;
+  }
+  return { blobs, directories, count };
+}
+
+describe('names make the journey through the service and back', () => {
+  const paths = [
+    'plain',
+    'a b',
+    ' lead and trail ',
+    'ünïcødé/日本語/😀',
+    'a%20b',
+    '100%',
+    '%2E',
+    '%41',
+    'q?x=1&y#z',
+    'quo\'te"<&>',
+    '+plus+',
+    'end.',
+    'a./b../c',
+    'back\\slash',
+    'new\nline\ttab\x01\x7f',
+    'e\u0301',
+    '~$^`{}|[]',
+    ';:,@=!*()',
+    '.lfsazsync/control',
+    'x'.repeat(1000),
+  ].map((text) => Buffer.from(text));
+  paths.push(Buffer.from([0x66, 0xff, 0xfe, 0x80]), Buffer.from('\ufffe\uffff\ue000'), Buffer.from('\u0085\u2028'));
+
+  test.each(['', 'pre fix/ü'])('with the prefix %j', async (prefix) => {
+    const store = await world.open({ prefix });
+    for (const [index, path] of paths.entries()) {
+      const result = blobNameOf(path, prefix);
+      if (!result.ok) throw new Error(result.reason);
+      await store.put(result.name, Buffer.from(String(index)), { condition: ABSENT, metadata: metadata() });
+      expect((await store.head(result.name))?.identity?.fid).toBe(FID);
+    }
+    const { blobs } = await collect(listFlat(store));
+    const back = blobs.map(({ name }) => pathOf(name, prefix)?.toString('hex')).sort();
+    expect(back).toEqual(paths.map((path) => path.toString('hex')).sort());
+  });
+});
+
+describe('conditions', () => {
+  test('metadata is read, changed and written under the ETag; keys of others stay', async () => {
+    const store = await world.open();
+    await world.client.getBlockBlobClient('f').upload('x', 1, { metadata: { team: 'blue', owner: '1' } });
+    const before = await store.head('f');
+    const { etag } = await store.setMetadata('f', { owner: '7', lfsazsync_x: 'y' }, { ifMatch: before?.etag ?? '' });
+    const after = await store.head('f');
+    expect(after?.metadata).toEqual({ team: 'blue', owner: '7', lfsazsync_x: 'y' });
+    expect(after?.etag).toBe(etag);
+    const stale = store.setMetadata('f', { owner: '8' }, { ifMatch: before?.etag ?? '' });
+    await expect(stale).rejects.toMatchObject({ code: 'CONDITION' });
+    await expect(store.setMetadata('none', { a: 'b' }, { ifMatch: etag })).rejects.toMatchObject({
+      code: expect.stringMatching(/NOT_FOUND|CONDITION/),
+    });
+  });
+
+  test('metadata whose answer was lost is found to be written', async () => {
+    const store = await world.open();
+    const { etag } = await store.put('f', Buffer.from('x'), { condition: ABSENT, metadata: metadata() });
+    let lost = 0;
+    world.gateway.interfere = ({ operation }) =>
+      operation === 'Set Blob Metadata' && lost++ === 0 ? 'lose-answer' : undefined;
+    const written = await store.setMetadata('f', { owner: '7' }, { ifMatch: etag });
+    expect((await store.head('f'))?.etag).toBe(written.etag);
+    expect(lost).toBe(2);
+  });
+
+  test('a deletion hits the version that was looked at, or nothing', async () => {
+    const audit: object[] = [];
+    const store = await world.open({}, { audit: { info: (fields) => void audit.push(fields) }, env: connection() });
+    const { etag } = await store.put('f', Buffer.from('x'), { condition: ABSENT, metadata: {} });
+    const second = await store.put('f', Buffer.from('y'), { condition: { ifMatch: etag }, metadata: {} });
+    await expect(store.delete('f', { ifMatch: etag })).rejects.toMatchObject({ code: 'CONDITION' });
+    expect(await store.head('f')).toBeDefined();
+    expect(await store.delete('f', { ifMatch: second.etag })).toBe(true);
+    expect(await store.delete('f', { ifMatch: second.etag })).toBe(false);
+    expect(audit).toEqual([
+      expect.objectContaining({ action: 'overwrite', blob: 'f', etag, outcome: 'done' }),
+      expect.objectContaining({ action: 'delete', blob: 'f', etag: second.etag, outcome: 'done' }),
+    ]);
+  });
+
+  test('a deletion whose answer was lost is done', async () => {
+    const store = await world.open();
+    const { etag } = await store.put('f', Buffer.from('x'), { condition: ABSENT, metadata: {} });
+    let lost = 0;
+    world.gateway.interfere = ({ operation }) =>
+      operation === 'Delete Blob' && lost++ === 0 ? 'lose-answer' : undefined;
+    expect(await store.delete('f', { ifMatch: etag })).toBe(true);
+  });
+
+  test.each(['', '*', '"a", "b"; x'])('what is no ETag is never sent as one: %j', async (ifMatch) => {
+    const store = await world.open();
+    await store.put('f', Buffer.from('x'), { condition: ABSENT, metadata: {} });
+    await expect(store.delete('f', { ifMatch })).rejects.toThrow(TypeError);
+    await expect(store.put('f', Buffer.from('y'), { condition: { ifMatch }, metadata: {} })).rejects.toThrow(TypeError);
+  });
+
+  test('metadata that the service would refuse is not sent', async () => {
+    const store = await world.open();
+    const refused: Record<string, string>[] = [{ a: 'é' }, { 'a-b': 'x' }, { a: 'x'.repeat(8192) }];
+    for (const bad of refused) {
+      await expect(store.put('f', Buffer.alloc(0), { condition: ABSENT, metadata: bad })).rejects.toMatchObject({
+        code: 'INVALID',
+      });
+    }
+    expect(world.gateway.requests).toEqual([]);
+  });
+
+  test('a leased blob, one with snapshots, one of another type: errors of their own', async () => {
+    const store = await world.open();
+    const client = world.client.getBlockBlobClient('f');
+    await client.upload('x', 1);
+    const lease = client.getBlobLeaseClient();
+    await lease.acquireLease(60);
+    const { etag = '' } = (await store.head('f')) ?? {};
+    await expect(store.delete('f', { ifMatch: etag })).rejects.toMatchObject({ code: 'LEASED', retriable: true });
+    await lease.releaseLease();
+    await client.createSnapshot();
+    await expect(store.delete('f', { ifMatch: (await store.head('f'))?.etag ?? '' })).rejects.toMatchObject({
+      code: 'SNAPSHOTS',
+    });
+    expect(await store.head('f')).toBeDefined();
+  });
+});
+
+describe('errors of the network and the service', () => {
+  test('busy and failing answers are tried again, as long as the service asks to wait', async () => {
+    const store = await world.open();
+    const answers = [
+      { status: 503, code: 'ServerBusy', headers: { 'retry-after': '0' } },
+      { status: 500, code: 'InternalError' },
+      { status: 429 },
+    ];
+    world.gateway.interfere = (_request, number) =>
+      number <= 3 ? { answer: answers[number - 1] as { status: number } } : undefined;
+    expect(await store.head('f')).toBeUndefined();
+    expect(world.gateway.requests).toHaveLength(4);
+  });
+
+  test('until the tries are used up', async () => {
+    const store = await world.open();
+    world.gateway.interfere = () => ({ answer: { status: 503, code: 'ServerBusy' } });
+    const error = await store.head('some/blob').catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'THROTTLED', status: 503, exit: 'tryAgain' });
+    expect(isRetriable(new Error('outer', { cause: error }))).toBe(true);
+    expect((error as Error).message).toContain(
+      `blob "some/blob" in container ${world.container} of account devstoreaccount1`,
+    );
+    expect(world.gateway.requests).toHaveLength(4);
+  });
+
+  test('a stalled connection ends', async () => {
+    const store = await world.open({}, { idleTimeout: 200, retry: { tries: 2, firstDelay: 1 }, env: connection() });
+    world.gateway.interfere = () => 'stall';
+    await expect(store.head('f')).rejects.toMatchObject({
+      code: 'NETWORK',
+      retriable: true,
+      message: expect.stringContaining('no byte came or went'),
+    });
+    expect(world.gateway.requests).toHaveLength(2);
+  });
+
+  test('an abort ends a stalled request at once, with its own reason', async () => {
+    const store = await world.open();
+    const controller = new AbortController();
+    world.gateway.interfere = () => {
+      controller.abort(new Error('shutting down'));
+      return 'stall';
+    };
+    await expect(store.head('f', { signal: controller.signal })).rejects.toThrow('shutting down');
+  });
+
+  test('nobody there', async () => {
+    const store = await world.open(
+      { endpoint: 'http://127.0.0.1:1/devstoreaccount1', credential: { type: 'sas', env: 'SAS' } },
+      { env: { SAS: world.azurite.containerSas(world.container, 'r') }, retry: { tries: 1 } },
+    );
+    await expect(store.head('f')).rejects.toMatchObject({
+      code: 'NETWORK',
+      retriable: true,
+      ambiguous: false,
+      message: expect.stringContaining('nobody listens there'),
+    });
+  });
+
+  test('a missing container is not a missing blob', async () => {
+    const store = await world.open({ container: 'nothere' });
+    await expect(store.head('f')).rejects.toMatchObject({ code: 'CONTAINER_NOT_FOUND' });
+    await expect(checkContainer(store, { need: 'read' })).rejects.toMatchObject({ code: 'CONTAINER_MISSING' });
+  });
+});
+
+describe('credentials', () => {
+  test('a new SAS in the file is taken up when the old one is refused', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'lfsazsync-sas-'));
+    try {
+      const file = join(dir, 'sas');
+      await writeFile(
+        file,
+        `?${world.azurite.containerSas(world.container, 'r', { expires: new Date(Date.now() - 60_000) })}\n`,
+      );
+      const store = await world.open({ endpoint: world.gateway.endpoint, credential: { type: 'sas', file } });
+      await expect(store.head('f')).rejects.toMatchObject({ code: 'AUTH', exit: 'notAuthorised' });
+      await writeFile(file, `https://example/?${world.azurite.containerSas(world.container, 'rwdl')}\n`);
+      expect(await store.head('f')).toBeUndefined();
+      expect(store.sas).toMatchObject({ permissions: 'rwdl' });
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  test('neither errors nor what hangs on them show a signature', async () => {
+    const store = await world.openWithSas('r');
+    const signature = new URLSearchParams(world.azurite.containerSas(world.container, 'r')).get('sig') ?? '';
+    const errors = [
+      await store.put('f', Buffer.alloc(1), { condition: ABSENT, metadata: {} }).catch((error: unknown) => error),
+    ];
+    world.gateway.interfere = () => 'cut';
+    errors.push(await store.head('f').catch((error: unknown) => error));
+    for (const error of [...errors, store]) {
+      const shown = inspect(error, { depth: 20, showHidden: true, getters: true }) + JSON.stringify(error);
+      expect(shown).not.toContain('sig=');
+      expect(shown).not.toContain(encodeURIComponent(signature));
+    }
+    expect(errors[0]).toMatchObject({ code: 'AUTH', authReason: 'permission' });
+  });
+});
+
+describe('preflight', () => {
+  test('passes with enough, and leaves nothing behind', async () => {
+    for (const store of [await world.openWithSas('racwdl'), await world.open()]) {
+      expect(await checkContainer(store, { need: 'write' })).toMatchObject({
+        hierarchicalNamespace: expect.not.stringMatching('true'),
+      });
+    }
+    expect((await collect(listFlat(await world.open()))).blobs).toEqual([]);
+  });
+
+  test.each([
+    ['r', 'write (w), delete (d), list (l)', 'nothing can be archived'],
+    ['rwl', 'delete (d)', 'copies of removed files'],
+    ['wdl', 'read (r)', 'nothing can be restored'],
+  ])('names what a SAS with %s lacks', async (letters, names, effect) => {
+    const store = await world.openWithSas(letters);
+    const error = await checkContainer(store, { need: 'write' }).catch((caught: unknown) => caught as Error);
+    expect(error).toMatchObject({ code: 'PERMISSION_MISSING', exit: 'notAuthorised' });
+    expect((error as Error).message).toContain(names);
+    expect((error as Error).message).toContain(effect);
+  });
+
+  test('reading asks for no more than reading', async () => {
+    await checkContainer(await world.openWithSas('r'), { need: 'read' });
+  });
+
+  test('permissions that only the service knows of are found out by asking', async () => {
+    const store = await world.open();
+    world.gateway.interfere = ({ operation }) =>
+      operation === 'Delete Blob' ? { answer: { status: 403, code: 'AuthorizationPermissionMismatch' } } : undefined;
+    await expect(checkContainer(store, { need: 'write' })).rejects.toThrow('delete (d)');
+  });
+
+  test('an account with a hierarchical namespace is refused', async () => {
+    const store = await world.open();
+    world.gateway.interfere = ({ operation }) =>
+      operation.includes('account')
+        ? { answer: { status: 200, headers: { 'x-ms-is-hns-enabled': 'true' } } }
+        : undefined;
+    await expect(checkContainer(store, { need: 'read' })).rejects.toMatchObject({ code: 'ACCOUNT_HIERARCHICAL' });
+  });
+});
+
+describe('the control blob', () => {
+  test('claims once, for one file system', async () => {
+    const store = await world.open();
+    expect(await readControl(store)).toBeUndefined();
+    await expect(requireControl(store, FS)).rejects.toMatchObject({ code: 'CONTAINER_UNCLAIMED' });
+    const claims = await Promise.all([claimContainer(store, FS), claimContainer(store, FS)]);
+    expect(claims[0]).toEqual(claims[1]);
+    expect(await readControl(store)).toMatchObject({ version: 1, fs: FS, prefix: '' });
+    await expect(claimContainer(store, OTHER_FS)).rejects.toMatchObject({
+      code: 'CONTAINER_TAKEN',
+      message: expect.stringContaining(FS),
+    });
+    await expect(requireControl(store, OTHER_FS)).rejects.toMatchObject({ code: 'CONTAINER_TAKEN' });
+  });
+
+  test('other prefixes are other places, but not below a claimed one', async () => {
+    await claimContainer(await world.open({ prefix: 'one' }), FS);
+    await claimContainer(await world.open({ prefix: 'two' }), OTHER_FS);
+    await expect(claimContainer(await world.open({ prefix: 'one/deeper' }), OTHER_FS)).rejects.toMatchObject({
+      code: 'CONTAINER_TAKEN',
+    });
+  });
+
+  test.each([
+    ['not json', 'CONTROL_UNREADABLE'],
+    ['', 'CONTROL_UNREADABLE'],
+    ['{"version":1,"fs":"x"}', 'CONTROL_UNREADABLE'],
+    ['{"version":2,"later":true}', 'FORMAT_TOO_NEW'],
+  ])('%j is %s', async (body, code) => {
+    const store = await world.open();
+    await world.client.getBlockBlobClient(controlName('')).upload(body, body.length);
+    await expect(claimContainer(store, FS)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('markers', () => {
+  const marker = { fs: FS, fid: FID, attributes };
+
+  test('directory, symlink and link are written as the format has them', async () => {
+    const store = await world.open();
+    await putDirectoryMarker(store, 'd', marker, { condition: ABSENT });
+    await putSymlink(store, 's', { ...marker, target: Buffer.from('../ziel/ä b%') }, { condition: ABSENT });
+    await putLinkMarker(store, 'l', { ...marker, linkTo: 'dir/ä' }, { condition: ABSENT });
+    expect(await store.head('d')).toMatchObject({
+      length: 0n,
+      metadata: { hdi_isfolder: 'true', permissions: '0755', lfsazsync_mode: '2755' },
+    });
+    const symlink = await store.head('s');
+    expect(symlink?.metadata).toMatchObject({ ftype: 'LNK', is_symlink: 'true', symlink: '../ziel/%C3%A4%20b%25' });
+    expect(String(await world.client.getBlobClient('s').downloadToBuffer())).toBe('../ziel/ä b%');
+    expect(parseOwnMetadata((await store.head('l'))?.metadata ?? {}).linkTo).toBe('dir/ä');
+  });
+
+  test('ensure writes where nothing is, and otherwise tells what is there', async () => {
+    const store = await world.open();
+    const write = (options: Parameters<typeof putDirectoryMarker>[3]) =>
+      putDirectoryMarker(store, 'd', marker, options);
+    expect(await ensureMarker(store, 'd', write)).toBeUndefined();
+    expect((await ensureMarker(store, 'd', write))?.identity).toEqual({ fs: FS, fid: FID, kind: 'dir' });
+  });
+
+  test('only the marker of this very object is deleted', async () => {
+    const store = await world.open();
+    await putDirectoryMarker(store, 'd', marker, { condition: ABSENT });
+    for (const wrong of [{ fs: OTHER_FS }, { fid: '0x200000401:0x2:0x0' as Fid }, { kind: 'link' as const }]) {
+      expect(await deleteMarker(store, 'd', { fs: FS, fid: FID, kind: 'dir', ...wrong })).toBe('other');
+    }
+    await world.client.getBlockBlobClient('stranger').upload('', 0);
+    expect(await deleteMarker(store, 'stranger', { fs: FS, fid: FID, kind: 'dir' })).toBe('other');
+    expect(await deleteMarker(store, 'd', { fs: FS, fid: FID, kind: 'dir' })).toBe('deleted');
+    expect(await deleteMarker(store, 'd', { fs: FS, fid: FID, kind: 'dir' })).toBe('gone');
+  });
+});
+
+test('listings: in pages, with metadata; one level with its directories', async () => {
+  const store = await world.open();
+  for (const name of ['a', 'd/1', 'd/2', 'd/e/3', 'dd/4'])
+    await store.put(name, Buffer.from('x'), { condition: ABSENT, metadata: metadata() });
+  const flat = await collect(listFlat(store, { pageSize: 2 }));
+  expect(flat.blobs.map(({ name }) => name)).toEqual(['a', 'd/1', 'd/2', 'd/e/3', 'dd/4']);
+  expect(flat.count).toBe(3);
+  expect(flat.blobs[0]).toEqual(
+    expect.objectContaining({ ...(await store.head('a')), lastModified: expect.any(Date) }),
+  );
+  const level = await collect(listLevel(store, { startsWith: 'd/' }));
+  expect(level.blobs.map(({ name }) => name)).toEqual(['d/1', 'd/2']);
+  expect(level.directories).toEqual(['d/e/']);
+});
+
+test('the Archive tier: told as such, or asked back when configured', async () => {
+  const plain = await world.open();
+  const store = await world.open({ rehydrate: 'High' });
+  await plain.put('f', Buffer.from('x'), { condition: ABSENT, metadata: {} });
+  await plain.setTier('f', 'Archive');
+  const state = await plain.head('f');
+  if (state === undefined) throw new Error('it is gone');
+  await expect(
+    plain.readRange('f', { offset: 0, into: Buffer.alloc(1), ifMatch: state.etag, blobLength: 1n }),
+  ).rejects.toMatchObject({ code: 'ARCHIVED' });
+  await expect(requestRehydration(plain, state)).rejects.toMatchObject({
+    code: 'ARCHIVED',
+    hint: expect.stringContaining('rehydrate'),
+  });
+  expect(await requestRehydration(store, state)).toBe('pending');
+});
+
+function connection() {
+  return { CONNECTION: world.azurite.connectionString.replace(world.azurite.endpoint, world.gateway.endpoint) };
+}
