@@ -142,6 +142,7 @@ static int receive(struct copytool *ct, struct registration *r)
 {
 	const struct llapi *api = &ct->h->api;
 	int fd = api->llapi_hsm_copytool_get_fd(r->ct);
+	bool wait = false; /* a message may be there already, where poll can't see it */
 
 	if (fd < 0)
 		return fd;
@@ -150,25 +151,22 @@ static int receive(struct copytool *ct, struct registration *r)
 		struct hsm_action_list *hal = NULL;
 		int size = 0, rc;
 
-		if (poll(p, 2, -1) < 0) {
+		if (poll(p, 2, wait ? -1 : 0) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
 		}
 		if (p[0].revents)
 			return 0;
-		if (!p[1].revents)
-			continue;
 		errno = 0;
 		rc = api->llapi_hsm_copytool_recv(r->ct, &hal, &size);
+		wait = rc == -EAGAIN;
 		if (rc == 0 && hal)
 			take_message(ct, hal, size);
-		else if (rc == -EINTR)
+		else if (rc == -EAGAIN && !(p[1].revents & (POLLHUP | POLLERR | POLLNVAL)))
 			continue;
-		else if ((rc == -EAGAIN || rc == 0) && !(p[1].revents & (POLLHUP | POLLERR | POLLNVAL)))
-			continue;
-		else /* llapi reports an ended pipe with whatever errno was */
-			return rc == 0 || rc == -EAGAIN ? -ESHUTDOWN : rc;
+		else if (rc != -EINTR)
+			return rc == 0 || rc == -EAGAIN ? -ESHUTDOWN : rc; /* an ended pipe comes with any errno */
 	}
 }
 

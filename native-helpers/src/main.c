@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,25 +40,6 @@ static const char usage[] =
 	"       MODE copytool: [--archive N]... [--lock FILE]\n"
 	"       MODE attrs\n"
 	"Speaks lines of JSON on standard input and output; see docs/internals/helper-protocol.md.\n";
-
-void fatal(const char *code, int rc, long holder, const char *format, ...)
-{
-	char text[PATH_MAX + 512];
-	struct buf b = { 0 };
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	buf_printf(&b, "{\"t\":\"fatal\",\"code\":\"%s\",\"rc\":%d,\"message\":", code, rc);
-	buf_json_string(&b, text, strlen(text));
-	if (holder > 0)
-		buf_printf(&b, ",\"holder\":%ld", holder);
-	buf_str(&b, "}");
-	out_line(&b);
-	buf_free(&b);
-	note("%s", text);
-}
 
 static bool number(const char *text, unsigned long max, unsigned long *value)
 {
