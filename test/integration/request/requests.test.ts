@@ -1,0 +1,378 @@
+import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RequestResult } from '../../../src/cli/request-command.ts';
+import { type LustreFileSystem, openFileSystem } from '../../../src/lustre/file-system.ts';
+import { HSM } from '../../../src/lustre/hsm-state.ts';
+import { ErrnoError } from '../../../src/service/errors.ts';
+import { helperPath } from '../../support/project.ts';
+import { type CommandOptions, type Sandbox, startSandbox } from '../../support/sandbox.ts';
+import { waitUntil } from '../../support/wait.ts';
+import { Mover } from './mover.ts';
+
+const CLEAN = HSM.EXISTS | HSM.ARCHIVED;
+const GONE = CLEAN | HSM.RELEASED;
+
+/** Names that break what handles them carelessly. */
+const ODD: readonly Buffer[] = [
+  Buffer.from('new\nline'),
+  Buffer.from(`quote'"\\`),
+  Buffer.from([0xff, 0xfe, 0x20]),
+  Buffer.alloc(255, 0x78),
+  Buffer.from('größe 日本'),
+  Buffer.from('-r'),
+];
+
+let sandbox: Sandbox;
+let fs: LustreFileSystem;
+
+beforeAll(async () => {
+  // More files in a request than the coordinator takes: the command has to find out.
+  sandbox = await startSandbox({ endpoint: false, config: { request: { batch: 120, poll_interval: '100ms' } } });
+  fs = await openFileSystem({ mount: sandbox.mount, liblustreapi: sandbox.llapi, helper: helperPath });
+});
+afterAll(async () => {
+  await fs?.close();
+  await sandbox?.stop();
+});
+
+interface Ran {
+  readonly exitCode: number | null;
+  readonly json: RequestResult;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function command(argv: readonly string[], options: CommandOptions = {}): Promise<Ran> {
+  const result = await sandbox.run([...argv, '--json'], options);
+  let json: RequestResult;
+  try {
+    json = JSON.parse(result.stdout) as RequestResult;
+  } catch {
+    throw new Error(`not JSON: ${JSON.stringify(result)}`);
+  }
+  return { ...result, json };
+}
+
+/** Files by outcome, without those of which there are none. */
+const ends = (json: RequestResult) =>
+  Object.fromEntries(
+    Object.entries(json.outcomes)
+      .filter(([, { files }]) => files > 0)
+      .map(([outcome, { files }]) => [outcome, files]),
+  );
+const reasonsOf = (json: RequestResult) => Object.fromEntries(json.reasons.map(({ code, files }) => [code, files]));
+
+function directory(name: string): string {
+  const dir = join(sandbox.tree, name);
+  mkdirSync(dir);
+  return dir;
+}
+
+function files(dir: string, count: number): string[] {
+  const paths = Array.from({ length: count }, (_, index) => join(dir, `f${index}`));
+  for (const path of paths) writeFileSync(path, `content of ${path}`);
+  return paths;
+}
+
+async function attributes(path: Buffer | string) {
+  return await fs.files.get({ path: Buffer.from(path as string) }, { parts: ['hsm', 'action'] });
+}
+const statesOf = async (path: Buffer | string) => (await attributes(path)).hsm?.states;
+
+async function actions(): Promise<string> {
+  return (await sandbox.serverLctl(['get_param', '-n', 'mdt.*.hsm.actions'])).stdout;
+}
+
+describe('with a copytool at work', () => {
+  let mover: Mover;
+  beforeAll(async () => {
+    mover = await Mover.start(sandbox);
+  });
+  afterAll(async () => {
+    await mover?.stop();
+  });
+
+  test('a file’s whole life, whatever its name is', async () => {
+    const dir = directory('odd');
+    const paths = ODD.map((name) => Buffer.concat([Buffer.from(`${dir}/`), name]));
+    for (const [index, path] of paths.entries()) writeFileSync(path, `content ${index}`);
+
+    const archived = await command(['archive', '--recursive', '--wait', dir]);
+    expect(archived).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(ends(archived.json)).toEqual({ done: ODD.length });
+    for (const path of paths) expect(await statesOf(path)).toBe(CLEAN);
+
+    const released = await command(['release', '--recursive', '--no-verify', dir]);
+    expect(released.exitCode).toBe(0);
+    expect(ends(released.json)).toEqual({ done: ODD.length });
+    for (const path of paths) expect(await statesOf(path)).toBe(GONE);
+
+    const restored = await command(['restore', '--recursive', '--wait', dir]);
+    expect(restored.exitCode).toBe(0);
+    expect(ends(restored.json)).toEqual({ done: ODD.length });
+    for (const [index, path] of paths.entries()) {
+      expect(await statesOf(path)).toBe(CLEAN);
+      expect(readFileSync(path, 'utf8')).toBe(`content ${index}`);
+    }
+
+    const removed = await command(['remove', '--recursive', '--wait', dir]);
+    expect(removed.exitCode).toBe(0);
+    expect(ends(removed.json)).toEqual({ done: ODD.length });
+    for (const path of paths) expect(await statesOf(path)).toBe(0);
+  });
+
+  test('names come from lists and from the command line as bytes', async () => {
+    const dir = directory('lists');
+    const paths = ODD.map((name) => Buffer.concat([Buffer.from(`${dir}/`), name]));
+    for (const path of paths) writeFileSync(path, 'x');
+    const list = Buffer.concat(paths.slice(1).flatMap((path) => [path, Buffer.of(0)]));
+    const listed = await command(['archive', '--wait', '--files-from', '-', '--from0'], { input: list });
+    expect([listed.exitCode, ends(listed.json)]).toEqual([0, { done: ODD.length - 1 }]);
+    const lines = join(sandbox.dir, 'lines');
+    writeFileSync(
+      lines,
+      Buffer.concat([Buffer.from('\n'), ...paths.slice(1).flatMap((path) => [path, Buffer.from('\n')])]),
+    );
+    const again = await command(['archive', '--files-from', lines, paths[0]?.toString() ?? '', '--wait']);
+    expect([again.exitCode, ends(again.json)]).toEqual([0, { done: 1, unneeded: ODD.length - 1 }]);
+    const raw = await sandbox.exec('sh', [
+      '-c',
+      `lfsazsync=$1; cd "$2" && exec "$lfsazsync" release --no-verify "$(printf '\\377\\376 ')x" "$(printf '\\377\\376\\040.')" ./-r --json`,
+      'sh',
+      join(process.cwd(), 'bin/lfsazsync'),
+      dir,
+    ]);
+    expect(JSON.parse(raw.stdout)).toMatchObject({ outcomes: { done: { files: 1 } }, badPaths: 2 });
+    expect(await statesOf(`${dir}/-r`)).toBe(GONE);
+  });
+
+  test('more files than a request takes are asked for all the same', async () => {
+    const dir = directory('many');
+    const paths = files(dir, 260);
+    const { exitCode, json } = await command(['archive', '-r', '--wait', dir]);
+    expect([exitCode, ends(json)]).toEqual([0, { done: 260 }]);
+    for (const path of paths) expect(await statesOf(path)).toBe(CLEAN);
+    const fids = mover.taken.map(({ fid }) => fid);
+    expect(new Set(fids).size).toBe(fids.length);
+  });
+
+  test('what needs nothing, what can’t be, and what is no file: each is told, the others go on', async () => {
+    const dir = directory('mixed');
+    const [plain = '', never = '', done = '', kept = ''] = files(dir, 4);
+    symlinkSync('f0', join(dir, 'link'));
+    mkdirSync(join(dir, 'sub'));
+    await sandbox.exec('mkfifo', [join(dir, 'pipe')]);
+    await command(['archive', '--wait', done, kept]);
+    await sandbox.lfs(['hsm_set', '--noarchive', never]);
+    await sandbox.lfs(['hsm_set', '--norelease', kept]);
+
+    const named = [
+      plain,
+      never,
+      done,
+      join(dir, 'link'),
+      join(dir, 'sub'),
+      join(dir, 'pipe'),
+      join(dir, 'missing'),
+      '/etc/passwd',
+    ];
+    const { exitCode, json, stderr } = await command(['archive', '--wait', ...named]);
+    expect(exitCode).toBe(3);
+    expect(ends(json)).toEqual({ done: 1, unneeded: 1, refused: 1 });
+    expect(json.badPaths).toBe(5);
+    expect(reasonsOf(json)).toEqual({
+      ALREADY_ARCHIVED: 1,
+      NOARCHIVE: 1,
+      NOT_REGULAR: 2,
+      DIRECTORY: 1,
+      ENOENT: 1,
+      OUTSIDE_MOUNT: 1,
+    });
+    expect(stderr.trim().split('\n')).toHaveLength(6);
+    expect(stderr).toMatch(/link: is a symlink/);
+    expect(await statesOf(plain)).toBe(CLEAN);
+
+    // In a directory only files count: the symlink and the pipe are passed over without a word.
+    const walked = await command(['archive', '-r', '--wait', dir]);
+    expect([walked.exitCode, walked.json.badPaths, ends(walked.json)]).toEqual([3, 0, { unneeded: 3, refused: 1 }]);
+
+    const release = await command(['release', '--no-verify', plain, never, kept]);
+    expect([release.exitCode, ends(release.json)]).toEqual([3, { done: 1, refused: 2 }]);
+    expect(reasonsOf(release.json)).toEqual({ NEVER_ARCHIVED: 1, NORELEASE: 1 });
+    const nothing = await command(['restore', '--wait', done]);
+    expect([nothing.exitCode, reasonsOf(nothing.json)]).toEqual([0, { ALREADY_RESIDENT: 1 }]);
+  });
+
+  test('the copy of a released file is not removed, and its data is still there', async () => {
+    const dir = directory('only-copy');
+    const [path = ''] = files(dir, 1);
+    const content = readFileSync(path);
+    await command(['archive', '--wait', path]);
+    await command(['release', '--no-verify', path]);
+    const { exitCode, json } = await command(['remove', '--wait', path]);
+    expect([exitCode, reasonsOf(json)]).toEqual([1, { ONLY_COPY: 1 }]);
+    expect(readFileSync(path)).toEqual(content);
+  });
+
+  test('a file is asked for once, however many of its names are met', async () => {
+    const dir = directory('links');
+    const [path = ''] = files(dir, 1);
+    linkSync(path, join(dir, 'second'));
+    mkdirSync(join(dir, 'deep'));
+    linkSync(path, join(dir, 'deep', 'third'));
+    const { json } = await command(['archive', '-r', '--wait', join(dir, 'deep'), path, dir, dir, join(dir, 'deep')]);
+    expect([json.selected, ends(json)]).toEqual([1, { done: 1 }]);
+  });
+
+  test('filters', async () => {
+    const dir = directory('filters');
+    mkdirSync(join(dir, 'tmp'));
+    for (const [name, size] of [
+      ['a.dat', 10],
+      ['b.dat', 5000],
+      ['c.txt', 5000],
+      ['tmp/d.dat', 5000],
+    ] as const) {
+      writeFileSync(join(dir, name), Buffer.alloc(size));
+    }
+    const relative = dir.slice(sandbox.mount.length + 1);
+    const chosen = async (...flags: string[]) => {
+      const { stdout } = await sandbox.run(['archive', '-r', '--dry-run', '--verbose', dir, ...flags]);
+      return stdout
+        .split('\n')
+        .filter((line) => line.startsWith(relative))
+        .map((line) => line.slice(relative.length + 1))
+        .sort();
+    };
+    expect(await chosen()).toEqual(['a.dat', 'b.dat', 'c.txt', 'tmp/d.dat']);
+    expect(await chosen('--include', '*.dat', '--exclude', 'tmp')).toEqual(['a.dat', 'b.dat']);
+    expect(await chosen('--larger', '1KiB', '--include', `${relative}/*`)).toEqual(['b.dat', 'c.txt']);
+    expect(await chosen('--smaller', '1KiB')).toEqual(['a.dat']);
+    expect(await chosen('--older-than', '1h')).toEqual([]);
+    await sandbox.exec('touch', ['-d', '2 hours ago', join(dir, 'c.txt')]);
+    expect(await chosen('--older-than', '1h')).toEqual(['c.txt']);
+    expect(await statesOf(join(dir, 'a.dat'))).toBe(0);
+  });
+
+  test('a copytool’s error is told, with --wait', async () => {
+    const dir = directory('errors');
+    const paths = files(dir, 3);
+    mover.conduct = 5;
+    try {
+      const { exitCode, json, stderr } = await command(['archive', '--wait', ...paths]);
+      expect([exitCode, ends(json), reasonsOf(json)]).toEqual([1, { failed: 3 }, { ENDED_WITH_ERROR: 3 }]);
+      expect(stderr.trim().split('\n')).toHaveLength(3);
+    } finally {
+      mover.conduct = 'work';
+    }
+  });
+
+  test('a running action is cancelled', async () => {
+    const dir = directory('cancel');
+    const paths = files(dir, 3);
+    mover.conduct = 'hold';
+    try {
+      expect((await command(['archive', ...paths])).exitCode).toBe(0);
+      await waitUntil('all are running', async () => {
+        const states = await Promise.all(paths.map(attributes));
+        return states.every(({ action }) => action?.state === 'running');
+      });
+      const { exitCode, json } = await command(['cancel', '-r', '--wait', dir]);
+      expect([exitCode, ends(json)]).toEqual([0, { done: 3 }]);
+      for (const path of paths) expect((await attributes(path)).action?.action).toBe('NOOP');
+      const again = await command(['cancel', '-r', dir]);
+      expect([again.exitCode, reasonsOf(again.json)]).toEqual([0, { NO_ACTION: 3 }]);
+    } finally {
+      mover.conduct = 'work';
+    }
+  });
+
+  test('for people: a summary, and names that can’t forge lines', async () => {
+    const dir = directory('people');
+    writeFileSync(join(dir, 'red\u001b[31m\nline'), 'x');
+    await sandbox.lfs(['hsm_set', '--noarchive', join(dir, 'red\u001b[31m\nline')]);
+    files(dir, 2);
+    const { exitCode, stdout, stderr } = await sandbox.run(['archive', '-r', '--wait', dir]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/red\\x1b\[31m\\nline: is flagged never_archive/);
+    expect(stderr.split('\n')).toHaveLength(2);
+    expect(stdout).toMatch(/^2 files .* archived$/m);
+    expect(stdout).toMatch(/^1 file .* skipped$/m);
+    expect(stdout).toMatch(/^ {2}1 × is flagged never_archive/m);
+  });
+});
+
+describe('without a copytool', () => {
+  test('a dry run asks for nothing', async () => {
+    const dir = directory('dry');
+    files(dir, 60);
+    const before = await actions();
+    const { exitCode, json } = await command(['archive', '-r', '--dry-run', dir]);
+    expect([exitCode, ends(json), json.dryRun]).toEqual([0, { would_ask: 60 }, true]);
+    expect(await actions()).toBe(before);
+  });
+
+  test('the wait ends in time, a second request finds the first, and waiting ones can be interrupted', async () => {
+    const dir = directory('waiting');
+    const [path = ''] = files(dir, 1);
+    const late = await command(['archive', '--wait-timeout', '500ms', path]);
+    expect([late.exitCode, ends(late.json)]).toEqual([5, { pending: 1 }]);
+    const count = (await actions()).split('\n').length;
+    const again = await command(['archive', path]);
+    expect([again.exitCode, reasonsOf(again.json)]).toEqual([0, { UNDER_WAY: 1 }]);
+    expect((await actions()).split('\n').length).toBe(count);
+
+    const service = sandbox.startService(['archive', '--wait', path]);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const exit = await service.kill('SIGINT');
+    expect(exit.exitCode).toBe(130);
+    expect(service.log.text()).toMatch(/1 file asked for: Lustre goes on with them/);
+    expect((await attributes(path)).action?.state).toBe('waiting');
+  });
+
+  test('a coordinator that is shut down: try again later', async () => {
+    const dir = directory('down');
+    const paths = files(dir, 60);
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=shutdown']);
+    try {
+      const { exitCode, json } = await command(['archive', ...paths]);
+      expect(exitCode).toBe(5);
+      expect(ends(json)).toEqual({ unasked: 60 });
+      expect(json.error).toMatchObject({
+        code: 'COORDINATOR_DOWN',
+        hint: expect.stringContaining('hsm_control=enabled'),
+      });
+    } finally {
+      await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=enabled']);
+    }
+  });
+
+  test('nothing but what is missing is a failure, nothing at all is a wrong usage', async () => {
+    expect((await command(['archive', join(sandbox.tree, 'nope')])).exitCode).toBe(1);
+    const usage = await sandbox.run(['archive']);
+    expect(usage.exitCode).toBe(2);
+    expect(usage.stderr).toMatch(/hint: Name paths/);
+    expect((await sandbox.run(['archive', '--larger', 'huge', 'x'])).exitCode).toBe(2);
+    expect((await sandbox.run(['release', '--wait', 'x'])).exitCode).toBe(2);
+  });
+
+  test('a mount that is not Lustre', async () => {
+    const { exitCode, stderr } = await sandbox.run(['archive', '/tmp'], { env: { LFSAZSYNC_MOUNT: '/tmp' } });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/not a mounted Lustre/);
+  });
+});
+
+describe('the file system', () => {
+  test('its UUID is written once', async () => {
+    expect(await fs.readUuid()).toBeUndefined();
+    const uuid = '0b0e7f0a-3f5c-4a57-9a39-0a6a3b7c1d2e';
+    await fs.writeUuid(uuid);
+    expect(await fs.readUuid()).toBe(uuid);
+    const second = await fs.writeUuid('1b0e7f0a-3f5c-4a57-9a39-0a6a3b7c1d2e').catch((error: unknown) => error);
+    expect(second).toBeInstanceOf(ErrnoError);
+    expect(second).toMatchObject({ errno: 17 });
+    expect(await fs.readUuid()).toBe(uuid);
+  });
+});
