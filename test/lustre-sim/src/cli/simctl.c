@@ -111,6 +111,7 @@ int main(int argc, char **argv)
 	char sock[PATH_MAX];
 	struct sim_mount m;
 	struct sim_conn *c;
+	bool known = true;
 	int rc;
 
 	if (argc > 2 && strcmp(argv[1], "--client") == 0) {
@@ -139,9 +140,9 @@ int main(int argc, char **argv)
 	else if (strcmp(verb, "fault") == 0 || strcmp(verb, "sim") == 0 || strcmp(verb, "quit") == 0)
 		rc = request(c, verb, argc - 2, argv + 2);
 	else
-		rc = -ENOSYS;
+		known = false;
 	sim_close(c);
-	if (rc == -ENOSYS)
+	if (!known)
 		return usage();
 	return rc < 0 ? -rc & 0xff : 0;
 }

@@ -246,24 +246,43 @@ int llapi_open_by_fid(const char *lustre_dir, const struct lu_fid *fid, int open
 	return fd;
 }
 
-int llapi_get_data_version(int fd, uint64_t *data_version, uint64_t flags)
+/* The data version of the regular file behind fd, and its layout's version; as LL_IOC_DATA_VERSION. */
+static int data_version(int fd, uint64_t flags, uint64_t *dv, uint32_t *layout)
 {
-	struct ioc_data_version idv = { .idv_flags = (uint32_t)flags };
+	struct lu_fid fid;
+	struct pfid pf;
+	struct sim_reply r;
+	struct stat st;
+	struct pmsg m;
+	int rc = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -ENOTTY : sim_fd_fid(fd, &fid);
 
-	if (ioctl(fd, LL_IOC_DATA_VERSION, &idv) < 0)
-		return -errno;
-	*data_version = idv.idv_version;
-	return 0;
+	if (rc < 0)
+		return rc == -ENODATA ? -ENOTTY : rc;
+	pf = sim_pfid(&fid);
+	pmsg_begin(&m, "data_version");
+	pmsg_fid(&m, "fid", &pf);
+	pmsg_u64(&m, "flags", flags);
+	rc = sim_call_fd(fd, &m, &r);
+	if (rc == 0) {
+		*dv = pline_u64(&r.l, "dv", 0);
+		*layout = (uint32_t)pline_u64(&r.l, "layout", 0);
+	}
+	sim_reply_free(&r);
+	return rc;
+}
+
+int llapi_get_data_version(int fd, uint64_t *version, uint64_t flags)
+{
+	uint32_t layout;
+
+	return data_version(fd, flags, version, &layout);
 }
 
 int llapi_get_ost_layout_version(int fd, uint32_t *layout_version)
 {
-	struct ioc_data_version idv = { .idv_flags = 0 };
+	uint64_t dv;
 
-	if (ioctl(fd, LL_IOC_DATA_VERSION, &idv) < 0)
-		return -errno;
-	*layout_version = idv.idv_layout_version;
-	return 0;
+	return data_version(fd, 0, &dv, layout_version);
 }
 
 int llapi_file_flush(int fd)

@@ -194,17 +194,7 @@ int llapi_hsm_request(const char *path, const struct hsm_user_request *request)
 int llapi_hsm_import(const char *dst, int archive, const struct stat *st, unsigned long long stripe_size,
 		     int stripe_offset, int stripe_count, int stripe_pattern, char *pool_name, struct lu_fid *newfid)
 {
-	struct hsm_user_import hui = {
-		.hui_size = (uint64_t)st->st_size,
-		.hui_atime = (uint64_t)st->st_atim.tv_sec,
-		.hui_mtime = (uint64_t)st->st_mtim.tv_sec,
-		.hui_atime_ns = (uint32_t)st->st_atim.tv_nsec,
-		.hui_mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
-		.hui_uid = st->st_uid,
-		.hui_gid = st->st_gid,
-		.hui_mode = st->st_mode,
-		.hui_archive_id = (uint32_t)archive,
-	};
+	struct pmsg m;
 	int fd, rc;
 
 	if (stripe_pattern == 0)
@@ -218,9 +208,21 @@ int llapi_hsm_import(const char *dst, int archive, const struct stat *st, unsign
 	rc = llapi_fd2fid(fd, newfid);
 	if (rc < 0) {
 		llapi_error(LLAPI_MSG_ERROR, rc, "cannot get fid of '%s' for import", dst);
-	} else if (ioctl(fd, LL_IOC_HSM_IMPORT, &hui) < 0) {
-		rc = -errno;
-		llapi_error(LLAPI_MSG_ERROR, rc, "cannot import '%s'", dst);
+	} else {
+		rc = begin(fd, &m, "import"); /* what LL_IOC_HSM_IMPORT does */
+		if (rc == 0) {
+			pmsg_u64(&m, "mode", st->st_mode);
+			pmsg_u64(&m, "uid", st->st_uid);
+			pmsg_u64(&m, "gid", st->st_gid);
+			pmsg_i64(&m, "size", st->st_size);
+			pmsg_i64(&m, "archive", archive);
+			pmsg_i64(&m, "atime", st->st_atim.tv_sec);
+			pmsg_i64(&m, "mtime", st->st_mtim.tv_sec);
+			pmsg_i64(&m, "mtime_ns", st->st_mtim.tv_nsec);
+			rc = sim_call_fd(fd, &m, NULL);
+		}
+		if (rc < 0)
+			llapi_error(LLAPI_MSG_ERROR, rc, "cannot import '%s'", dst);
 	}
 	close(fd);
 	if (rc < 0)

@@ -1,0 +1,56 @@
+/*
+ * ioctl(2) as the library's users see it. LL_IOC_HSM_PROGRESS carries a struct twice as long as its number says, and
+ * FUSE hands on no more than the number says: a daemon behind FUSE can't see the extent, flags and error. So a
+ * program that reports progress by the ioctl takes `ioctl` from the library's scope (dlsym on its handle), which with
+ * the real library is libc's, and here this one. Everything else goes to the kernel.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+static int progress(int fd, const void *arg)
+{
+	struct hsm_progress hp;
+	struct sim_mount m;
+	struct pfid fid;
+	struct pmsg msg;
+	int rc = sim_mount_by_fd(fd, &m);
+
+	if (rc == 0 && arg == NULL)
+		rc = -EFAULT;
+	if (rc < 0)
+		return rc;
+	memcpy(&hp, arg, sizeof(hp));
+	fid = sim_pfid(&hp.hp_fid);
+	pmsg_begin(&msg, "ct_progress");
+	pmsg_u64(&msg, "cookie", hp.hp_cookie);
+	pmsg_fid(&msg, "fid", &fid);
+	pmsg_u64(&msg, "off", hp.hp_extent.offset);
+	pmsg_u64(&msg, "len", hp.hp_extent.length);
+	pmsg_u64(&msg, "flags", hp.hp_flags);
+	pmsg_u64(&msg, "errval", hp.hp_errval);
+	return sim_call_fd(fd, &msg, NULL);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int rc;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == LL_IOC_HSM_PROGRESS) {
+		rc = progress(fd, arg);
+		if (rc != -ENOTTY) {
+			errno = -rc;
+			return rc < 0 ? -1 : 0;
+		}
+	}
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
