@@ -162,6 +162,8 @@ export function errorOfAnswer(subject: RequestSubject, answer: ErrorAnswer): Blo
     code: found.code,
     status: answer.status,
     retriable: found.retriable ?? false,
+    // A service that fails may have done it before it failed.
+    ambiguous: found.code === 'SERVER',
     ...(found.hint === undefined ? {} : { hint: found.hint }),
     ...(found.authReason === undefined ? {} : { authReason: found.authReason }),
     ...(answer.azureCode === undefined ? {} : { azureCode: answer.azureCode }),

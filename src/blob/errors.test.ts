@@ -32,7 +32,7 @@ test.each([
   [400, 'InvalidHeaderValue', 'INVALID', false],
 ])('%i %s is %s', (status, azureCode, code, retriable) => {
   const error = errorOfAnswer(subject, { status, ...(azureCode === undefined ? {} : { azureCode }), requestId: 'rid' });
-  expect(error).toMatchObject({ code, retriable, status });
+  expect(error).toMatchObject({ code, retriable, status, ambiguous: code === 'SERVER' });
   expect(error.message).toMatch(/^can't write blob "a\/b" in container cont of account acct: /);
   expect(error.message).toContain('rid');
 });

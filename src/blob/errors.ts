@@ -109,7 +109,7 @@ export class BlobError extends Error {
   }
 }
 
-/** Whether the error, or one that caused it, is of this kind. */
+/** Whether the error is of one of these kinds, or without kinds, a BlobError at all. */
 export function isBlobError(error: unknown, ...codes: readonly BlobErrorCode[]): error is BlobError {
   return error instanceof BlobError && (codes.length === 0 || codes.includes(error.code));
 }

@@ -41,7 +41,7 @@ export async function withRetries<T>({ options, signal, attempt, refresh, onRetr
         continue;
       }
       if (!isPassing(error) || number >= options.tries) throw error;
-      ambiguous ||= error.ambiguous || error.code === 'SERVER';
+      ambiguous ||= error.ambiguous;
       const delay = delayBefore(number, error, options);
       onRetry?.(error, delay);
       await sleep(delay, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());

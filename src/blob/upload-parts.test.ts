@@ -49,8 +49,13 @@ describe('the memory for data on the way', () => {
     const pool = new BufferPool(100);
     const first = await pool.acquire(60);
     const order: string[] = [];
-    const large = pool.acquire(80).then((loan) => (order.push('large'), loan));
-    const small = pool.acquire(10).then((loan) => (order.push('small'), loan));
+    const noted = async (size: number, name: string) => {
+      const loan = await pool.acquire(size);
+      order.push(name);
+      return loan;
+    };
+    const large = noted(80, 'large');
+    const small = noted(10, 'small');
     await new Promise(setImmediate);
     expect(order).toEqual([]);
     first.release();
@@ -64,7 +69,10 @@ describe('the memory for data on the way', () => {
     const pool = new BufferPool(100);
     const small = await pool.acquire(10);
     let granted = false;
-    const huge = pool.acquire(1000).then((loan) => ((granted = true), loan));
+    const huge = pool.acquire(1000).then((loan) => {
+      granted = true;
+      return loan;
+    });
     await new Promise(setImmediate);
     expect(granted).toBe(false);
     small.release();
