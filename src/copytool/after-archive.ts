@@ -8,7 +8,7 @@ import { ErrnoError } from '../service/errors.ts';
 import { hasErrno } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
 import { mustBeOurs, whereIs } from './fate.ts';
-import { nameLinks, type NamedPath } from './names.ts';
+import { type NamedPath, nameLinks } from './names.ts';
 
 /** An archive that Lustre has accepted. */
 export interface Archived {
@@ -43,7 +43,12 @@ async function markDirty(fid: Fid, context: CopytoolContext): Promise<void> {
   context.log.info('file changed at the very end of its archive, marked dirty', { fid });
 }
 
-async function checkPlace(paths: readonly Buffer[], archived: Archived, target: Archive, context: CopytoolContext): Promise<void> {
+async function checkPlace(
+  paths: readonly Buffer[],
+  archived: Archived,
+  target: Archive,
+  context: CopytoolContext,
+): Promise<void> {
   const { fid, link } = archived;
   const { named } = nameLinks(paths, target.store.prefix);
   if (named.some(({ name }) => name === link.name)) return;

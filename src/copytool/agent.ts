@@ -93,8 +93,14 @@ export class CopytoolAgent {
     task.signal.addEventListener('abort', () => {
       if (this.#scheduler.remove(job)) void this.#finish(job, task.signal.reason);
     });
-    this.#log.debug('action taken', { action: task.kind, fid: action.fid, cookie: action.cookie.toString(), archive: action.archive });
-    if (this.#draining && job.priority === PRIORITY.background) await this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'));
+    this.#log.debug('action taken', {
+      action: task.kind,
+      fid: action.fid,
+      cookie: action.cookie.toString(),
+      archive: action.archive,
+    });
+    if (this.#draining && job.priority === PRIORITY.background)
+      await this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'));
     else this.#scheduler.add(job);
   }
 
@@ -153,7 +159,8 @@ export class CopytoolAgent {
       errno: errnoName(ending.errno),
       reason: error instanceof Error ? error.message : String(error),
     };
-    if (cancelled || error instanceof ActionStopped || ending.errno === ERRNO.EALREADY) this.#log.info(`${task.kind} not done`, fields);
+    if (cancelled || error instanceof ActionStopped || ending.errno === ERRNO.EALREADY)
+      this.#log.info(`${task.kind} not done`, fields);
     else this.#log.warn(`${task.kind} failed`, { ...fields, ...(ending.code === 'unexpected' ? { err: error } : {}) });
     await this.#end(task, ending.errno, ending.again, error);
     await this.#forget(task);
@@ -166,7 +173,11 @@ export class CopytoolAgent {
     } catch (failure) {
       // ENOENT: the coordinator has given the action up already, which is as good.
       const level = hasErrno(failure, ERRNO.ENOENT) ? 'debug' : 'warn';
-      this.#log[level]('action could not be ended', { fid: task.action.fid, cookie: task.action.cookie.toString(), err: failure });
+      this.#log[level]('action could not be ended', {
+        fid: task.action.fid,
+        cookie: task.action.cookie.toString(),
+        err: failure,
+      });
     }
   }
 
@@ -188,7 +199,8 @@ export class CopytoolAgent {
       void task
         .report()
         .catch((error: unknown) => {
-          if (!task.ended && !(error instanceof ActionStopped)) this.#log.debug('heartbeat failed', { fid: task.action.fid, err: error });
+          if (!task.ended && !(error instanceof ActionStopped))
+            this.#log.debug('heartbeat failed', { fid: task.action.fid, err: error });
         })
         .finally(() => {
           task.beating = false;
@@ -200,8 +212,14 @@ export class CopytoolAgent {
   async #drain(now: AbortSignal): Promise<void> {
     this.#draining = true;
     const waiting = this.#scheduler.takeQueued(PRIORITY.background);
-    this.#log.info('copytool stopping', { running: this.#scheduler.running, queued: this.#scheduler.queued, handedBack: waiting.length });
-    await Promise.all(waiting.map((job) => this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'))));
+    this.#log.info('copytool stopping', {
+      running: this.#scheduler.running,
+      queued: this.#scheduler.queued,
+      handedBack: waiting.length,
+    });
+    await Promise.all(
+      waiting.map((job) => this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'))),
+    );
     const timer = new AbortController();
     const late = delay(this.#context.config.drainTimeout, undefined, { signal: timer.signal }).catch(() => {});
     await Promise.race([this.#scheduler.idle(), late, aborted(now)]);
@@ -230,7 +248,11 @@ function keyOf(action: HsmAction): string {
 
 function unknownArchive(action: HsmAction, archives: ReadonlyMap<number, Archive>): ActionError {
   const known = [...archives.keys()].join(', ');
-  return new ActionError('archive-id', ERRNO.ENXIO, `archive id ${action.archive} is not configured here (configured: ${known})`);
+  return new ActionError(
+    'archive-id',
+    ERRNO.ENXIO,
+    `archive id ${action.archive} is not configured here (configured: ${known})`,
+  );
 }
 
 function described(task: Task): Record<string, unknown> {

@@ -42,7 +42,8 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
   refuseUnfit(await viewFile(fs.files, fid));
   const begun = await begin(task, target, context);
   const { file, link } = begun;
-  const there = file.size > SMALL || isClean(file.hsm) ? await target.store.head(link.name, { signal: task.signal }) : undefined;
+  const there =
+    file.size > SMALL || isClean(file.hsm) ? await target.store.head(link.name, { signal: task.signal }) : undefined;
   if (isArchivedAlready(begun, there, context.fsUuid)) {
     await task.report();
     await task.succeed(file.size);
@@ -74,14 +75,19 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
 
 function refuseUnfit(file: FileView): void {
   if (isReleased(file.hsm) || file.layout?.pattern.includes('released') !== true) return;
-  throw new ActionError('half-made', ERRNO.ENODATA, 'the file has a released layout but is not flagged released: a half-made import; import it again');
+  throw new ActionError(
+    'half-made',
+    ERRNO.ENODATA,
+    'the file has a released layout but is not flagged released: a half-made import; import it again',
+  );
 }
 
 /** Begins the action, then looks at the file: what is seen belongs to the data version, or is found out before the commit. */
 async function begin(task: Task, target: Archive, context: CopytoolContext): Promise<Begun> {
   const { fs, fsUuid, step } = context;
   const { dataVersion } = await context.begin(task.action.cookie);
-  if (dataVersion === undefined) throw new ActionError('no-data-version', ERRNO.EIO, 'Lustre gave no data version of the file');
+  if (dataVersion === undefined)
+    throw new ActionError('no-data-version', ERRNO.EIO, 'Lustre gave no data version of the file');
   await step('archive.begun');
   const file = await viewFile(fs.files, task.action.fid);
   task.paths = file.paths;
@@ -111,7 +117,10 @@ async function upload(
   there: BlobState | undefined,
 ): Promise<CopyRecord> {
   const own = ownRecord(file);
-  let previous: (Generation | undefined)[] = [own !== undefined && !isBinding(own) ? own.generation : undefined, generationIn(there, context.fsUuid)];
+  let previous: (Generation | undefined)[] = [
+    own !== undefined && !isBinding(own) ? own.generation : undefined,
+    generationIn(there, context.fsUuid),
+  ];
   const handle = await open(context.fs.fidPath(file.fid), constants.O_RDONLY | constants.O_NOATIME);
   try {
     for (let round = 1; ; round++) {
@@ -126,7 +135,12 @@ async function upload(
         const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
         if (!again || round >= MAX_UPLOADS) throw error;
         if (error instanceof HigherSequence) previous = [...previous, error.generation];
-        context.log.info('destination changed during the upload, once more', { fid: file.fid, blob: link.name, round, err: error });
+        context.log.info('destination changed during the upload, once more', {
+          fid: file.fid,
+          blob: link.name,
+          round,
+          err: error,
+        });
         task.moved = 0n;
       }
     }
@@ -163,15 +177,33 @@ async function transfer(
   return uploaded;
 }
 
-function recordOf(file: FileView, link: NamedPath, generation: Generation, dataVersion: bigint, uploaded: Uploaded): CopyRecord {
-  return { fid: file.fid, generation, size: uploaded.bytes, crc64: crc64Hex(uploaded.crc64), dataVersion, at: link.name };
+function recordOf(
+  file: FileView,
+  link: NamedPath,
+  generation: Generation,
+  dataVersion: bigint,
+  uploaded: Uploaded,
+): CopyRecord {
+  return {
+    fid: file.fid,
+    generation,
+    size: uploaded.bytes,
+    crc64: crc64Hex(uploaded.crc64),
+    dataVersion,
+    at: link.name,
+  };
 }
 
 async function confirm(task: Task, target: Archive, context: CopytoolContext, link: NamedPath): Promise<void> {
   try {
     await task.report();
   } catch (error) {
-    context.needsLook({ fid: task.action.fid, archive: target.config.id, reason: 'not-ours-any-more', blob: link.name });
+    context.needsLook({
+      fid: task.action.fid,
+      archive: target.config.id,
+      reason: 'not-ours-any-more',
+      blob: link.name,
+    });
     throw error;
   }
 }
@@ -181,7 +213,9 @@ async function end(task: Task, record: CopyRecord): Promise<void> {
     await task.succeed(record.size);
   } catch (error) {
     if (!hasErrno(error, ERRNO.EBUSY)) throw error;
-    throw new ActionError('changed', ERRNO.EBUSY, 'the file changed at the end of its archive; it stays dirty', { cause: error });
+    throw new ActionError('changed', ERRNO.EBUSY, 'the file changed at the end of its archive; it stays dirty', {
+      cause: error,
+    });
   }
 }
 
@@ -206,7 +240,8 @@ async function afterForgotten(archived: Archived, target: Archive, context: Copy
       context.log.info('record given back to a later archive', { fid, blob: link.name, seq: generation.seq });
     }
   } catch (error) {
-    if (!hasErrno(error, ERRNO.ENOENT)) context.log.warn('record could not be compared with the copy', { fid, blob: link.name, err: error });
+    if (!hasErrno(error, ERRNO.ENOENT))
+      context.log.warn('record could not be compared with the copy', { fid, blob: link.name, err: error });
   }
   await afterArchive(archived, target, context);
 }

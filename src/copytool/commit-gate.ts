@@ -59,7 +59,8 @@ export class CommitGate {
     await context.step('archive.destination-read');
     if (decision.do === 'refuse') throw this.#refusal(decision);
     const replaced = there?.identity?.fs === context.fsUuid ? there.identity.generation : undefined;
-    if (decision.do === 'commit' && replaced !== undefined && replaced.seq >= generation.seq) throw new HigherSequence(replaced);
+    if (decision.do === 'commit' && replaced !== undefined && replaced.seq >= generation.seq)
+      throw new HigherSequence(replaced);
     const { stat } = await this.#unchanged(bytes, file, dataVersion);
     await context.step('archive.verified');
     const metadata = metadataOf({

@@ -22,7 +22,9 @@ export interface Miss {
   readonly found: string;
 }
 
-export type Search = { readonly copy: LocatedCopy; readonly misses: readonly Miss[] } | { readonly copy?: undefined; readonly misses: readonly Miss[] };
+export type Search =
+  | { readonly copy: LocatedCopy; readonly misses: readonly Miss[] }
+  | { readonly copy?: undefined; readonly misses: readonly Miss[] };
 
 /** First wait between two searches, milliseconds; it doubles up to the last. */
 const FIRST_WAIT_MS = 250;
@@ -41,7 +43,11 @@ export function candidateNames(file: FileView, prefix: string): { name: string; 
  * Looks once for the copy that a restore may give back. The first candidate that is the copy wins; among copies that
  * are recognised without a record, the highest sequence.
  */
-export async function searchCopy(file: FileView, archive: { store: BlobStore; prefix: string }, fsUuid: string): Promise<Search> {
+export async function searchCopy(
+  file: FileView,
+  archive: { store: BlobStore; prefix: string },
+  fsUuid: string,
+): Promise<Search> {
   const misses: Miss[] = [];
   let fallback: LocatedCopy | undefined;
   for (const { name, current } of candidateNames(file, archive.prefix)) {
@@ -83,8 +89,11 @@ export async function locateCopy(
     if (copy !== undefined) return { file, copy };
     if (round === 0) options.onMiss(misses);
     const left = end - performance.now();
-    if (left <= 0) throw new ActionError('copy-missing', ERRNO.ENODATA, `the copy of the file was not found: ${describe(misses)}`);
-    await delay(Math.min(wait, left), undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
+    if (left <= 0)
+      throw new ActionError('copy-missing', ERRNO.ENODATA, `the copy of the file was not found: ${describe(misses)}`);
+    await delay(Math.min(wait, left), undefined, { signal: options.signal }).catch(() =>
+      options.signal.throwIfAborted(),
+    );
   }
 }
 
@@ -105,7 +114,9 @@ function otherContent(file: FileView, blob: BlobState): string | undefined {
     blob.length === file.size &&
     mtime !== undefined &&
     seconds(mtime) === seconds(file.stat.mtime);
-  return agrees ? undefined : `it holds another version (generation ${blob.identity.generation?.seq}) than the file's record says`;
+  return agrees
+    ? undefined
+    : `it holds another version (generation ${blob.identity.generation?.seq}) than the file's record says`;
 }
 
 function seqOf(blob: BlobState): number {

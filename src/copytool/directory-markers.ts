@@ -97,7 +97,12 @@ export class DirectoryMarkers {
       });
     }
     try {
-      await putDirectoryMarker(store, name, { fs: fsUuid, fid, attributes: stat }, { condition: decision.condition, signal });
+      await putDirectoryMarker(
+        store,
+        name,
+        { fs: fsUuid, fid, attributes: stat },
+        { condition: decision.condition, signal },
+      );
     } catch (error) {
       if (!isBlobError(error, 'CONDITION')) throw error; // another copytool was faster
     }

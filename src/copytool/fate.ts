@@ -37,7 +37,13 @@ export async function whereIs(fs: LustreFileSystem, fsUuid: string, fid: Fid): P
 }
 
 /** The fate of an object as the decision at a blob's name needs it. */
-export async function fateAt(fs: LustreFileSystem, fsUuid: string, fid: Fid, name: string, prefix: string): Promise<Fate> {
+export async function fateAt(
+  fs: LustreFileSystem,
+  fsUuid: string,
+  fid: Fid,
+  name: string,
+  prefix: string,
+): Promise<Fate> {
   const found = await whereIs(fs, fsUuid, fid);
   if (!found.alive) return 'dead';
   if (found.paths === undefined || found.paths.length === 0) return 'here';
@@ -52,5 +58,9 @@ export async function fateAt(fs: LustreFileSystem, fsUuid: string, fid: Fid, nam
 export async function mustBeOurs(fs: LustreFileSystem, fsUuid: string): Promise<void> {
   const found = await fs.readUuid();
   if (found === fsUuid) return;
-  throw new ActionError('other-file-system', ERRNO.ESTALE, `the file system at ${fs.mount} has the UUID ${found ?? '(none)'}, not ${fsUuid}`);
+  throw new ActionError(
+    'other-file-system',
+    ERRNO.ESTALE,
+    `the file system at ${fs.mount} has the UUID ${found ?? '(none)'}, not ${fsUuid}`,
+  );
 }

@@ -32,12 +32,14 @@ export async function viewFile(files: LustreFiles, fid: Fid): Promise<FileView> 
   const { stat, hsm, paths, xattrs, layout } = found;
   for (const part of ['stat', 'hsm', 'paths', 'xattrs'] as const) {
     const errno = found.errors.get(part);
-    if (errno !== undefined) throw new ErrnoError(errno, `reading ${part} of ${fid}`, `reading ${part} of ${fid}: ${errnoText(errno)}`);
+    if (errno !== undefined)
+      throw new ErrnoError(errno, `reading ${part} of ${fid}`, `reading ${part} of ${fid}: ${errnoText(errno)}`);
   }
   if (stat === undefined || hsm === undefined || paths === undefined) {
     throw new ActionError('incomplete', ERRNO.EIO, `Lustre did not tell all of ${fid}`);
   }
-  if (stat.type !== 'file') throw new ActionError('not-a-file', ERRNO.EINVAL, `${fid} is a ${stat.type}, not a regular file`);
+  if (stat.type !== 'file')
+    throw new ActionError('not-a-file', ERRNO.EINVAL, `${fid} is a ${stat.type}, not a regular file`);
   const recordValue = xattrs?.get(RECORD_XATTR);
   const record = recordValue === undefined ? undefined : parseFileRecord(recordValue);
   const location = xattrs?.get(LOCATION_XATTR)?.toString('utf8');

@@ -53,15 +53,21 @@ function describe(store: BlobStore): string {
 }
 
 function mismatch(a: Witness, b: Witness): OperatorError {
-  return new OperatorError(`${a.what} and ${b.what} don't belong together: their file-system UUIDs are ${a.uuid} and ${b.uuid}.`, {
-    code: 'IDENTITY_MISMATCH',
-    hint: 'See that the right file system is mounted, and that the archive names its own container; another file system needs a container or prefix of its own.',
-  });
+  return new OperatorError(
+    `${a.what} and ${b.what} don't belong together: their file-system UUIDs are ${a.uuid} and ${b.uuid}.`,
+    {
+      code: 'IDENTITY_MISMATCH',
+      hint: 'See that the right file system is mounted, and that the archive names its own container; another file system needs a container or prefix of its own.',
+    },
+  );
 }
 
 function unknownFileSystem(fs: LustreFileSystem, owner: Witness): OperatorError {
-  return new OperatorError(`${owner.what} belongs to file system ${owner.uuid}, and the file system at ${fs.mount} has no UUID.`, {
-    code: 'IDENTITY_MISMATCH',
-    hint: 'Is the right file system mounted? A new one needs a container or prefix of its own; it can import from this one.',
-  });
+  return new OperatorError(
+    `${owner.what} belongs to file system ${owner.uuid}, and the file system at ${fs.mount} has no UUID.`,
+    {
+      code: 'IDENTITY_MISMATCH',
+      hint: 'Is the right file system mounted? A new one needs a container or prefix of its own; it can import from this one.',
+    },
+  );
 }

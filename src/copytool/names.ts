@@ -2,9 +2,9 @@ import { blobNameOf } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { Fid } from '../identity/fid.ts';
+import { ERRNO } from '../lustre/errno.ts';
 import type { LustreFileSystem } from '../lustre/file-system.ts';
 import { printable } from '../lustre/printable.ts';
-import { ERRNO } from '../lustre/errno.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { ActionError } from './action-error.ts';
 
@@ -72,7 +72,9 @@ async function inOrder(links: readonly NamedPath[], fs: LustreFileSystem): Promi
     const fid = parent === undefined || parent instanceof ErrnoError ? undefined : parent.fid;
     return { link, fid, name: link.path.subarray(link.path.lastIndexOf(SLASH) + 1) };
   });
-  keyed.sort((a, b) => compareFids(a.fid, b.fid) || Buffer.compare(a.name, b.name) || Buffer.compare(a.link.path, b.link.path));
+  keyed.sort(
+    (a, b) => compareFids(a.fid, b.fid) || Buffer.compare(a.name, b.name) || Buffer.compare(a.link.path, b.link.path),
+  );
   return keyed.map(({ link }) => link);
 }
 

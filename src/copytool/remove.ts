@@ -1,7 +1,7 @@
 import { isBlobError } from '../blob/errors.ts';
 import type { BlobState } from '../blob/state.ts';
-import type { Fid } from '../identity/fid.ts';
 import { ownRecord } from '../identity/copy-of.ts';
+import type { Fid } from '../identity/fid.ts';
 import { isBinding } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
 import { ERRNO } from '../lustre/errno.ts';
@@ -26,7 +26,10 @@ export async function remove(task: Task, targets: readonly Archive[], context: C
   const file = await lookAt(task.action.fid, context);
   task.paths = file?.paths ?? [];
   await context.begin(task.action.cookie);
-  const blob = file === undefined ? await removeOfDead(task, targets, context) : await removeOfLiving(file, task, targets, context);
+  const blob =
+    file === undefined
+      ? await removeOfDead(task, targets, context)
+      : await removeOfLiving(file, task, targets, context);
   await task.report();
   await task.succeed(0n);
   await context.step('remove.ended');
@@ -43,7 +46,12 @@ async function lookAt(fid: Fid, context: CopytoolContext): Promise<FileView | un
   }
 }
 
-async function removeOfLiving(file: FileView, task: Task, targets: readonly Archive[], context: CopytoolContext): Promise<string | undefined> {
+async function removeOfLiving(
+  file: FileView,
+  task: Task,
+  targets: readonly Archive[],
+  context: CopytoolContext,
+): Promise<string | undefined> {
   const { fid } = task.action;
   await unarchive(file, context);
   await context.step('remove.unarchived');
@@ -56,7 +64,11 @@ async function removeOfLiving(file: FileView, task: Task, targets: readonly Arch
   if (deleted.length > 0) return deleted[0];
   const record = ownRecord(file);
   if (record !== undefined && isBinding(record)) {
-    throw new ActionError('not-ours', ERRNO.EPERM, 'the file was imported, and its copy was written by others: it is not ours to delete');
+    throw new ActionError(
+      'not-ours',
+      ERRNO.EPERM,
+      'the file was imported, and its copy was written by others: it is not ours to delete',
+    );
   }
   const looked = targets.flatMap((target) => candidateNames(file, target.store.prefix)).map(({ name }) => name);
   context.log.warn('no copy found to remove', { fid, looked });
@@ -68,7 +80,8 @@ async function removeOfLiving(file: FileView, task: Task, targets: readonly Arch
  * Lustre itself refuses this for a released file.
  */
 async function unarchive(file: FileView, context: CopytoolContext): Promise<void> {
-  const busy = () => new ActionError('released', ERRNO.EBUSY, 'the file is released: the copy is its only data; restore it first');
+  const busy = () =>
+    new ActionError('released', ERRNO.EBUSY, 'the file is released: the copy is its only data; restore it first');
   if (isReleased(file.hsm)) throw busy();
   if (!isArchived(file.hsm)) return;
   try {
@@ -89,12 +102,17 @@ async function removeOfDead(task: Task, targets: readonly Archive[], context: Co
     if (await deleteProven(hint, task, target, context, `hsm_remove of ${fid}, which is gone`, true)) return hint;
   }
   const where = hint === '' ? 'the request does not say where its copy is' : `${JSON.stringify(hint)} is not its copy`;
-  throw new ActionError('dead', ERRNO.ENOENT, `the file is gone, and ${where}: removed files are cleaned up by the follower`);
+  throw new ActionError(
+    'dead',
+    ERRNO.ENOENT,
+    `the file is gone, and ${where}: removed files are cleaned up by the follower`,
+  );
 }
 
 async function mustBeDead(fid: Fid, context: CopytoolContext): Promise<void> {
   const { alive } = await whereIs(context.fs, context.fsUuid, fid);
-  if (alive) throw new ActionError('alive', ERRNO.EAGAIN, 'the file was not found at first, and is there now', { again: true });
+  if (alive)
+    throw new ActionError('alive', ERRNO.EAGAIN, 'the file was not found at first, and is there now', { again: true });
 }
 
 /** Deletes the blob at this name under its ETag, if it is that file's own copy. */

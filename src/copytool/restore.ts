@@ -80,13 +80,21 @@ async function fill(handle: FileHandle, task: Task, archive: Archive, context: C
       return { ...found, copy: { ...found.copy, blob }, crc64 };
     } catch (error) {
       if (round >= MAX_RELOCATIONS || !isBlobError(error, 'NOT_FOUND', 'CONDITION', 'ARCHIVED')) throw error;
-      context.log.info('copy moved or changed during its restore, looking again', { fid: task.action.fid, blob: blob.name, err: error });
+      context.log.info('copy moved or changed during its restore, looking again', {
+        fid: task.action.fid,
+        blob: blob.name,
+        err: error,
+      });
       task.moved = 0n;
     }
   }
 }
 
-function locate(task: Task, archive: Archive, context: CopytoolContext): Promise<{ file: FileView; copy: LocatedCopy }> {
+function locate(
+  task: Task,
+  archive: Archive,
+  context: CopytoolContext,
+): Promise<{ file: FileView; copy: LocatedCopy }> {
   const { fid } = task.action;
   const { store } = archive;
   return locateCopy(() => viewFile(context.fs.files, fid), { store, prefix: store.prefix }, context.fsUuid, {
@@ -119,7 +127,8 @@ async function download(
       return now !== undefined && sameVersion(blob, now) ? now.etag : undefined;
     },
   });
-  if (bytes !== blob.length) throw new ActionError('short', ERRNO.EIO, `${bytes} of ${blob.length} bytes of the copy were read`);
+  if (bytes !== blob.length)
+    throw new ActionError('short', ERRNO.EIO, `${bytes} of ${blob.length} bytes of the copy were read`);
   return crc64Hex(crc64);
 }
 
@@ -141,7 +150,10 @@ function sameVersion(a: BlobState, b: BlobState): boolean {
 async function awake(blob: BlobState, task: Task, archive: Archive, context: CopytoolContext): Promise<BlobState> {
   const { store } = archive;
   if ((await requestRehydration(store, blob, task.signal)) === 'readable') return blob;
-  context.log.info('copy is on its way back from the Archive tier, which takes hours', { fid: task.action.fid, blob: blob.name });
+  context.log.info('copy is on its way back from the Archive tier, which takes hours', {
+    fid: task.action.fid,
+    blob: blob.name,
+  });
   for (;;) {
     await delay(REHYDRATION_POLL_MS, undefined, { signal: task.signal }).catch(() => task.signal.throwIfAborted());
     const now = await store.head(blob.name, { signal: task.signal });
@@ -163,9 +175,14 @@ async function verify({ file, copy, crc64 }: Restored, task: Task, context: Copy
     throw new ActionError('checksum', ERRNO.EIO, `the copy's content has the checksum ${crc64}, it says ${said}`);
   }
   const record = ownRecord(file);
-  const recorded = record !== undefined && !isBinding(record) && blob.identity !== undefined && holdsRecorded(record, blob.identity);
+  const recorded =
+    record !== undefined && !isBinding(record) && blob.identity !== undefined && holdsRecorded(record, blob.identity);
   if (recorded && record.crc64 !== crc64) {
-    throw new ActionError('checksum', ERRNO.EIO, `the copy's content has the checksum ${crc64}, the file's record says ${record.crc64}`);
+    throw new ActionError(
+      'checksum',
+      ERRNO.EIO,
+      `the copy's content has the checksum ${crc64}, the file's record says ${record.crc64}`,
+    );
   }
 }
 

@@ -38,7 +38,8 @@ function holeAt(buffer: Buffer, from: number): number {
 /** Length of what is to be written from here on: up to the next whole zero piece or the end. */
 function dataAt(buffer: Buffer, from: number): number {
   let at = from;
-  while (at < buffer.length && !(at + HOLE <= buffer.length && isZero(buffer, at))) at = Math.min(at + HOLE, buffer.length);
+  while (at < buffer.length && !(at + HOLE <= buffer.length && isZero(buffer, at)))
+    at = Math.min(at + HOLE, buffer.length);
   return at - from;
 }
 

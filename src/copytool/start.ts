@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BufferPool } from '../blob/buffers.ts';
 import { checkContainer } from '../blob/preflight.ts';
@@ -50,11 +50,18 @@ type Closer = () => void | Promise<void>;
 
 async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Closer) => void): Promise<void> {
   const onDiagnostic = (line: string) => log.warn('native helper', { line });
-  const helper = { liblustreapi: config.liblustreapi, helper: config.helper, threads: config.copytool.helperThreads, onDiagnostic };
+  const helper = {
+    liblustreapi: config.liblustreapi,
+    helper: config.helper,
+    threads: config.copytool.helperThreads,
+    onDiagnostic,
+  };
   const fs = await openFileSystem({ ...helper, mount: config.mount });
   atEnd(() => fs.close());
   const stores = await openStores(config, log);
-  atEnd(() => stores.forEach((store) => store.close()));
+  atEnd(() => {
+    for (const store of stores.values()) store.close();
+  });
   const fsUuid = await establishIdentity(fs, stores.values());
   const audit = await openAuditLog(config.log.auditFile);
   atEnd(() => audit.close());
@@ -65,9 +72,10 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     mount: fs.mount,
     archives: [...config.archives.keys()],
     lockFile: join(config.runDir, lockName(fs.mount)),
-    onState: (state) => tellState(state, log, (registered) => {
-      stats.registered = registered;
-    }),
+    onState: (state) =>
+      tellState(state, log, (registered) => {
+        stats.registered = registered;
+      }),
   });
   atEnd(() => channel.close());
   const context: CopytoolContext = {
@@ -95,7 +103,11 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     helperPid: channel.helper.pid,
   });
   await new CopytoolAgent({ channel, context }).run(stop);
-  log.info('copytool stopped', { actions: JSON.parse(JSON.stringify(stats.actions, (_, value) => (typeof value === 'bigint' ? Number(value) : value))) });
+  log.info('copytool stopped', {
+    actions: JSON.parse(
+      JSON.stringify(stats.actions, (_, value) => (typeof value === 'bigint' ? Number(value) : value)),
+    ),
+  });
 }
 
 async function openStores(config: Config, log: Log): Promise<Map<number, BlobStore>> {

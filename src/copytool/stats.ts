@@ -33,7 +33,15 @@ export interface ActionCounters {
 }
 
 export function newStats(): CopytoolStats {
-  const counters = (): ActionCounters => ({ taken: 0, queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, bytes: 0n });
+  const counters = (): ActionCounters => ({
+    taken: 0,
+    queued: 0,
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+    bytes: 0n,
+  });
   return {
     startedAt: new Date(),
     actions: { archive: counters(), restore: counters(), remove: counters() },

@@ -48,7 +48,17 @@ export function stepHook(directory: string | undefined): StepHook {
   if (directory === undefined || directory === '') return PASS;
   return async (step) => {
     const reached = join(directory, `${step}.reached`);
-    const held = await rename(join(directory, step), reached).then(() => true, () => false);
-    while (held && (await access(reached).then(() => true, () => false))) await delay(POLL_MS);
+    const held = await rename(join(directory, step), reached).then(
+      () => true,
+      () => false,
+    );
+    while (
+      held &&
+      (await access(reached).then(
+        () => true,
+        () => false,
+      ))
+    )
+      await delay(POLL_MS);
   };
 }

@@ -41,7 +41,8 @@ export function ownRecord(file: FileIdentity): FileRecord | undefined {
  * @param atCurrentPath whether the blob's name is that of one of the file's current paths
  */
 export function examineCopy(file: FileIdentity, blob: BlobFacts, fsUuid: string, atCurrentPath: boolean): Verdict {
-  if (blob.copyStatus !== undefined && blob.copyStatus !== 'success') return no(`its server-side copy is ${blob.copyStatus}`);
+  if (blob.copyStatus !== undefined && blob.copyStatus !== 'success')
+    return no(`its server-side copy is ${blob.copyStatus}`);
   const record = ownRecord(file);
   if (record !== undefined && isBinding(record)) return examineBinding(file.fid, record, blob, fsUuid);
   const { identity } = blob;
@@ -85,7 +86,9 @@ function examineBinding(fid: Fid, record: BindingRecord, blob: BlobFacts, fsUuid
       : no(`it has ${blob.length} bytes and says ${identity.size}`);
   }
   if ('etag' in record.bind) {
-    return sameEtag(blob.etag, record.bind.etag) ? { copy: true, by: 'binding' } : no('it has changed since the import');
+    return sameEtag(blob.etag, record.bind.etag)
+      ? { copy: true, by: 'binding' }
+      : no('it has changed since the import');
   }
   if (identity === undefined) return no('it is not a blob of lfsazsync');
   const { fs, fid: boundFid, generation } = record.bind;

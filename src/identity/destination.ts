@@ -32,7 +32,14 @@ export type Condition = { readonly ifMatch: string } | { readonly ifNoneMatch: '
 /** Why a blob at the destination may be overwritten. */
 export type Replaced = 'nothing' | 'own copy' | 'imported copy' | 'marker' | "dead file's copy" | "stranger's blob";
 
-export type RefusalCode = 'newer-version' | 'other-file' | 'marker' | 'dead-file' | 'stranger' | 'pending-copy' | 'blob-type';
+export type RefusalCode =
+  | 'newer-version'
+  | 'other-file'
+  | 'marker'
+  | 'dead-file'
+  | 'stranger'
+  | 'pending-copy'
+  | 'blob-type';
 
 export type Decision =
   | { readonly do: 'commit'; readonly condition: Condition; readonly replaces: Replaced }
@@ -63,7 +70,11 @@ export async function decideDestination(
     return refuse('blob-type', `a ${occupant.blobType} is in the way, which a block blob can't replace`, false);
   }
   const { identity } = occupant;
-  const overwrite = (replaces: Replaced): Decision => ({ do: 'commit', condition: { ifMatch: occupant.etag }, replaces });
+  const overwrite = (replaces: Replaced): Decision => ({
+    do: 'commit',
+    condition: { ifMatch: occupant.etag },
+    replaces,
+  });
   if (isBoundTo(newcomer, occupant)) return overwrite('imported copy');
   if (identity === undefined || identity.fs !== newcomer.fsUuid) {
     if (settings.stranger === 'overwrite') return overwrite("stranger's blob");
@@ -77,7 +88,8 @@ export async function decideDestination(
     if (settings.dead === 'overwrite') return overwrite("dead file's copy");
     return refuse('dead-file', `the copy of a removed file is in the way (${identity.fid})`, true);
   }
-  if (fate === 'here') return refuse('marker', `the marker of another object is in the way (${identity.kind} ${identity.fid})`, true);
+  if (fate === 'here')
+    return refuse('marker', `the marker of another object is in the way (${identity.kind} ${identity.fid})`, true);
   if (fate === 'elsewhere' && identity.kind === 'link') {
     return refuse('marker', `the marker of another file's hard link is in the way (${identity.fid})`, true);
   }
@@ -94,7 +106,11 @@ function decideOwn(
   const there = identity.generation;
   if (there !== undefined && there.uuid === newcomer.generation.uuid) return { do: 'done', etag: occupant.etag };
   if (there !== undefined && there.seq > newcomer.generation.seq) {
-    return refuse('newer-version', `a later version of this file is there already (${there.seq} after ${newcomer.generation.seq})`, true);
+    return refuse(
+      'newer-version',
+      `a later version of this file is there already (${there.seq} after ${newcomer.generation.seq})`,
+      true,
+    );
   }
   return overwrite('own copy');
 }

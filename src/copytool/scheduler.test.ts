@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
+
+class Held implements Job {
+  readonly priority: Priority;
+  begun = false;
+  readonly #order: Held[];
+  #release: () => void = () => {};
+
+  constructor(priority: Priority, order: Held[] = []) {
+    this.priority = priority;
+    this.#order = order;
+  }
+
+  run(): Promise<void> {
+    this.begun = true;
+    this.#order.push(this);
+    return new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+
+  async finish(): Promise<void> {
+    this.#release();
+    for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+  }
+}
+
+test('readers that wait go first, then restores, then the rest in the order they came', async () => {
+  const order: Held[] = [];
+  const scheduler = new Scheduler<Held>({ slots: 1, reserve: 0 });
+  const first = new Held(PRIORITY.background, order);
+  const jobs = [PRIORITY.background, PRIORITY.restore, PRIORITY.background, PRIORITY.blocking, PRIORITY.restore].map(
+    (priority) => new Held(priority, order),
+  );
+  for (const job of [first, ...jobs]) scheduler.add(job);
+  while (scheduler.running > 0) await order.at(-1)?.finish();
+  expect(order).toEqual([first, jobs[3], jobs[1], jobs[4], jobs[0], jobs[2]]);
+});
+
+test('background jobs leave the reserve to restores', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 3, reserve: 1 });
+  const archives = [1, 2, 3].map(() => new Held(PRIORITY.background));
+  for (const job of archives) scheduler.add(job);
+  expect(archives.map((job) => job.begun)).toEqual([true, true, false]);
+  const restores = [new Held(PRIORITY.restore), new Held(PRIORITY.blocking)];
+  for (const job of restores) scheduler.add(job);
+  expect(restores.map((job) => job.begun)).toEqual([true, false]);
+  await archives[0]?.finish();
+  expect(restores[1]?.begun).toBe(true);
+  expect(archives[2]?.begun).toBe(false);
+  await restores[0]?.finish();
+  expect(archives[2]?.begun).toBe(true);
+  expect([scheduler.running, scheduler.queued]).toEqual([3, 0]);
+});
+
+test('restores may take every slot', () => {
+  const scheduler = new Scheduler<Held>({ slots: 2, reserve: 1 });
+  const restores = [1, 2, 3].map(() => new Held(PRIORITY.restore));
+  for (const job of restores) scheduler.add(job);
+  expect(restores.map((job) => job.begun)).toEqual([true, true, false]);
+});
+
+test('a job that has not begun can be taken out, one that has cannot', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 1, reserve: 0 });
+  const [a, b, c] = [
+    new Held(PRIORITY.background),
+    new Held(PRIORITY.background),
+    new Held(PRIORITY.background),
+  ] as const;
+  for (const job of [a, b, c]) scheduler.add(job);
+  expect([scheduler.remove(a), scheduler.remove(b), scheduler.remove(b)]).toEqual([false, true, false]);
+  expect(scheduler.takeQueued(PRIORITY.background)).toEqual([c]);
+  await a.finish();
+  expect([b.begun, c.begun]).toEqual([false, false]);
+});
+
+test('idle is when nothing runs and nothing waits', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 1, reserve: 0 });
+  await scheduler.idle();
+  const [a, b] = [new Held(PRIORITY.background), new Held(PRIORITY.background)] as const;
+  scheduler.add(a);
+  scheduler.add(b);
+  let idle = false;
+  const waiting = scheduler.idle().then(() => {
+    idle = true;
+  });
+  await a.finish();
+  expect(idle).toBe(false);
+  await b.finish();
+  await waiting;
+  expect(idle).toBe(true);
+});
