@@ -1,0 +1,313 @@
+/*
+ * A liblustreapi without Lustre behind it, to see what the helper does with odd answers. The 'file system' is a plain
+ * directory: `.lustre/fid/<FID>` are hard links, `.fake/` holds what to answer (one number in a file named after the
+ * function; no file: 0) and `.fake/log`, a line for every call. Actions come as datagrams of raw action lists to the
+ * socket `.fake/channel`; an empty one ends the channel.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "../src/lustre_abi.h"
+
+struct hsm_copytool_private {
+	int fd;
+	char message[65536];
+};
+
+struct hsm_copyaction_private {
+	struct hsm_action_item hai;
+	int fd;
+};
+
+#define FUNCTION(name) name##_fn name
+FUNCTION(llapi_get_version_string);
+FUNCTION(llapi_search_fsname);
+FUNCTION(llapi_path2fid);
+FUNCTION(llapi_fid2path);
+FUNCTION(llapi_fid2path_at);
+FUNCTION(llapi_get_data_version);
+FUNCTION(llapi_hsm_state_get_fd);
+FUNCTION(llapi_hsm_state_set_fd);
+FUNCTION(llapi_hsm_current_action);
+FUNCTION(llapi_hsm_copytool_register);
+FUNCTION(llapi_hsm_copytool_unregister);
+FUNCTION(llapi_hsm_copytool_get_fd);
+FUNCTION(llapi_hsm_copytool_recv);
+FUNCTION(llapi_hsm_action_begin);
+FUNCTION(llapi_hsm_action_end);
+FUNCTION(llapi_hsm_action_get_dfid);
+FUNCTION(llapi_hsm_action_get_fd);
+
+static char root[4096];
+
+static void text_file(const char *name, char *out, size_t size)
+{
+	char path[8192];
+
+	snprintf(path, sizeof(path), "%s/.fake/%s", root, name);
+	memset(out, 0, size);
+
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (read(fd, out, size - 1) < 0)
+			out[0] = '\0';
+		close(fd);
+	}
+	out[strcspn(out, "\n")] = '\0';
+}
+
+static int answer(const char *name)
+{
+	char text[32];
+
+	text_file(name, text, sizeof(text));
+	return atoi(text);
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	char path[8192], line[512];
+	va_list ap;
+
+	snprintf(path, sizeof(path), "%s/.fake/log", root);
+	va_start(ap, format);
+
+	int len = vsnprintf(line, sizeof(line), format, ap), fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+	va_end(ap);
+	if (fd >= 0) {
+		if (write(fd, line, (size_t)len) < 0)
+			perror("log");
+		close(fd);
+	}
+}
+
+static const char *fid_name(const struct lu_fid *fid, char out[64])
+{
+	snprintf(out, 64, "0x%llx:0x%x:0x%x", (unsigned long long)fid->f_seq, fid->f_oid, fid->f_ver);
+	return out;
+}
+
+int llapi_get_version_string(char *version, unsigned int size)
+{
+	text_file("version", version, size);
+	if (version[0] == '\0')
+		snprintf(version, size, "2.15.4");
+	return 0;
+}
+
+int llapi_search_fsname(const char *pathname, char *fsname)
+{
+	char fake[8192];
+
+	snprintf(fake, sizeof(fake), "%s/.fake", pathname);
+	if (access(fake, F_OK) < 0)
+		return -ENODEV;
+	snprintf(root, sizeof(root), "%s", pathname);
+	strcpy(fsname, "fakefs");
+	return 0;
+}
+
+int llapi_path2fid(const char *path, struct lu_fid *fid)
+{
+	return lgetxattr(path, "trusted.fake_fid", fid, sizeof(*fid)) == sizeof(*fid) ? 0 : -errno;
+}
+
+/* Names of a file: its xattr trusted.fake_paths, separated by newlines. */
+int llapi_fid2path_at(int mnt_fd, const struct lu_fid *fid, char *path, int pathlen, long long *recno, int *linkno)
+{
+	char file[8192], name[64], all[4096] = "", *line = all;
+
+	(void)mnt_fd;
+	(void)recno;
+	snprintf(file, sizeof(file), "%s/.lustre/fid/%s", root, fid_name(fid, name));
+	if (lgetxattr(file, "trusted.fake_paths", all, sizeof(all) - 1) < 0)
+		return -ENOENT;
+	for (int i = 0; i < *linkno && line; i++)
+		line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL;
+	if (!line)
+		return -ENOENT;
+
+	char *end = strchr(line, '\n');
+
+	if (end) {
+		*end = '\0';
+		++*linkno;
+	}
+	snprintf(path, (size_t)pathlen, "%s", line);
+	return 0;
+}
+
+int llapi_fid2path(const char *device, const char *fidstr, char *path, int pathlen, long long *recno, int *linkno)
+{
+	(void)device, (void)fidstr, (void)path, (void)pathlen, (void)recno, (void)linkno;
+	return -ENOSYS;
+}
+
+int llapi_get_data_version(int fd, uint64_t *data_version, uint64_t flags)
+{
+	*data_version = 77 + flags;
+	return fd < 0 ? -EBADF : answer("data_version");
+}
+
+int llapi_hsm_state_get_fd(int fd, struct hsm_user_state *hus)
+{
+	hus->hus_states = 9;
+	hus->hus_archive_id = 1;
+	return fd < 0 ? -EBADF : answer("state_get");
+}
+
+int llapi_hsm_state_set_fd(int fd, uint64_t setmask, uint64_t clearmask, uint32_t archive_id)
+{
+	say("state_set %d %llu %llu %u\n", fd >= 0, (unsigned long long)setmask, (unsigned long long)clearmask, archive_id);
+	return answer("state_set");
+}
+
+int llapi_hsm_current_action(const char *path, struct hsm_current_action *hca)
+{
+	if (access(path, F_OK) < 0)
+		return -errno;
+	hca->hca_state = HPS_RUNNING;
+	hca->hca_action = HUA_RESTORE;
+	hca->hca_location.length = 1000;
+	return 0;
+}
+
+int llapi_hsm_copytool_register(struct hsm_copytool_private **priv, const char *mnt, int archive_count, int *archives,
+				int rfd_flags)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int rc = answer("register");
+
+	say("register %s %d %d %d\n", mnt, archive_count, archive_count ? archives[0] : 0, rfd_flags == O_NONBLOCK);
+	if (rc < 0)
+		return rc;
+	*priv = calloc(1, sizeof(**priv));
+	(*priv)->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.80s/.fake/channel", root);
+	unlink(address.sun_path);
+	return bind((*priv)->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+int llapi_hsm_copytool_unregister(struct hsm_copytool_private **priv)
+{
+	say("unregister\n");
+	close((*priv)->fd);
+	free(*priv);
+	*priv = NULL;
+	return 0;
+}
+
+int llapi_hsm_copytool_get_fd(struct hsm_copytool_private *ct)
+{
+	return ct->fd;
+}
+
+int llapi_hsm_copytool_recv(struct hsm_copytool_private *ct, struct hsm_action_list **hal, int *size)
+{
+	ssize_t n = recv(ct->fd, ct->message, sizeof(ct->message), MSG_DONTWAIT);
+
+	*hal = NULL;
+	*size = 0;
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ESHUTDOWN;
+	*hal = (struct hsm_action_list *)(void *)ct->message;
+	*size = (int)n;
+	return 0;
+}
+
+int llapi_hsm_action_begin(struct hsm_copyaction_private **phcp, const struct hsm_copytool_private *ct,
+			   const struct hsm_action_item *hai, int mdt, int open_flags, bool is_error)
+{
+	char file[8192], name[64];
+	struct hsm_copyaction_private *hcp;
+	struct lu_fid fid = hai->hai_fid;
+	int rc = answer("begin"), delay = answer("begin_sleep");
+
+	say("begin %u %s %llu mdt=%d flags=%d error=%d ct=%d\n", hai->hai_action, fid_name(&fid, name),
+	    (unsigned long long)hai->hai_cookie, mdt, open_flags, is_error, ct != NULL);
+	while (delay > 0)
+		delay = (int)sleep((unsigned)delay);
+	if (rc < 0)
+		return rc;
+	hcp = calloc(1, sizeof(*hcp));
+	hcp->hai = *hai;
+	hcp->fd = -1;
+	snprintf(file, sizeof(file), "%s/.lustre/fid/%s", root, fid_name(&fid, name));
+	if (!is_error && hai->hai_action == HSMA_ARCHIVE)
+		hcp->fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (!is_error && hai->hai_action == HSMA_RESTORE) {
+		struct lu_fid volatile_fid = { 0x200000bd1, fid.f_oid, 0 };
+
+		hcp->hai.hai_dfid = volatile_fid;
+		snprintf(file, sizeof(file), "%s/.lustre/fid/%s", root, fid_name(&volatile_fid, name));
+		hcp->fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	}
+	*phcp = hcp;
+	return 0;
+}
+
+int llapi_hsm_action_end(struct hsm_copyaction_private **phcp, const struct hsm_extent *he, int flags, int errval)
+{
+	struct hsm_copyaction_private *hcp = *phcp;
+
+	say("end %llu %llu+%llu flags=%d errval=%d\n", (unsigned long long)hcp->hai.hai_cookie,
+	    (unsigned long long)he->offset, (unsigned long long)he->length, flags, errval);
+	if (hcp->fd >= 0)
+		close(hcp->fd);
+	free(hcp);
+	*phcp = NULL;
+	return answer("end");
+}
+
+int llapi_hsm_action_get_dfid(const struct hsm_copyaction_private *hcp, struct lu_fid *fid)
+{
+	*fid = hcp->hai.hai_dfid;
+	return hcp->hai.hai_action == HSMA_REMOVE ? -EINVAL : 0;
+}
+
+int llapi_hsm_action_get_fd(const struct hsm_copyaction_private *hcp)
+{
+	return hcp->fd < 0 ? -EINVAL : fcntl(hcp->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+
+	va_start(ap, request);
+
+	void *arg = va_arg(ap, void *);
+
+	va_end(ap);
+	if (request != LL_IOC_HSM_PROGRESS)
+		return (int)syscall(SYS_ioctl, fd, request, arg);
+
+	struct hsm_progress p;
+	struct stat st;
+	char name[64];
+	int rc = answer("progress");
+
+	memcpy(&p, arg, sizeof(p));
+	say("progress %d %s %llu %llu+%llu flags=%u errval=%u\n", fstat(fd, &st) == 0 && S_ISDIR(st.st_mode),
+	    fid_name(&p.hp_fid, name), (unsigned long long)p.hp_cookie, (unsigned long long)p.hp_extent.offset,
+	    (unsigned long long)p.hp_extent.length, p.hp_flags, p.hp_errval);
+	if (rc < 0) {
+		errno = -rc;
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,483 @@
+#!/usr/bin/env python3
+"""Drives the helper over a fake liblustreapi: what it says, and what it asks of the library.
+
+usage: fake_test.py HELPER FAKE_LIBRARY [PREFIX...]      (as root; PREFIX: e.g. valgrind and its options)
+"""
+import base64, errno, json, os, queue, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
+
+helper, library, prefix = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3:]
+PATIENCE = 60 if prefix else 20
+checks = failures = 0
+
+
+def check(condition, *what):
+    global checks, failures
+    checks += 1
+    if not condition:
+        failures += 1
+        line = sys._getframe(1).f_lineno
+        print(f"{__file__}:{line}: failed:", *what, flush=True)
+
+
+class Helper:
+    def __init__(self, *args, library=library):
+        self.p = subprocess.Popen([*prefix, helper, *args, "--liblustreapi", library],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.lines, self.n, self.replies = queue.Queue(), 0, {}
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.p.stdout:
+            self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def next(self, t=None):
+        """The next line that is no reply (or the next of kind t)."""
+        while True:
+            m = self.lines.get(timeout=PATIENCE)
+            if m and m["t"] == "reply" and t != "reply":
+                self.replies[m["n"]] = m
+                continue
+            return m
+
+    def send(self, **request):
+        self.n += 1
+        self.raw(json.dumps({"n": self.n, **request}).encode() + b"\n")
+        return self.n
+
+    def raw(self, data):
+        self.p.stdin.write(data)
+        self.p.stdin.flush()
+
+    def ask(self, **request):
+        n = self.send(**request)
+        while n not in self.replies:
+            m = self.lines.get(timeout=PATIENCE)
+            if m is None:
+                raise EOFError
+            if m["t"] == "reply":
+                self.replies[m["n"]] = m
+            else:
+                self.lines.put(m)
+        return self.replies.pop(n)
+
+    def end(self):
+        self.p.stdin.close()
+        return self.p.wait(PATIENCE)
+
+
+class Fake:
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="fake-", dir=os.environ.get("FAKE_DIR", "/tmp"))
+        os.makedirs(self.dir + "/.lustre/fid")
+        os.mkdir(self.dir + "/.fake")
+        self.oid = 0
+        self.fid_of(self.dir)
+
+    def fid_of(self, path):
+        self.oid += 1
+        os.setxattr(path, "trusted.fake_fid", struct.pack("<QII", 0x200000401, self.oid, 0), follow_symlinks=False)
+        return f"0x200000401:{self.oid:#x}:0x0"
+
+    def file(self, name, data=b"hello\n"):
+        path = os.fsencode(self.dir) + b"/" + (name if isinstance(name, bytes) else name.encode())
+        with open(path, "wb") as f:
+            f.write(data)
+        fid = self.fid_of(path)
+        os.link(path, self.dir + "/.lustre/fid/" + fid)
+        os.setxattr(path, "trusted.fake_paths", os.path.basename(path))
+        return fid
+
+    def answer(self, name, value):
+        path = f"{self.dir}/.fake/{name}"
+        if value == 0:
+            os.path.exists(path) and os.unlink(path)
+        else:
+            with open(path, "w") as f:
+                f.write(str(value))
+
+    def log(self):
+        with open(self.dir + "/.fake/log") as f:
+            return f.read()
+
+    def cut_log(self):
+        text = self.log()
+        os.truncate(self.dir + "/.fake/log", 0)
+        return text
+
+    def push(self, data):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.sendto(data, self.dir + "/.fake/channel")
+        s.close()
+
+
+def hal(*items, archive=1, flags=0, count=None):
+    m = struct.pack("<IIQQII", 1, len(items) if count is None else count, 0, flags, archive, 0) + b"fakefs\0\0"
+    for action, fid, cookie, data in items:
+        seq, oid, ver = (int(x, 16) for x in fid.split(":"))
+        length = 72 + len(data)
+        m += struct.pack("<IIQIIQIIQQQQ", length, action, seq, oid, ver, seq, oid, ver, 0, 2**64 - 1, cookie, 0)
+        m += data + b"\0" * (-length % 8)
+    return m
+
+
+def start(mode, fake, *args):
+    h = Helper(mode, "--mount", fake.dir, *args)
+    hello = h.next()
+    check(hello["t"] == "hello" and hello["protocol"] == 1 and hello["mode"] == mode, hello)
+    check(hello["llapi"] == "2.15.4" and hello["fsname"] == "fakefs" and hello["lib"] == library, hello)
+    return h
+
+
+def test_fatal(fake):
+    def code(*args, **more):
+        h = Helper(*args, **more)
+        m = h.next()
+        check(h.next() is None, "one line only")
+        return m["code"], h.p.wait(PATIENCE), m
+
+    check(code("attrs", "--mount", "/nowhere")[:2] == ("NOT_LUSTRE", 1))
+    check(code("attrs", "--mount", "/tmp")[:2] == ("NOT_LUSTRE", 1))
+    check(code("attrs", "--mount", fake.dir, library="/nowhere.so")[:2] == ("NO_LIBRARY", 1))
+    check(code("attrs", "--mount", fake.dir, library="libc.so.6")[:2] == ("LIBRARY_UNFIT", 1))
+    check(code("attrs")[:2] == ("USAGE", 2))
+    check(code("dance", "--mount", fake.dir)[:2] == ("USAGE", 2))
+    check(code("attrs", "--mount", fake.dir, "--threads", "0")[:2] == ("USAGE", 2))
+    check(code("attrs", "--mount", fake.dir, "--archive", "1")[:2] == ("USAGE", 2))
+    for version in ("2.10.8", "3.0.0", "git-abc"):
+        fake.answer("version", version)
+        check(code("attrs", "--mount", fake.dir)[:2] == ("LIBRARY_UNFIT", 1), version)
+    fake.answer("version", 0)
+    for rc in (-errno.EEXIST, -errno.ENXIO):
+        fake.answer("register", rc)
+        c, status, m = code("copytool", "--mount", fake.dir)
+        check((c, status, m["rc"]) == ("REGISTER_FAILED", 1, rc), m)
+    fake.answer("register", 0)
+
+
+def test_attrs(fake):
+    h = start("attrs", fake)
+    fid = fake.file("a", b"x" * 4096)
+    odd = fake.file(b"o\xff\"dd")
+    os.setxattr(fake.dir + "/a", "trusted.one", b"\0\xff")
+    os.utime(fake.dir + "/a", ns=(-1_500_000_001, 1_600_000_000_123_456_789))
+    os.chmod(fake.dir + "/a", 0o4755)
+    everything = ["stat", "hsm", "action", "dv", "paths", "xattrs", "layout"]
+    r = h.ask(op="get", fid=fid, want=everything, xattrs=["trusted.one", "trusted.none"])
+    check(r["rc"] == 0 and r["fid"] == fid, r)
+    s = r["stat"]
+    check((s["type"], s["mode"], s["size"], s["nlink"]) == ("file", 0o4755, "4096", 2), s)
+    check((s["atime"], s["mtime"]) == ("-1500000001", "1600000000123456789"), s)
+    check(r["hsm"] == {"states": 9, "archive": 1} and r["dv"] == "77", r)
+    check(r["action"] == {"action": "RESTORE", "state": "running", "done": "1000"}, r)
+    check(r["paths"] == [{"path": "a"}] and r["xattrs"] == {"trusted.one": "AP8="}, r)
+    check(r["layout"]["rc"] < 0, r)
+    r = h.ask(op="get", path="a", want=["dv"], dv_flush=True)
+    check(r["fid"] == fid and r["dv"] == "78", r)
+    check(h.ask(op="get", path=fake.dir + "/a")["fid"] == fid)
+    check(h.ask(op="get", path="/etc/passwd")["rc"] == -errno.EXDEV)
+    check(h.ask(op="get", path="../../etc/passwd")["rc"] in (-errno.EXDEV, -errno.ENOENT, -errno.ENODATA))
+    check(h.ask(op="get", path="none")["rc"] == -errno.ENOENT)
+    check(h.ask(op="get", fid="0x1:0x2:0x3", want=["stat"])["rc"] == -errno.ENOENT)
+    name = base64.b64encode(b"o\xff\"dd").decode()
+    r = h.ask(op="get", path_b64=name, want=["paths"])
+    check(r["fid"] == odd and r["paths"] == [{"path_b64": name}], r)
+    os.setxattr(fake.dir + "/a", "trusted.fake_paths", b"a\nd/b\nc")
+    check(h.ask(op="get", fid=fid, want=["paths"])["paths"] == [{"path": "a"}, {"path": "d/b"}, {"path": "c"}])
+    os.removexattr(fake.dir + "/a", "trusted.fake_paths")
+    check(h.ask(op="get", fid=fid, want=["paths"])["paths"] == [])
+
+    os.symlink(b"to\xff", os.fsencode(fake.dir) + b"/link")
+    link = fake.fid_of(fake.dir + "/link")
+    os.link(fake.dir + "/link", fake.dir + "/.lustre/fid/" + link, follow_symlinks=False)
+    r = h.ask(op="get", path="link", want=["stat", "hsm", "dv", "layout"])
+    check(r["fid"] == link and r["stat"]["type"] == "symlink", r)
+    check(base64.b64decode(r["stat"]["target_b64"]) == b"to\xff", r)
+    check(r["hsm"] == {"rc": -errno.ENOTTY} and r["dv"] == {"rc": -errno.ENOTTY}, r)
+    os.mkfifo(fake.dir + "/fifo")  # must not block anybody
+    fifo = fake.fid_of(fake.dir + "/fifo")
+    os.link(fake.dir + "/fifo", fake.dir + "/.lustre/fid/" + fifo)
+    r = h.ask(op="get", fid=fifo, want=["stat", "hsm", "action", "dv"])
+    check(r["stat"]["type"] == "fifo" and r["hsm"] == {"rc": -errno.ENOTTY}, r)
+
+    r = h.ask(op="get_many", fids=[fid, "0x1:0x1:0x1", "bad", odd], want=["hsm"])
+    check([i["rc"] for i in r["items"]] == [0, -errno.ENOENT, -errno.EINVAL, 0], r)
+    check(r["items"][0]["hsm"]["states"] == 9 and r["items"][3]["fid"] == odd, r)
+    r = h.ask(op="get_many", paths=["a", "none", "/tmp"], want=["stat"])
+    check([i["rc"] for i in r["items"]] == [0, -errno.ENOENT, -errno.EXDEV], r)
+    r = h.ask(op="get_many", paths_b64=[name], want=["stat"])
+    check(r["items"][0]["fid"] == odd, r)
+    check(len(h.ask(op="get_many", fids=[fid] * 1000, want=["stat"])["items"]) == 1000)
+    check(h.ask(op="get_many", fids=[fid] * 1001)["rc"] == -errno.EINVAL)
+    check(h.ask(op="get_many", fids=[fid], paths=["a"])["rc"] == -errno.EINVAL)
+
+    value = base64.b64encode(b"v" * 3000).decode()
+    check(h.ask(op="set_xattr", fid=fid, name="trusted.two", value=value, flags=1)["rc"] == 0)
+    check(h.ask(op="set_xattr", fid=fid, name="trusted.two", value=value, flags=1)["rc"] == -errno.EEXIST)
+    check(os.getxattr(fake.dir + "/a", "trusted.two") == b"v" * 3000)
+    r = h.ask(op="get_many", fids=[fid] * 1000, want=["xattrs"], xattrs=["trusted.two"])
+    sizes = [i["rc"] for i in r["items"]]
+    check(len(sizes) == 1000 and sizes[0] == 0 and sizes[-1] == -errno.E2BIG, sizes[:3], sizes[-3:])
+    check(r["items"][-1]["fid"] == fid and len(json.dumps(r, separators=(",", ":"))) < 1 << 20)
+    check(h.ask(op="remove_xattr", fid=fid, name="trusted.two")["rc"] == 0)
+    check(h.ask(op="remove_xattr", fid=fid, name="trusted.two")["rc"] == -errno.ENODATA)
+    check(h.ask(op="set_xattr", fid=fid, name="trusted.two", value="?")["rc"] == -errno.EINVAL)
+    check(h.ask(op="hsm_set", fid=fid, set="2", clear="8", archive=3)["rc"] == 0)
+    check("state_set 1 2 8 3\n" in fake.log())
+    check(h.ask(op="data_version", fid=fid, flush=True)["dv"] == "78")
+    fake.answer("data_version", -errno.EINVAL)
+    check(h.ask(op="data_version", fid=fid)["rc"] == -errno.EINVAL)
+    check(h.ask(op="get", fid=fid, want=["dv", "hsm"])["dv"] == {"rc": -errno.EINVAL})
+    fake.answer("data_version", 0)
+
+    lov = bytes.fromhex("d00bd10b010000800a00000000000000d10b000002000000000040000200ffff" + "00" * 24)
+    os.setxattr(fake.dir + "/a", "trusted.lov", lov)
+    r = h.ask(op="get", fid=fid, want=["layout"])["layout"]
+    check(r == {"stripe_count": 2, "stripe_size": 4194304, "pattern": ["raid0", "released"], "pool": "",
+                "composite": False}, r)
+    check(h.ask(op="begin", cookie="1")["rc"] == -errno.ENOSYS)
+    check(h.ask(op="dance")["rc"] == -errno.ENOSYS)
+    check(h.ask(op="get", fid=fid, want=["nothing"])["rc"] == -errno.EINVAL)
+    return h, fid
+
+
+def test_lines(h, fid):
+    for bad in (b"\n", b"{}\n", b"hello\n", b'{"n":1}\n', b'{"n":1,"op":"get","n":2}\n', b"\xff\xfe\n", b"[" * 5000 + b"\n"):
+        h.raw(bad)
+        if bad != b"\n":
+            m = h.next()
+            check(m["t"] == "error" and m["rc"] == -errno.EINVAL, bad[:40], m)
+    h.raw(b'{"n":5,"op":"' + b"x" * (1 << 20) + b'"}\n')
+    m = h.next()
+    check(m["t"] == "error" and m["rc"] == -errno.EMSGSIZE, m)
+    check(h.ask(op="get", fid=fid)["rc"] == 0, "in step again")
+    many = [h.send(op="get", fid=fid, want=["stat"]) for _ in range(3000)]
+    seen = {h.next("reply")["n"] for _ in many}
+    check(seen == set(many))
+    h.raw(b'{"n":7,"op":"get"')
+    h.p.stdin.close()
+    m = h.next()
+    check(m["t"] == "error", m)
+    check(h.next() is None and h.p.wait(PATIENCE) == 0)
+
+
+ARCHIVE, RESTORE, REMOVE, CANCEL = 20, 21, 22, 23
+
+
+def test_copytool(fake):
+    lock = fake.dir + "/.fake/lock"
+    h = start("copytool", fake, "--archive", "1", "--archive", "7", "--lock", lock)
+    check(h.next() == {"t": "registered", "archives": [1, 7]})
+    check(f"register {fake.dir} 2 1 1\n" in fake.log())
+    second = Helper("copytool", "--mount", fake.dir, "--lock", lock)
+    m = second.next()
+    pid = h.p.pid if not prefix else m.get("holder")
+    check((m["t"], m["code"], m.get("holder")) == ("fatal", "LOCKED", pid) and second.p.wait(PATIENCE) == 1, m)
+
+    # archive
+    a = fake.file("arch")
+    fake.push(hal((ARCHIVE, a, 100, b"da\0ta"), archive=7, flags=4))
+    m = h.next()
+    check(m == {"t": "action", "action": "ARCHIVE", "fid": a, "dfid": a, "cookie": "100", "archive": 7, "flags": 4,
+                "offset": "0", "length": str(2**64 - 1), "gid": "0",
+                "data_b64": base64.b64encode(b"da\0ta").decode()}, m)
+    r = h.ask(op="begin", cookie="100")
+    check((r["rc"], r["dfid"], r["dv"]) == (0, a, "78"), r)
+    check(h.ask(op="begin", cookie="100")["rc"] == -errno.EALREADY)
+    fake.cut_log()
+    check(h.ask(op="progress", cookie="100", offset="0", length="1000")["rc"] == 0)
+    check(fake.cut_log() == f"progress 1 {a} 100 0+1000 flags=0 errval=0\n", "under the file's FID, on a directory")
+    fake.answer("progress", -errno.ECANCELED)
+    check(h.ask(op="progress", cookie="100", length="1")["rc"] == -errno.ECANCELED)
+    fake.answer("progress", 0)
+    fake.push(hal((ARCHIVE, a, 100, b"")))
+    check(h.next()["t"] == "again")
+    fake.push(hal((CANCEL, a, 100, b"")))
+    m = h.next()
+    check((m["t"], m["action"], m["cookie"]) == ("action", "CANCEL", "100"), m)
+    fake.cut_log()
+    check(h.ask(op="end", cookie="100", errval=125)["rc"] == 0)
+    check(fake.cut_log() == "end 100 0+0 flags=0 errval=125\n")
+    check(h.ask(op="end", cookie="100", errval=125)["rc"] == -errno.ENOENT)
+
+    # a change while it was archived
+    fake.push(hal((ARCHIVE, a, 101, b"")))
+    h.next()
+    h.ask(op="begin", cookie="101")
+    fake.answer("end", -errno.EBUSY)
+    check(h.ask(op="end", cookie="101", length="6")["rc"] == -errno.EBUSY)
+    fake.answer("end", 0)
+
+    # restores: too short, as it should be, refused
+    for cookie, data in (("102", b"hel"), ("103", b"hello\n")):
+        fake.push(hal((RESTORE, a, int(cookie), b"")))
+        h.next()
+        r = h.ask(op="begin", cookie=cookie, mdt=0)
+        check(r["rc"] == 0 and r["dfid"].startswith("0x200000bd1:") and "layout_rc" in r, r)
+        with open(fake.dir + "/.lustre/fid/" + r["dfid"], "r+b") as f:
+            f.write(data)
+        fake.cut_log()
+        r = h.ask(op="end", cookie=cookie, length=str(len(data)))
+        if len(data) < 6:
+            check(r["rc"] == -errno.EIO and "errval=5" in fake.cut_log(), r)
+        else:
+            check(r["rc"] == 0 and fake.cut_log() == "end 103 0+6 flags=0 errval=0\n", r)
+    fake.push(hal((RESTORE, a, 104, b"")))
+    h.next()
+    r = h.ask(op="begin", cookie="104")
+    with open(fake.dir + "/.lustre/fid/" + r["dfid"], "r+b") as f:
+        f.write(b"hello\n")
+    fake.answer("end", -errno.EINVAL)
+    fake.cut_log()
+    r = h.ask(op="end", cookie="104")
+    check(r["rc"] == -errno.EINVAL and f"progress 1 {a} 104 0+0 flags=1 errval=5\n" in fake.cut_log(), r)
+    fake.answer("end", 0)
+
+    # without begin
+    fake.push(hal((REMOVE, a, 105, b""), (ARCHIVE, a, 106, b"")))
+    h.next(), h.next()
+    check(h.ask(op="end", cookie="105")["rc"] == -errno.EINVAL)
+    fake.cut_log()
+    check(h.ask(op="end", cookie="105", errval=16, retry=True)["rc"] == 0)
+    check(fake.cut_log() == f"progress 1 {a} 105 0+0 flags=3 errval=16\n")
+    check(h.ask(op="drop", cookie="106")["rc"] == 0 and h.ask(op="drop", cookie="106")["rc"] == -errno.ENOENT)
+
+    # removal, error begin, cookies that two MDTs gave
+    b = fake.file("other")
+    fake.push(hal((REMOVE, a, 107, b""), (REMOVE, b, 107, b"")))
+    h.next(), h.next()
+    check(h.ask(op="begin", cookie="107")["rc"] == -errno.ENOTUNIQ)
+    check(h.ask(op="begin", cookie="107", fid=b, is_error=True)["dfid"] == b)
+    check("begin 22 %s 107 mdt=-1 flags=0 error=1" % b in fake.log())
+    check(h.ask(op="end", cookie="107", fid=b, errval=5)["rc"] == 0)
+    check(h.ask(op="begin", cookie="107")["rc"] == 0 and h.ask(op="end", cookie="107")["rc"] == 0)
+
+    # malformed messages
+    good = hal((ARCHIVE, a, 108, b""), (ARCHIVE, a, 109, b""))
+    for bad in (good[:20], good[:100], hal((ARCHIVE, a, 1, b""), count=9), b"\2" + good[1:], hal((99, a, 1, b""))):
+        fake.push(bad)
+    got = [h.next() for _ in range(6)]
+    check([m["t"] for m in got] == ["error", "error", "action", "error", "error", "error"], got)
+    for m in got:
+        if m["t"] == "action":
+            h.ask(op="end", cookie=m["cookie"], errval=5)
+    return h, lock, a
+
+
+def test_adopt(h, fake, a):
+    fields = dict(action="RESTORE", fid=a, dfid="0x200000bd1:0x99:0x0", cookie="200", archive=1, flags=0, offset="0",
+                  length=str(2**64 - 1), gid="0", data_b64="")
+    fake.cut_log()
+    r = h.ask(op="adopt", **fields)
+    check(r["rc"] == 0 and r["dfid"].startswith("0x200000bd1:"), r)
+    check(h.ask(op="adopt", **fields)["rc"] == -errno.EEXIST)
+    check(f"begin 21 {a} 200 " in fake.log())
+    check(h.ask(op="end", cookie="200", errval=5)["rc"] == 0)
+    fake.answer("begin", -errno.ENOENT)
+    check(h.ask(op="adopt", **fields)["rc"] == -errno.ENOENT and h.ask(op="end", cookie="200", errval=5)["rc"] == -errno.ENOENT)
+    fake.answer("begin", -errno.EINVAL)
+    fake.cut_log()
+    check(h.ask(op="adopt", **fields)["rc"] == -errno.EINVAL)
+    check(h.ask(op="end", cookie="200", errval=5)["rc"] == 0)
+    check(f"progress 1 {a} 200 0+0 flags=1 errval=5\n" in fake.log())
+    fake.answer("begin", 0)
+    check(h.ask(op="adopt", **{**fields, "action": "CANCEL"})["rc"] == -errno.EINVAL)
+
+
+def test_again(h, fake, a):
+    """The channel ends with an action running: registered again, and that action can still be ended."""
+    fake.push(hal((ARCHIVE, a, 300, b"")))
+    h.next()
+    h.ask(op="begin", cookie="300")
+    fake.cut_log()
+    fake.push(b"")
+    check(h.next() == {"t": "unregistered", "rc": -errno.ESHUTDOWN})
+    check(h.next()["t"] == "registered")
+    check("unregister" not in fake.log().replace("register ", ""), "llapi's handle points into the old registration")
+    check(h.ask(op="end", cookie="300")["rc"] == 0)
+    fake.cut_log()
+    fake.answer("register", -errno.EAGAIN)
+    fake.push(b"")
+    check(h.next()["t"] == "unregistered")
+    time.sleep(0.2)
+    check(h.ask(op="adopt", action="ARCHIVE", fid=a, cookie="301")["rc"] == -errno.EAGAIN)
+    fake.answer("register", 0)
+    check(h.next()["t"] == "registered")
+    fake.push(hal((ARCHIVE, a, 302, b"")))
+    check(h.next()["cookie"] == "302")
+
+
+def test_leave(h, fake, a, lock):
+    h.ask(op="begin", cookie="302")
+    fake.push(hal((RESTORE, a, 303, b"")))
+    h.next()
+    fake.cut_log()
+    n = h.send(op="quit", errval=11)
+    last = None
+    while (m := h.next("reply")) is not None:
+        last = m
+    check(last == {"t": "reply", "n": n, "rc": 0} and h.p.wait(PATIENCE) == 0, last)
+    log = fake.cut_log()
+    check("end 302 0+0 flags=0 errval=11\n" in log and f"progress 1 {a} 303 0+0 flags=1 errval=11\n" in log, log)
+    check(log.rstrip().endswith("unregister"), log)
+
+    for how in ("eof", "term", "int", "stuck"):
+        h = start("copytool", fake, "--lock", lock, "--threads", "2")
+        h.next()
+        fake.push(hal((ARCHIVE, a, 400, b""), (ARCHIVE, fake.file("f" + how), 401, b"")))
+        h.next(), h.next()
+        check(h.ask(op="begin", cookie="400")["rc"] == 0)
+        fake.cut_log()
+        if how == "eof":
+            h.p.stdin.close()
+        elif how == "term":
+            h.p.send_signal(signal.SIGTERM)
+        elif how == "int":
+            h.p.send_signal(signal.SIGINT)
+        else:
+            fake.answer("begin_sleep", 100)
+            h.send(op="begin", cookie="401")
+            time.sleep(1)
+            h.p.stdin.close()
+        before = time.monotonic()
+        status = h.p.wait(PATIENCE)
+        fake.answer("begin_sleep", 0)
+        check(status == 0 and time.monotonic() - before < 12, how, status)
+        log = fake.cut_log()
+        check("end 400 0+0 flags=0 errval=4\n" in log and " 401 0+0 flags=1 errval=4\n" in log, how, log)
+
+
+def test_reader_gone(fake, a):
+    """Nobody reads any more: the next line gives EPIPE, open actions are ended, and it leaves."""
+    r, w = os.pipe()
+    p = subprocess.Popen([*prefix, helper, "copytool", "--mount", fake.dir, "--liblustreapi", library],
+                         stdin=subprocess.PIPE, stdout=w)
+    os.close(w)
+    got = b""
+    while b"registered" not in got:
+        got += os.read(r, 4096)
+    os.close(r)
+    fake.cut_log()
+    fake.push(hal((ARCHIVE, a, 500, b"")))
+    check(p.wait(PATIENCE) == 0)
+    check(" 500 0+0 flags=1 errval=4\n" in fake.log(), fake.log())
+
+
+def main():
+    fake = Fake()
+    try:
+        test_fatal(fake)
+        h, fid = test_attrs(fake)
+        test_lines(h, fid)
+        h, lock, a = test_copytool(fake)
+        test_adopt(h, fake, a)
+        test_again(h, fake, a)
+        test_leave(h, fake, a, lock)
+        test_reader_gone(fake, a)
+    finally:
+        shutil.rmtree(fake.dir)
+    print(f"fake: {checks} checks, {failures} failed")
+    sys.exit(failures != 0 or checks == 0)
+
+
+main()
