@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Args, Flags } from '@oclif/core';
+import type { BlobStore } from '../blob/store.ts';
 import type { Config } from '../config/types.ts';
 import type { LustreFileSystem } from '../lustre/file-system.ts';
 import type { RequestOptions } from '../request/engine.ts';
@@ -238,15 +239,12 @@ function archiveOf(
 }
 
 async function openVerifier(fs: LustreFileSystem, config: Config, signal: AbortSignal): Promise<CopyVerifier> {
-  const [{ copyVerifier }, { BlobStore }] = await Promise.all([
-    import('../request/verify.ts'),
-    import('../blob/store.ts'),
-  ]);
-  const stores = new Map<number, Promise<InstanceType<typeof BlobStore>>>();
+  const [{ copyVerifier }, blob] = await Promise.all([import('../request/verify.ts'), import('../blob/store.ts')]);
+  const stores = new Map<number, Promise<BlobStore>>();
   const openArchive = (id: number) => {
     const archive = config.archives.get(id);
     if (archive === undefined) return undefined;
-    const store = stores.get(id) ?? BlobStore.open(archive, { signal });
+    const store = stores.get(id) ?? blob.BlobStore.open(archive, { signal });
     stores.set(id, store);
     return store;
   };
