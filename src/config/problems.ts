@@ -79,7 +79,7 @@ function offending(path: readonly string[], value: unknown): string {
 }
 
 /** The value at a path of plain data. */
-export function valueAt(tree: unknown, path: readonly string[]): unknown {
+function valueAt(tree: unknown, path: readonly string[]): unknown {
   let value = tree;
   for (const part of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;

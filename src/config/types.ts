@@ -19,8 +19,6 @@ export type Config = Camel<Omit<RawConfig, 'archives' | 'log'>> & {
   readonly log: { readonly level: RawConfig['log']['level']; readonly file?: string; readonly auditFile: string };
 };
 
-export type LogLevel = Config['log']['level'];
-
 /** The validated tree with its keys in camel case. */
 export function toConfig(raw: RawConfig): Config {
   const { archives, log, ...rest } = raw;

@@ -81,16 +81,6 @@ export function openLog(options: {
   };
 }
 
-/** A log that goes nowhere, for tests and for commands that keep none. */
-export const silentLog: Log = {
-  error: () => {},
-  warn: () => {},
-  info: () => {},
-  debug: () => {},
-  trace: () => {},
-  child: () => silentLog,
-};
-
 /** Names what matters of an error and its causes; never the request or response an HTTP error carries. */
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
