@@ -33,7 +33,7 @@ export class HelperClient {
   #gone = false;
 
   constructor(mode: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    needBuilt(helperPath, 'run npm run build');
+    needBuilt(helperPath, 'run npm run setup');
     const child = spawn(helperPath, [mode, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child = child;
     this.#input = child.stdin;

@@ -186,14 +186,14 @@ export class Sandbox {
 
   /** Runs a command of the product through its built executable. */
   run(argv: readonly string[], options?: CommandOptions): Promise<RunResult> {
-    needBuilt(executable, 'run npm run build');
+    needBuilt(executable, 'run npm run setup');
     return this.exec(executable, argv, options);
   }
 
   /** Starts a command that stays, without waiting for anything. */
   startService(argv: readonly string[], env: NodeJS.ProcessEnv = {}): ServiceProcess {
-    needBuilt(executable, 'run npm run build');
-    needBuilt(helperPath, 'run npm run build');
+    needBuilt(executable, 'run npm run setup');
+    needBuilt(helperPath, 'run npm run setup');
     const service = new ServiceProcess(argv, this.#environment(env), this.#records);
     this.#services.push(service);
     return service;

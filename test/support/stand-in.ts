@@ -39,7 +39,7 @@ export function standInObstacle(): string | undefined {
     return '/dev/fuse is missing or not accessible: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN';
   }
   if (!existsSync(join(simPrograms, STAND_IN)))
-    return `the stand-in Lustre has not been built: run npm run build (${join(simPrograms, STAND_IN)} is missing)`;
+    return `the stand-in Lustre has not been built: run npm run setup (${join(simPrograms, STAND_IN)} is missing)`;
   return undefined;
 }
 
@@ -47,7 +47,7 @@ export function standInObstacle(): string | undefined {
 export async function startStandIn(sandbox: SandboxDirectory, options: StandInOptions): Promise<string[]> {
   const obstacle = standInObstacle();
   if (obstacle !== undefined) throw new Error(obstacle);
-  needBuilt(simLibrary, 'run npm run build');
+  needBuilt(simLibrary, 'run npm run setup');
   const socket = join(sandbox.lustreDir, 'sock');
   if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) {
     throw new Error(`${socket} is too long for a Unix socket (${SOCKET_PATH_MAX} bytes): choose a shorter directory`);

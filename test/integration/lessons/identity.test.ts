@@ -1,0 +1,51 @@
+import { readFile, rename } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { CLEAN, content, useBench } from './lessons.ts';
+
+// Whose bytes go where, when names change at the worst moment.
+
+const bench = useBench();
+
+it('lesson 1: another file under the same name while the archive waits: each blob holds its own file', async () => {
+  const it = bench.it;
+  const [first, second] = [content(200_000), content(100_000)];
+  const path = await it.write('swap/name', first);
+  const held = it.steps.hold('archive.taken');
+  await it.command('archive', path);
+  await held.reached();
+  const moved = it.path('swap/moved');
+  await rename(path, moved);
+  await it.write('swap/name', second);
+  held.release();
+  await it.waitForState(moved, CLEAN);
+  expect((await it.blob(it.sandbox.blobName(moved)))?.equals(first)).toBe(true);
+  expect(await it.blob(it.sandbox.blobName(path))).toBeUndefined();
+  expect(await it.state(path)).toBe(0);
+  await it.command('archive', '--wait', path);
+  expect((await it.blob(it.sandbox.blobName(path)))?.equals(second)).toBe(true);
+  await it.command('release', '--wait', moved, path);
+  expect((await readFile(moved)).equals(first)).toBe(true);
+  expect((await readFile(path)).equals(second)).toBe(true);
+});
+
+it('lesson 1: renamed during the upload: nothing at the new name is taken for something else', async () => {
+  const it = bench.it;
+  const [first, second] = [content(300_000), content(300_000)];
+  const path = await it.write('mid/a', first);
+  const held = it.steps.hold('archive.uploaded');
+  await it.command('archive', path);
+  await held.reached();
+  await rename(path, it.path('mid/b'));
+  await it.write('mid/a', second);
+  held.release();
+  await it.idle(it.path('mid/b'));
+  // Whatever was committed, a restore finds the file's own bytes, wherever they are, or says that it can't.
+  if ((await it.state(it.path('mid/b'))) === CLEAN) {
+    const released = await it.sandbox.run(['release', '--wait', it.path('mid/b')]);
+    if (released.exitCode === 0) {
+      const back = await readFile(it.path('mid/b')).catch(() => undefined);
+      if (back !== undefined) expect(back.equals(first)).toBe(true);
+    }
+  }
+  expect((await readFile(it.path('mid/a'))).equals(second)).toBe(true);
+});
