@@ -110,8 +110,11 @@ enum { HUA_NONE = 1, HUA_ARCHIVE = 10, HUA_RESTORE = 11, HUA_RELEASE = 12, HUA_R
 /* Flags of llapi_get_data_version: clients write their dirty pages out first. */
 enum { LL_DV_RD_FLUSH = 1 };
 
-/* open(2) flag: make the file without a layout, so that "lustre.lov" can be set. */
-#define O_LOV_DELAY_CREATE (0100000000 | 00000400 | 00020000)
+/*
+ * open(2) flags (O_NOCTTY and FASYNC together): make the file without a layout, so that "lustre.lov" can be set. A third
+ * bit, 0100000000, was part of it until 2.16 for the sake of 1.8; no kernel of these versions needs it.
+ */
+#define O_LOV_DELAY_CREATE (00000400 | 00020000)
 
 /* The layout of a file, as in the xattrs trusted.lov and lustre.lov. */
 #define LOV_USER_MAGIC_V1 0x0BD10BD0u
