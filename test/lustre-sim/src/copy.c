@@ -1,0 +1,155 @@
+/*
+ * What llapi's copytool calls do in the client's kernel: beginning and ending an action, with data versions checked.
+ */
+#include "sim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+static uint64_t last_handle;
+
+static struct copy *find(struct conn *c, uint64_t handle)
+{
+	struct copy *k;
+
+	for (k = c->copies; k && k->handle != handle; k = k->next)
+		;
+	return k;
+}
+
+/* The nameless file that a restore writes to; open until the copytool lets go of it. */
+static struct node *make_volatile(struct node *file, bool delayed)
+{
+	struct pfid fid = fid_next();
+	struct node *v = node_new(&fid, S_IFREG | 0600, 0, 0), *dir = node_parent(file);
+
+	v->is_volatile = true;
+	v->nlink = 1;
+	if (dir)
+		v->vparent = dir->fid;
+	v->opens = 1;
+	if (!delayed)
+		layout_instantiate(v, 1);
+	return v;
+}
+
+static void drop_volatile(const struct copy *k)
+{
+	struct node *v = k->action == HSMA_RESTORE && !fid_eq(&k->fid, &k->dfid) ? node_find(&k->dfid) : NULL;
+
+	if (v && v->is_volatile)
+		node_closed(v);
+}
+
+int copy_begin(struct conn *c, const struct pline *l, const struct who *w, struct pmsg *reply)
+{
+	struct copy *k;
+	struct node *n;
+	uint32_t action = (uint32_t)pline_u64(l, "action", 0);
+	uint64_t cookie = pline_u64(l, "cookie", 0), off = pline_u64(l, "off", 0);
+	struct pfid fid;
+	int rc = 0;
+
+	if (!pline_fid(l, "fid", &fid))
+		return -EINVAL;
+	k = xcalloc(1, sizeof(*k));
+	k->cookie = cookie;
+	k->fid = k->dfid = fid;
+	k->action = action;
+	k->is_error = pline_u64(l, "error", 0);
+	n = node_find(&fid);
+	if (!k->is_error) {
+		uint32_t err = 0;
+
+		if (action == HSMA_ARCHIVE) {
+			if (n == NULL)
+				err = ENOENT;
+			else
+				k->dv = n->dv;
+		} else if (action == HSMA_RESTORE) {
+			if (n == NULL) {
+				free(k);
+				return -ENOENT;
+			}
+			/* O_LOV_DELAY_CREATE leaves the layout to be set before the first write */
+			k->dfid = make_volatile(n, pline_u64(l, "oflags", 0) & O_ASYNC)->fid;
+		}
+		rc = cdt_progress(&fid, cookie, off, 0, err ? HP_RETRY | HP_COMPLETED : 0, err, 0, w);
+		if (err)
+			rc = -(int)err;
+		if (rc) {
+			drop_volatile(k);
+			free(k);
+			return rc;
+		}
+	}
+	k->handle = ++last_handle;
+	k->next = c->copies;
+	c->copies = k;
+	pmsg_fid(reply, "dfid", &k->dfid);
+	pmsg_u64(reply, "dv", k->dv);
+	pmsg_u64(reply, "handle", k->handle);
+	return 0;
+}
+
+int copy_end(struct conn *c, const struct pline *l, const struct who *w)
+{
+	struct copy *k = find(c, pline_u64(l, "handle", 0)), gone = { 0 };
+	uint32_t flags = (uint32_t)pline_u64(l, "flags", 0) | HP_COMPLETED, err = (uint32_t)pline_u64(l, "errval", 0);
+	uint64_t dv = 0;
+	struct pfid name;
+	struct node *n;
+	int rc = 0, rc2;
+
+	if (k == NULL) {
+		/* the connection of the begin is gone, and with it its volatile file and version */
+		k = &gone;
+		k->cookie = pline_u64(l, "cookie", 0);
+		k->action = (uint32_t)pline_u64(l, "action", 0);
+		if (!pline_fid(l, "fid", &k->fid))
+			return -EINVAL;
+		k->dfid = k->fid;
+		pline_fid(l, "dfid", &k->dfid);
+	}
+	/* a restore is told of under the volatile file's FID */
+	name = k->action == HSMA_RESTORE ? k->dfid : k->fid;
+	if (err == 0 && (k->action == HSMA_ARCHIVE || k->action == HSMA_RESTORE)) {
+		n = node_find(&name);
+		if (n == NULL || (k->action == HSMA_RESTORE && !n->is_volatile && !fid_eq(&k->dfid, &k->fid))) {
+			flags |= HP_RETRY;
+			err = ENOENT;
+			rc = -ENOENT;
+		} else {
+			dv = n->dv;
+			if (k->action == HSMA_ARCHIVE && dv != k->dv) {
+				flags &= ~(uint32_t)HP_RETRY;
+				err = EBUSY;
+				rc = -EBUSY;
+			}
+		}
+	}
+	rc2 = cdt_progress(&name, k->cookie, 0, 0, flags, err, dv, w);
+	if (k != &gone) {
+		struct copy **at = &c->copies;
+
+		while (*at != k)
+			at = &(*at)->next;
+		*at = k->next;
+		drop_volatile(k);
+		free(k);
+	}
+	return rc ? rc : rc2;
+}
+
+/* The copytool went away in the middle: its volatile files go, its actions stay as they are. */
+void copy_forget(struct copy *list)
+{
+	while (list) {
+		struct copy *k = list;
+
+		list = k->next;
+		drop_volatile(k);
+		free(k);
+	}
+}

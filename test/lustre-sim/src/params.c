@@ -1,0 +1,525 @@
+/*
+ * The tree of `lctl get_param`: what a client has, and what only the server has on top.
+ */
+#include "sim.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define VALUE_MAX (64u << 20)
+
+struct text {
+	char *p;
+	size_t len, cap;
+};
+
+static void __attribute__((format(printf, 2, 3))) say(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	for (;;) {
+		va_start(ap, fmt);
+		n = vsnprintf(t->p ? t->p + t->len : NULL, t->cap - t->len, fmt, ap);
+		va_end(ap);
+		if (t->p && (size_t)n < t->cap - t->len)
+			break;
+		t->cap = t->cap * 2 + (size_t)n + 64;
+		t->p = xrealloc(t->p, t->cap);
+	}
+	t->len += (size_t)n;
+}
+
+enum where { CLIENT, SERVER };
+
+struct param {
+	const char *name; /* %M: MDT, %I: the client's instance */
+	enum where where;
+	bool root; /* debugfs: only root sees it */
+	void (*get)(struct text *t, unsigned mount);
+	int (*set)(const char *value);
+	bool kept; /* survives a restart */
+};
+
+/* ---- getters ---- */
+
+static void get_version(struct text *t, unsigned m) { (void)m; say(t, "%s", sim.v215 ? "2.15.7" : "2.17.57"); }
+static void get_jobid_var(struct text *t, unsigned m) { (void)m; say(t, "%s", sim.jobid_var); }
+static void get_healthy(struct text *t, unsigned m) { (void)m; say(t, "healthy"); }
+static void get_uuid(struct text *t, unsigned m) { say(t, "%s", sim.mounts[m].uuid); }
+static void get_fstype(struct text *t, unsigned m) { (void)m; say(t, "lustre"); }
+static void get_blocksize(struct text *t, unsigned m) { (void)m; say(t, "4096"); }
+static void get_one(struct text *t, unsigned m) { (void)m; say(t, "1"); }
+static void get_zero(struct text *t, unsigned m) { (void)m; say(t, "0"); }
+
+static uint64_t total_kb(bool used)
+{
+	uint64_t kb = 0;
+
+	for (unsigned i = 0; i < sim.nosts; i++)
+		kb += used ? sim.osts[i].used / 1024 + sim.osts[i].fill_kb : sim.osts[i].size_kb;
+	return kb;
+}
+
+static void get_kbtotal(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, total_kb(false)); }
+
+static void get_kbfree(struct text *t, unsigned m)
+{
+	uint64_t all = total_kb(false), used = total_kb(true);
+
+	(void)m;
+	say(t, "%" PRIu64, all > used ? all - used : 0);
+}
+
+static void get_control(struct text *t, unsigned m)
+{
+	static const char *const names[] = { "enabled", "disabled", "stopped" };
+
+	(void)m;
+	say(t, "%s", names[sim.cdt.state]);
+}
+
+static void get_max_requests(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, sim.cdt.max_requests); }
+static void get_loop(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, sim.cdt.loop_period); }
+static void get_grace(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, sim.cdt.grace_delay); }
+static void get_timeout(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, sim.cdt.active_timeout); }
+static void get_default_archive(struct text *t, unsigned m) { (void)m; say(t, "%u", sim.cdt.default_archive); }
+static void get_remove_last(struct text *t, unsigned m) { (void)m; say(t, "%d", sim.cdt.remove_last); }
+
+static void get_policy(struct text *t, unsigned m)
+{
+	(void)m;
+	say(t, sim.cdt.nonblocking ? "[NonBlockingRestore] " : "NonBlockingRestore ");
+	say(t, sim.cdt.noretry ? "[NoRetryAction]" : "NoRetryAction");
+}
+
+static unsigned running(uint32_t kind)
+{
+	unsigned n = 0;
+
+	for (const struct action *a = sim.cdt.first; a; a = a->next)
+		n += a->running && a->kind == kind;
+	return n;
+}
+
+static void get_archives(struct text *t, unsigned m) { (void)m; say(t, "%u", running(HSMA_ARCHIVE)); }
+static void get_restores(struct text *t, unsigned m) { (void)m; say(t, "%u", running(HSMA_RESTORE)); }
+static void get_removes(struct text *t, unsigned m) { (void)m; say(t, "%u", running(HSMA_REMOVE)); }
+
+static void say_mask(struct text *t, uint64_t mask)
+{
+	bool first = true;
+
+	for (uint32_t kind = HSMA_NONE; kind <= HSMA_CANCEL; kind++)
+		if (mask & 1ULL << kind) {
+			say(t, "%s%s", first ? "" : " ", action_name(kind));
+			first = false;
+		}
+}
+
+static void get_user_mask(struct text *t, unsigned m) { (void)m; say_mask(t, sim.cdt.user_mask); }
+static void get_group_mask(struct text *t, unsigned m) { (void)m; say_mask(t, sim.cdt.group_mask); }
+static void get_other_mask(struct text *t, unsigned m) { (void)m; say_mask(t, sim.cdt.other_mask); }
+
+static void say_extent(struct text *t, const struct action *a)
+{
+	say(t, "action=%s archive#=%d flags=0x%" PRIx64 " extent=0x%" PRIx64 "-0x%" PRIx64 " gid=0x%" PRIx64, action_name(a->kind),
+	    (int)a->archive, a->flags, a->off, a->len, a->gid);
+}
+
+/* At most the first five bytes, in hexadecimal. */
+static void say_data(struct text *t, const struct action *a)
+{
+	say(t, " data=[");
+	for (uint32_t i = 0; i < a->datalen && i < 5; i++)
+		say(t, "%02X", a->data[i]);
+	say(t, "]");
+}
+
+static void get_actions(struct text *t, unsigned m)
+{
+	char f[PFID_STR_MAX], d[PFID_STR_MAX];
+
+	(void)m;
+	for (const struct action *a = sim.cdt.first; a; a = a->next) {
+		say(t, "%slrh=[type=10680000 len=%u idx=1/%u] fid=[%s] dfid=[%s] compound/cookie=0x0/0x%" PRIx64 " ",
+		    a == sim.cdt.first ? "" : "\n", 136 + ((a->datalen + 7) & ~7u), a->idx, pfid_format(&a->fid, f),
+		    pfid_format(&a->dfid, d), a->cookie);
+		say_extent(t, a);
+		say(t, " datalen=%u status=%s", a->datalen, status_name(a->status));
+		say_data(t, a);
+	}
+}
+
+static void get_active(struct text *t, unsigned m)
+{
+	char f[PFID_STR_MAX], d[PFID_STR_MAX];
+	bool first = true;
+
+	(void)m;
+	for (const struct action *a = sim.cdt.first; a; a = a->next) {
+		if (!a->running)
+			continue;
+		say(t, "%sfid=[%s] dfid=[%s] compound/cookie=0x0/0x%" PRIx64 " ", first ? "" : "\n", pfid_format(&a->fid, f),
+		    pfid_format(&a->run_dfid, d), a->cookie);
+		say_extent(t, a);
+		say_data(t, a);
+		say(t, " canceled=%d uuid=%s done=%" PRIu64, a->cancel != NULL, sim.mounts[a->agent_mount].uuid, a->done);
+		first = false;
+	}
+}
+
+static void get_agents(struct text *t, unsigned m)
+{
+	(void)m;
+	for (const struct agent *a = sim.cdt.agents; a; a = a->next) {
+		say(t, "%suuid=%s archive_id=", a == sim.cdt.agents ? "" : "\n", sim.mounts[a->mount].uuid);
+		if (a->narchives == 0)
+			say(t, "ANY");
+		for (unsigned i = 0; i < a->narchives; i++)
+			say(t, "%s%d", i ? "," : "", (int)a->archives[i]);
+		say(t, " requests=[current:%d ok:%d errors:%d]", a->current, a->ok, a->errors);
+	}
+}
+
+static void get_mask(struct text *t, unsigned m)
+{
+	char names[256];
+
+	(void)m;
+	cl_mask_text(cl_mask(), ' ', names, sizeof(names));
+	say(t, "%s", names);
+}
+
+static void get_current_mask(struct text *t, unsigned m)
+{
+	char names[256];
+
+	(void)m;
+	cl_mask_text(cl_current_mask(), ' ', names, sizeof(names));
+	say(t, "%s", names);
+}
+
+static void get_users(struct text *t, unsigned m)
+{
+	(void)m;
+	say(t, "current_index: %" PRIu64 "\n%-24s %10s (idle) mask", cl_index(), "ID", "index");
+	for (const struct cl_user *u = cl_users(); u; u = u->next) {
+		char id[64], names[256];
+
+		snprintf(id, sizeof(id), "cl%u%s%s", u->id, u->name[0] ? "-" : "", u->name);
+		say(t, "\n%-24s %10" PRIu64 " (%lld)", id, u->index, (long long)(now_sec() - u->touched));
+		if (u->masked) {
+			cl_mask_text(u->mask, ',', names, sizeof(names));
+			say(t, " mask=%s", names);
+		}
+	}
+}
+
+static void get_cl_size(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, cl_bytes()); }
+static void get_idle_time(struct text *t, unsigned m) { (void)m; say(t, "2592000"); }
+static void get_idle_indexes(struct text *t, unsigned m) { (void)m; say(t, "2097446912"); }
+static void get_gc_interval(struct text *t, unsigned m) { (void)m; say(t, "3600"); }
+static void get_free_cat(struct text *t, unsigned m) { (void)m; say(t, "2"); }
+static void get_denied(struct text *t, unsigned m) { (void)m; say(t, "60"); }
+static void get_mdt_uuid(struct text *t, unsigned m) { (void)m; say(t, "%s-MDT0000_UUID", sim.fsname); }
+
+/* ---- setters ---- */
+
+static int number(const char *value, uint64_t *out)
+{
+	char *end;
+	uint64_t v;
+
+	errno = 0;
+	v = strtoull(value, &end, 0);
+	if (end == value || *end != '\0' || errno || strchr(value, '-'))
+		return -EINVAL;
+	*out = v;
+	return 0;
+}
+
+static int positive(const char *value, uint64_t *out)
+{
+	uint64_t v;
+	int rc = number(value, &v);
+
+	if (rc || v == 0)
+		return -EINVAL;
+	*out = v;
+	return 0;
+}
+
+static int set_max_requests(const char *v)
+{
+	int rc = positive(v, &sim.cdt.max_requests);
+
+	cdt_event();
+	return rc;
+}
+
+static int set_loop(const char *v) { return positive(v, &sim.cdt.loop_period); }
+static int set_grace(const char *v) { return positive(v, &sim.cdt.grace_delay); }
+static int set_timeout(const char *v) { return positive(v, &sim.cdt.active_timeout); }
+
+static int set_default_archive(const char *v)
+{
+	uint64_t n;
+	int rc = positive(v, &n);
+
+	if (rc == 0)
+		sim.cdt.default_archive = (uint32_t)n;
+	return rc;
+}
+
+static int set_remove_last(const char *v)
+{
+	uint64_t n;
+	int rc = number(v, &n);
+
+	if (rc == 0)
+		sim.cdt.remove_last = n != 0;
+	return rc;
+}
+
+/* "A B" sets; with any sign, + and unsigned add, - removes. */
+static int set_policy(const char *value)
+{
+	char *copy = xstrdup(value), *save = NULL;
+	unsigned set = 0, add = 0, del = 0, policy;
+	int rc = 0;
+
+	for (char *w = strtok_r(copy, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
+		char sign = *w == '+' || *w == '-' ? *w++ : 0;
+		unsigned bit = strcmp(w, "NBR") == 0 || strcmp(w, "NonBlockingRestore") == 0 ? 1 :
+			       strcmp(w, "NRA") == 0 || strcmp(w, "NoRetryAction") == 0 ? 2 : 0;
+
+		if (bit == 0) {
+			rc = -EINVAL;
+			break;
+		}
+		*(sign == '-' ? &del : sign == '+' ? &add : &set) |= bit;
+	}
+	free(copy);
+	if (rc)
+		return rc;
+	policy = (sim.cdt.nonblocking ? 1u : 0) | (sim.cdt.noretry ? 2u : 0);
+	policy = add || del ? (policy | set | add) & ~del : set;
+	sim.cdt.nonblocking = policy & 1;
+	sim.cdt.noretry = policy & 2;
+	return 0;
+}
+
+static int parse_request_mask(const char *value, uint64_t *mask)
+{
+	char *copy = xstrdup(value), *save = NULL;
+	uint64_t m = 0;
+	int rc = 0;
+
+	for (char *w = strtok_r(copy, " \t\n", &save); w; w = strtok_r(NULL, " \t\n", &save)) {
+		uint32_t kind = strcasecmp(w, "NOOP") == 0 ? HSMA_NONE : 0;
+
+		for (uint32_t k = HSMA_ARCHIVE; k <= HSMA_CANCEL; k++)
+			if (strcasecmp(w, action_name(k)) == 0)
+				kind = k;
+		if (kind == 0) {
+			rc = -EINVAL;
+			break;
+		}
+		m |= 1ULL << kind;
+	}
+	free(copy);
+	if (rc == 0)
+		*mask = m;
+	return rc;
+}
+
+static int set_user_mask(const char *v) { return parse_request_mask(v, &sim.cdt.user_mask); }
+static int set_group_mask(const char *v) { return parse_request_mask(v, &sim.cdt.group_mask); }
+static int set_other_mask(const char *v) { return parse_request_mask(v, &sim.cdt.other_mask); }
+
+static int set_jobid_var(const char *v)
+{
+	if (strlen(v) >= sizeof(sim.jobid_var))
+		return -EINVAL;
+	snprintf(sim.jobid_var, sizeof(sim.jobid_var), "%s", v);
+	return 0;
+}
+
+static const struct param params[] = {
+	{ "version", CLIENT, false, get_version, NULL, false },
+	{ "health_check", CLIENT, false, get_healthy, NULL, false },
+	{ "jobid_var", CLIENT, false, get_jobid_var, set_jobid_var, true },
+	{ "llite.%I.blocksize", CLIENT, false, get_blocksize, NULL, false },
+	{ "llite.%I.fstype", CLIENT, false, get_fstype, NULL, false },
+	{ "llite.%I.kbytesavail", CLIENT, false, get_kbfree, NULL, false },
+	{ "llite.%I.kbytesfree", CLIENT, false, get_kbfree, NULL, false },
+	{ "llite.%I.kbytestotal", CLIENT, false, get_kbtotal, NULL, false },
+	{ "llite.%I.user_fid2path", CLIENT, false, get_zero, NULL, false },
+	{ "llite.%I.uuid", CLIENT, false, get_uuid, NULL, false },
+	{ "llite.%I.xattr_cache", CLIENT, false, get_one, NULL, false },
+	{ "mdt.%M.hsm.active_request_timeout", SERVER, false, get_timeout, set_timeout, true },
+	{ "mdt.%M.hsm.archive_count", SERVER, false, get_archives, NULL, false },
+	{ "mdt.%M.hsm.default_archive_id", SERVER, false, get_default_archive, set_default_archive, true },
+	{ "mdt.%M.hsm.grace_delay", SERVER, false, get_grace, set_grace, true },
+	{ "mdt.%M.hsm.loop_period", SERVER, false, get_loop, set_loop, true },
+	{ "mdt.%M.hsm.max_requests", SERVER, false, get_max_requests, set_max_requests, true },
+	{ "mdt.%M.hsm.remove_archive_on_last_unlink", SERVER, false, get_remove_last, set_remove_last, true },
+	{ "mdt.%M.hsm.remove_count", SERVER, false, get_removes, NULL, false },
+	{ "mdt.%M.hsm.restore_count", SERVER, false, get_restores, NULL, false },
+	{ "mdt.%M.hsm.actions", SERVER, true, get_actions, NULL, false },
+	{ "mdt.%M.hsm.active_requests", SERVER, true, get_active, NULL, false },
+	{ "mdt.%M.hsm.agents", SERVER, true, get_agents, NULL, false },
+	{ "mdt.%M.hsm.group_request_mask", SERVER, true, get_group_mask, set_group_mask, true },
+	{ "mdt.%M.hsm.other_request_mask", SERVER, true, get_other_mask, set_other_mask, true },
+	{ "mdt.%M.hsm.policy", SERVER, true, get_policy, set_policy, true },
+	{ "mdt.%M.hsm.user_request_mask", SERVER, true, get_user_mask, set_user_mask, true },
+	{ "mdt.%M.hsm_control", SERVER, false, get_control, cdt_control, false },
+	{ "mdd.%M.changelog_deniednext", SERVER, false, get_denied, NULL, false },
+	{ "mdd.%M.changelog_gc", SERVER, false, get_one, NULL, false },
+	{ "mdd.%M.changelog_max_idle_indexes", SERVER, false, get_idle_indexes, NULL, false },
+	{ "mdd.%M.changelog_max_idle_time", SERVER, false, get_idle_time, NULL, false },
+	{ "mdd.%M.changelog_min_free_cat_entries", SERVER, false, get_free_cat, NULL, false },
+	{ "mdd.%M.changelog_min_gc_interval", SERVER, false, get_gc_interval, NULL, false },
+	{ "mdd.%M.changelog_size", SERVER, false, get_cl_size, NULL, false },
+	{ "mdd.%M.uuid", SERVER, false, get_mdt_uuid, NULL, false },
+	{ "mdd.%M.changelog_current_mask", SERVER, true, get_current_mask, NULL, false },
+	{ "mdd.%M.changelog_mask", SERVER, true, get_mask, cl_set_mask, false },
+	{ "mdd.%M.changelog_users", SERVER, true, get_users, NULL, false },
+};
+
+#define NPARAMS (sizeof(params) / sizeof(params[0]))
+
+static void full_name(const struct param *p, unsigned mount, char *out, size_t len)
+{
+	const char *mark = strchr(p->name, '%');
+
+	if (mark == NULL)
+		snprintf(out, len, "%s", p->name);
+	else if (mark[1] == 'M')
+		snprintf(out, len, "%.*s%s-MDT0000%s", (int)(mark - p->name), p->name, sim.fsname, mark + 2);
+	else
+		snprintf(out, len, "%.*s%s-ff110001%08x%s", (int)(mark - p->name), p->name, sim.fsname, 0x35e1e800 + mount,
+			 mark + 2);
+}
+
+/* Part by part: a star does not cross a dot. Both are changed to slashes for fnmatch. */
+static bool matches(const char *pattern, const char *name)
+{
+	char a[512], b[512];
+
+	snprintf(a, sizeof(a), "%s", pattern);
+	snprintf(b, sizeof(b), "%s", name);
+	for (char *p = a; *p; p++)
+		if (*p == '.')
+			*p = '/';
+	for (char *p = b; *p; p++)
+		if (*p == '.')
+			*p = '/';
+	return fnmatch(a, b, FNM_PATHNAME) == 0;
+}
+
+unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mount, bool values,
+		    void (*row)(void *ctx, const char *name, const char *value), void *ctx, int *err)
+{
+	unsigned count = 0;
+
+	*err = 0;
+	for (size_t i = 0; i < NPARAMS; i++) {
+		const struct param *p = &params[i];
+		struct text t = { NULL, 0, 0 };
+		char name[256];
+
+		if (p->where == SERVER && !server)
+			continue;
+		full_name(p, mount, name, sizeof(name));
+		if (!matches(pattern, name))
+			continue;
+		if (p->root && uid != 0) {
+			*err = EACCES;
+			continue;
+		}
+		if (values)
+			p->get(&t, mount);
+		row(ctx, name, t.p ? t.p : "");
+		free(t.p);
+		count++;
+	}
+	return count;
+}
+
+int params_set(const char *pattern, const char *value, bool server, uint32_t uid, unsigned mount)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < NPARAMS; i++) {
+		const struct param *p = &params[i];
+		char name[256];
+		int rc;
+
+		if (p->where == SERVER && !server)
+			continue;
+		full_name(p, mount, name, sizeof(name));
+		if (!matches(pattern, name))
+			continue;
+		found = true;
+		if (uid != 0)
+			return -EACCES;
+		if (p->set == NULL)
+			return -EROFS;
+		rc = p->set(value);
+		if (rc)
+			return rc;
+		if (p->kept)
+			log_param(p->name, value);
+	}
+	return found ? 0 : -ENOENT;
+}
+
+void params_load(const char *name, const char *value)
+{
+	for (size_t i = 0; i < NPARAMS; i++)
+		if (params[i].kept && strcmp(params[i].name, name) == 0)
+			params[i].set(value);
+}
+
+void params_dump(void)
+{
+	for (size_t i = 0; i < NPARAMS; i++) {
+		struct text t = { NULL, 0, 0 };
+
+		if (!params[i].kept)
+			continue;
+		params[i].get(&t, 0);
+		/* a policy is shown with brackets around what is on: written as signs instead */
+		if (params[i].get == get_policy) {
+			log_param(params[i].name, sim.cdt.nonblocking ? "+NBR" : "-NBR");
+			log_param(params[i].name, sim.cdt.noretry ? "+NRA" : "-NRA");
+		} else {
+			log_param(params[i].name, t.p ? t.p : "");
+		}
+		free(t.p);
+	}
+}
+
+void params_init(void)
+{
+	struct cdt *c = &sim.cdt;
+
+	c->state = CDT_RUNNING;
+	c->max_requests = 3;
+	/* Lustre's default is 10; a test would only wait */
+	c->loop_period = 1;
+	c->grace_delay = 60;
+	c->active_timeout = 3600;
+	c->default_archive = 1;
+	c->noretry = true;
+	c->user_mask = c->group_mask = c->other_mask = 1ULL << HSMA_RESTORE;
+	c->last_cookie = (uint64_t)now_sec();
+	strcpy(sim.jobid_var, "disable");
+}
