@@ -19,7 +19,6 @@ void fid_text(const struct lu_fid *fid, char out[FID_TEXT])
 bool fs_open(struct helper *h)
 {
 	struct stat st;
-	struct lu_fid root;
 	int rc;
 
 	h->mount_fd = h->fid_fd = -1;
@@ -34,7 +33,7 @@ bool fs_open(struct helper *h)
 		      h->options.mount, strerror(-rc));
 		return false;
 	}
-	rc = h->api.llapi_path2fid(h->mount, &root);
+	rc = h->api.llapi_path2fid(h->mount, &h->root);
 	if (rc < 0) {
 		fatal("NOT_LUSTRE", rc, 0, "%s has no FID: %s", h->options.mount, strerror(-rc));
 		return false;
@@ -63,20 +62,31 @@ void fs_close(struct helper *h)
 	h->fid_fd = h->mount_fd = -1;
 }
 
+/* Where a FID is found: a name below a descriptor. The root is the mount itself: FUSE can't show it a second time. */
+static int place_of(const struct helper *h, const struct lu_fid *fid, char name[FID_TEXT])
+{
+	if (fid->f_seq == h->root.f_seq && fid->f_oid == h->root.f_oid && fid->f_ver == h->root.f_ver) {
+		snprintf(name, FID_TEXT, ".");
+		return h->mount_fd;
+	}
+	fid_text(fid, name);
+	return h->fid_fd;
+}
+
 void fs_fid_path(const struct helper *h, const struct lu_fid *fid, char out[PATH_BYTES])
 {
-	char text[FID_TEXT];
+	char name[FID_TEXT];
+	int fd = place_of(h, fid, name);
 
-	fid_text(fid, text);
-	snprintf(out, PATH_BYTES, "/proc/self/fd/%d/%s", h->fid_fd, text);
+	snprintf(out, PATH_BYTES, "/proc/self/fd/%d/%s", fd, name);
 }
 
 int fs_stat(const struct helper *h, const struct lu_fid *fid, struct stat *st)
 {
-	char text[FID_TEXT];
+	char name[FID_TEXT];
+	int fd = place_of(h, fid, name);
 
-	fid_text(fid, text);
-	return fstatat(h->fid_fd, text, st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	return fstatat(fd, name, st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 int fs_open_regular(const struct helper *h, const struct lu_fid *fid)

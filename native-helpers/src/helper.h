@@ -32,6 +32,7 @@ struct helper {
 	char mount[PATH_MAX]; /* without symlinks */
 	int mount_fd;         /* of the mount's root: ioctls, paths */
 	int fid_fd;           /* of .lustre/fid */
+	struct lu_fid root;   /* of the mount */
 	dev_t device;
 	int stop_fd;      /* eventfd: become readable when it is time to leave */
 	long long quit_n; /* `n` of the quit request, -1 if there was none */
