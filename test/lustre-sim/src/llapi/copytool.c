@@ -40,6 +40,47 @@ struct hsm_copyaction_private {
 	char *handle;
 };
 
+/* ---- the channel ---- */
+
+/*
+ * One line from the channel, and not a byte more, so that poll shows what is still to come. The line is NUL-ended in
+ * ct->line; its length is returned, or -errno (ESHUTDOWN at the channel's end).
+ */
+static ssize_t channel_line(struct hsm_copytool_private *ct)
+{
+	for (;;) {
+		char *at, *nl;
+		ssize_t n;
+
+		if (ct->room - ct->have < 4096) {
+			char *grown = ct->room < PROTO_LINE_MAX ? realloc(ct->line, ct->room + 65536) : NULL;
+
+			if (grown == NULL)
+				return ct->room < PROTO_LINE_MAX ? -ENOMEM : -EPROTO;
+			ct->line = grown;
+			ct->room += 65536;
+		}
+		at = ct->line + ct->have;
+		n = recv(ct->channel->fd, at, ct->room - ct->have - 1, MSG_PEEK);
+		if (n < 0)
+			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+		if (n == 0)
+			return -ESHUTDOWN;
+		nl = memchr(at, '\n', (size_t)n);
+		if (nl != NULL)
+			n = nl - at + 1;
+		if (recv(ct->channel->fd, at, (size_t)n, 0) != n)
+			return -EIO;
+		ct->have += (size_t)n;
+		if (nl != NULL) {
+			*nl = '\0';
+			n = nl - ct->line;
+			ct->have = 0;
+			return n;
+		}
+	}
+}
+
 /* ---- registration ---- */
 
 static void free_ct(struct hsm_copytool_private *ct)
@@ -56,12 +97,18 @@ static void free_ct(struct hsm_copytool_private *ct)
 	free(ct);
 }
 
+/*
+ * Action lists may follow the reply at once, so it is read like them: to its end and no further. Otherwise a list
+ * could hide in a buffer where poll doesn't see it.
+ */
 static int register_agent(struct hsm_copytool_private *ct)
 {
 	size_t room = 12 * (size_t)ct->narchives + 1, n = 0;
 	char *list = calloc(1, room);
-	struct sim_reply r;
+	const char *text;
+	struct pline l;
 	struct pmsg m;
+	int64_t err;
 	int rc;
 
 	if (list == NULL)
@@ -71,10 +118,22 @@ static int register_agent(struct hsm_copytool_private *ct)
 	pmsg_begin(&m, "ct_register");
 	pmsg_str(&m, "archives", list);
 	free(list);
-	rc = sim_call(ct->channel, &m, &r);
-	if (rc == 0)
-		ct->number = pline_u64(&r.l, "ct", 0);
-	sim_reply_free(&r);
+	text = pmsg_end(&m);
+	rc = text == NULL ? -E2BIG : psend(ct->channel->fd, text, m.len);
+	pmsg_free(&m);
+	if (rc == 0) {
+		ssize_t got = channel_line(ct);
+
+		rc = got == -ESHUTDOWN ? -ECONNRESET : got < 0 ? (int)got : pline_parse(&l, ct->line);
+	}
+	if (rc < 0)
+		return rc == -EINVAL ? -EPROTO : rc;
+	err = pline_i64(&l, "errno", 0);
+	if (strcmp(l.verb, "ok") == 0)
+		ct->number = pline_u64(&l, "ct", 0);
+	else
+		rc = strcmp(l.verb, "err") == 0 && err > 0 && err < 4096 ? (int)-err : -EPROTO;
+	pline_free(&l);
 	return rc;
 }
 
@@ -188,58 +247,7 @@ int llapi_hsm_copytool_get_fd(struct hsm_copytool_private *ct)
 	return ct == NULL || ct->magic != CT_MAGIC ? -EINVAL : ct->channel->fd;
 }
 
-/* ---- receiving ---- */
-
-/*
- * One line from the channel, and not a byte more, so that poll shows what is still to come. What the greeting's
- * reader holds already goes first. The line is NUL-ended in ct->line; its length is returned, or -errno.
- */
-static ssize_t channel_line(struct hsm_copytool_private *ct)
-{
-	struct preader *in = &ct->channel->in;
-
-	for (;;) {
-		size_t early = in->end - in->start, take;
-		char *at, *nl;
-		ssize_t n;
-
-		if (ct->room - ct->have < 4096) {
-			char *grown = ct->room < PROTO_LINE_MAX ? realloc(ct->line, ct->room + 65536) : NULL;
-
-			if (grown == NULL)
-				return ct->room < PROTO_LINE_MAX ? -ENOMEM : -EPROTO;
-			ct->line = grown;
-			ct->room += 65536;
-		}
-		at = ct->line + ct->have;
-		take = ct->room - ct->have - 1;
-		if (early > 0) {
-			n = (ssize_t)(early < take ? early : take);
-			memcpy(at, in->buf + in->start, (size_t)n);
-		} else {
-			n = recv(ct->channel->fd, at, take, MSG_PEEK);
-			if (n < 0)
-				return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-			if (n == 0)
-				return -ESHUTDOWN;
-		}
-		nl = memchr(at, '\n', (size_t)n);
-		if (nl != NULL)
-			n = nl - at + 1;
-		if (early > 0) {
-			in->start += (size_t)n;
-		} else if (recv(ct->channel->fd, at, (size_t)n, 0) != n) {
-			return -EIO;
-		}
-		ct->have += (size_t)n;
-		if (nl != NULL) {
-			*nl = '\0';
-			n = nl - ct->line;
-			ct->have = 0;
-			return n;
-		}
-	}
-}
+/* ---- action lists ---- */
 
 /* A number up to the comma, which is skipped. */
 static bool item_number(const char **p, uint64_t *v)
