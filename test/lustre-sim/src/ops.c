@@ -69,7 +69,8 @@ static uint64_t fuse_ino(const struct node *n)
 static void entry_of(const struct node *n, struct fuse_entry_param *e)
 {
 	memset(e, 0, sizeof(*e));
-	e->ino = fuse_ino(n);
+	/* Never FUSE_ROOT_ID, which the kernel takes for an error: the root is found under .lustre/fid, too. */
+	e->ino = fid_ino(&n->fid);
 	e->generation = 1;
 	node_stat(n, &e->attr);
 }
