@@ -61,11 +61,6 @@ static struct who who_of(fuse_req_t req)
 	return w;
 }
 
-static uint64_t fuse_ino(const struct node *n)
-{
-	return n == sim.root ? FUSE_ROOT_ID : fid_ino(&n->fid);
-}
-
 static void entry_of(const struct node *n, struct fuse_entry_param *e)
 {
 	memset(e, 0, sizeof(*e));
