@@ -82,10 +82,3 @@ enum llapi_status llapi_check_version(struct llapi *api, char *message, size_t s
 	}
 	return LLAPI_OK;
 }
-
-void llapi_unload(struct llapi *api)
-{
-	if (api->handle)
-		dlclose(api->handle);
-	api->handle = NULL;
-}

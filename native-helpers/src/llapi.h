@@ -37,11 +37,10 @@ struct llapi {
 
 enum llapi_status { LLAPI_OK, LLAPI_NO_LIBRARY, LLAPI_UNFIT };
 
-/* Loads the library and its functions. On error `message` (of `size`) says why. */
+/* Loads the library and its functions; it stays loaded, as it may hold state of its own. On error `message` (of `size`) says why. */
 enum llapi_status llapi_load(struct llapi *api, const char *library, char *message, size_t size);
 /* Asks for Lustre's version, which needs a loaded client; refuses anything but 2.12 and later 2.x. */
 enum llapi_status llapi_check_version(struct llapi *api, char *message, size_t size);
-void llapi_unload(struct llapi *api);
 
 /* "2.15.4_5_gabc" to 2, 15. For tests. */
 bool llapi_parse_version(const char *version, unsigned *major, unsigned *minor);

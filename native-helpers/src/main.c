@@ -277,6 +277,7 @@ static void run(struct helper *h, const struct mode *mode, int signal_fd)
 	if (mode->after_hello)
 		mode->after_hello(h);
 	read_requests(&r);
+	out_leaving();
 
 	if (pthread_create(&dog, NULL, watchdog, NULL) == 0)
 		pthread_detach(dog);
@@ -338,7 +339,6 @@ int main(int argc, char **argv)
 			}
 		}
 		fs_close(&h);
-		llapi_unload(&h.api);
 	}
 	free(h.options.archives);
 	return status;

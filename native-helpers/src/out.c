@@ -1,29 +1,67 @@
 #include "out.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { POLL_MS = 500, LEAVING_POLLS = 3 };
 
 static struct {
 	pthread_mutex_t lock;
 	int fd, gone_fd;
-	atomic_bool gone;
+	atomic_bool gone, leaving;
 } writer = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDOUT_FILENO, .gone_fd = -1 };
 
 void out_init(int fd, int gone_fd)
 {
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
 	writer.fd = fd;
 	writer.gone_fd = gone_fd;
+	/* So that a write can be given up. Only what is ours alone: a terminal is shared. */
+	if (flags >= 0 && fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+void out_leaving(void)
+{
+	atomic_store(&writer.leaving, true);
 }
 
 bool out_gone(void)
 {
 	return atomic_load(&writer.gone);
+}
+
+static void reader_is_gone(void)
+{
+	uint64_t one = 1;
+
+	atomic_store(&writer.gone, true);
+	if (writer.gone_fd >= 0 && write(writer.gone_fd, &one, sizeof(one)) < 0)
+		note("cannot stop: %s", strerror(errno));
+}
+
+/* False when the reader has not read for long enough. */
+static bool wait_for_reader(void)
+{
+	for (int waited = 0; !atomic_load(&writer.leaving) || waited < LEAVING_POLLS; waited++) {
+		struct pollfd p = { .fd = writer.fd, .events = POLLOUT };
+
+		if (poll(&p, 1, POLL_MS) != 0)
+			return true;
+		if (!atomic_load(&writer.leaving))
+			waited = -1;
+	}
+	return false;
 }
 
 static void write_all(const char *data, size_t len)
@@ -34,18 +72,12 @@ static void write_all(const char *data, size_t len)
 		if (n > 0) {
 			data += n;
 			len -= (size_t)n;
-		} else if (n < 0 && errno == EAGAIN) {
-			struct pollfd p = { .fd = writer.fd, .events = POLLOUT };
-
-			poll(&p, 1, -1);
+		} else if (n < 0 && errno == EAGAIN && wait_for_reader()) {
+			continue;
 		} else if (n < 0 && errno == EINTR) {
 			continue;
 		} else {
-			uint64_t one = 1;
-
-			atomic_store(&writer.gone, true);
-			if (writer.gone_fd >= 0 && write(writer.gone_fd, &one, sizeof(one)) < 0)
-				return;
+			reader_is_gone();
 			return;
 		}
 	}

@@ -13,6 +13,8 @@ void out_init(int fd, int gone_fd);
 /* Writes the buffer and a line end, and empties the buffer. */
 void out_line(struct buf *b);
 bool out_gone(void);
+/* From now on, a reader that does not read for a while counts as gone: nobody waits for it. */
+void out_leaving(void);
 
 /* `{"t":"error","rc":…,"message":…}` */
 void out_error(int rc, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -463,6 +463,26 @@ def test_reader_gone(fake, a):
     check(" 500 0+0 flags=1 errval=4\n" in fake.log(), fake.log())
 
 
+def test_reader_sleeps(fake, a):
+    """Nobody reads, but the pipe is open and full: what is open is ended all the same."""
+    r, w = os.pipe()
+    p = subprocess.Popen([*prefix, helper, "copytool", "--mount", fake.dir, "--liblustreapi", library],
+                         stdin=subprocess.PIPE, stdout=w)
+    os.close(w)
+    got = b""
+    while b"registered" not in got:
+        got += os.read(r, 4096)
+    fake.push(hal((ARCHIVE, a, 600, b"")))
+    fake.cut_log()
+    p.stdin.write(b"".join(b'{"n":%d,"op":"get","fid":"%s"}\n' % (i, a.encode()) for i in range(2000)))
+    p.stdin.flush()
+    time.sleep(1)
+    p.send_signal(signal.SIGTERM)
+    check(p.wait(PATIENCE) == 0)
+    check(" 600 0+0 flags=1 errval=4\n" in fake.log(), fake.log())
+    os.close(r)
+
+
 def main():
     fake = Fake()
     try:
@@ -474,6 +494,7 @@ def main():
         test_again(h, fake, a)
         test_leave(h, fake, a, lock)
         test_reader_gone(fake, a)
+        test_reader_sleeps(fake, a)
     finally:
         shutil.rmtree(fake.dir)
     print(f"fake: {checks} checks, {failures} failed")
