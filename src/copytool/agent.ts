@@ -91,6 +91,8 @@ export class CopytoolAgent {
     const job: TaskJob = { task, priority: priorityOf(task), run: () => this.#run(job) };
     this.#jobs.set(keyOf(action), job);
     task.signal.addEventListener('abort', () => {
+      const reason = task.signal.reason as ActionStopped;
+      this.#log.debug(`action ${reason.code}`, { fid: action.fid, cookie: action.cookie.toString() });
       if (this.#scheduler.remove(job)) void this.#finish(job, task.signal.reason);
     });
     this.#log.debug('action taken', {
