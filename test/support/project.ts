@@ -7,7 +7,10 @@ export const projectRoot: string = join(dirname(fileURLToPath(import.meta.url)),
 
 const simBuild = join(projectRoot, 'test/lustre-sim/build');
 
-/** The directory of the stand-in's programs: `lustre-simd`, `lfs`, `lctl`, `simctl`. */
+/** The stand-in's daemon. */
+export const simDaemon: string = join(simBuild, 'lustre-simd');
+
+/** The directory of the stand-in's programs: `lfs`, `lctl`, `simctl`. */
 export const simPrograms: string = join(simBuild, 'bin');
 
 /** The stand-in's library. */

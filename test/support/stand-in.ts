@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { startDetached } from './detached.ts';
 import { mountAt } from './mounts.ts';
-import { needBuilt, simLibrary, simPrograms } from './project.ts';
+import { needBuilt, simDaemon, simLibrary, simPrograms } from './project.ts';
 import { type SandboxDirectory, STAND_IN } from './sandbox-directory.ts';
 import { waitUntil } from './wait.ts';
 
@@ -38,8 +38,8 @@ export function standInObstacle(): string | undefined {
   } catch {
     return '/dev/fuse is missing or not accessible: load the fuse module (modprobe fuse), or start the container with --device /dev/fuse --cap-add SYS_ADMIN';
   }
-  if (!existsSync(join(simPrograms, STAND_IN)))
-    return `the stand-in Lustre has not been built: run npm run setup (${join(simPrograms, STAND_IN)} is missing)`;
+  if (!existsSync(simDaemon))
+    return `the stand-in Lustre has not been built: run npm run setup (${simDaemon} is missing)`;
   return undefined;
 }
 
@@ -60,12 +60,12 @@ export async function startStandIn(sandbox: SandboxDirectory, options: StandInOp
   }
   await startDetached(sandbox, {
     name: STAND_IN,
-    file: join(simPrograms, STAND_IN),
+    file: simDaemon,
     args: [
       ...['--dir', sandbox.lustreDir, '--fsname', FSNAME],
       ...mountPoints.flatMap((mountPoint) => ['--mount', mountPoint]),
       ...['--osts', String(options.osts ?? 2), '--ost-size', String(Math.ceil((options.ostSize ?? 2 ** 30) / 1024))],
-      ...['--sim-version', options.version ?? '2.15'],
+      ...['--sim-version', options.version ?? '2.15', '--foreground', '--no-changelog-user'],
     ],
     env: { ...process.env, ...standInEnv(sandbox) },
     logFile: join(sandbox.dir, 'lustre.log'),
