@@ -4,7 +4,12 @@ import { getSystemErrorMessage } from 'node:util';
 /** The errno numbers that Lustre's HSM calls answer with (positive, Linux). */
 export const ERRNO = constants.errno;
 
-const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, number]) => [number, name]));
+/** Of two names for one number, the first in the alphabet: EAGAIN, not EWOULDBLOCK. */
+const NAMES = new Map<number, string>(
+  Object.entries(ERRNO)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 /** Texts of numbers that libuv has no text for. */
 const TEXTS = new Map<number, string>([
   [ERRNO.ENODATA, 'no data available'],
