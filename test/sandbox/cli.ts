@@ -1,14 +1,11 @@
 #!/usr/bin/env node
-import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { projectRoot } from '../support/project.ts';
-import { SandboxDirectory } from '../support/sandbox-directory.ts';
+import { isSandboxDirectory, SandboxDirectory } from '../support/sandbox-directory.ts';
 import { standInObstacle } from '../support/stand-in.ts';
 import { type Arguments, parseArguments, USAGE, UsageError } from './arguments.ts';
 import { isDescription, type SandboxDescription, shellExports } from './description.ts';
 import { up } from './up.ts';
-
-const CONTAINS_OURS = ['sandbox.json', 'run'] as const;
 
 function describe(records: SandboxDirectory): SandboxDescription | undefined {
   const description = records.readDescription();
@@ -16,7 +13,7 @@ function describe(records: SandboxDirectory): SandboxDescription | undefined {
 }
 
 function open(dir: string): SandboxDirectory | undefined {
-  return CONTAINS_OURS.some((name) => existsSync(join(dir, name))) ? new SandboxDirectory(dir) : undefined;
+  return isSandboxDirectory(dir) ? new SandboxDirectory(dir) : undefined;
 }
 
 function upHint(dir: string): string {
@@ -26,7 +23,6 @@ function upHint(dir: string): string {
 async function doUp(dir: string, options: Arguments): Promise<number> {
   const obstacle = standInObstacle();
   if (obstacle !== undefined) throw new Error(obstacle);
-  mkdirSync(dir, { recursive: true });
   const records = new SandboxDirectory(dir);
   const running = records.isUp() ? describe(records) : undefined;
   const description = running ?? (await up(records, options));

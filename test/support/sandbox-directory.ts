@@ -17,6 +17,14 @@ import { endProcess, gone, identify, isAlive, type ProcessIdentity, signal } fro
 export const STAND_IN = 'lustre-simd';
 export const ENDPOINT = 'azurite';
 
+/** A file that says that a directory is a sandbox's, and may be removed with all that is in it. */
+const MARKER = '.lfsazsync-sandbox';
+
+/** Whether a sandbox lives, or has lived, in this directory. */
+export function isSandboxDirectory(dir: string): boolean {
+  return existsSync(join(dir, MARKER));
+}
+
 /**
  * The directory that a sandbox lives in, with records of everything that must be ended: processes (with their start
  * times, so that a number used again is never hit) and mounts. Whoever holds the directory can take the sandbox down,
@@ -25,8 +33,14 @@ export const ENDPOINT = 'azurite';
 export class SandboxDirectory {
   readonly dir: string;
 
+  /** Takes a new or empty directory, or one that a sandbox has lived in; throws for any other. */
   constructor(dir: string) {
     mkdirSync(dir, { recursive: true, mode: 0o755 });
+    if (!isSandboxDirectory(dir)) {
+      if (readdirSync(dir).length > 0)
+        throw new Error(`${dir} holds other files: a sandbox needs a directory of its own`);
+      writeFileSync(join(dir, MARKER), '');
+    }
     // mountinfo shows resolved paths.
     this.dir = realpathSync(dir);
     // Other users work in the mount below; what is secret in here has modes of its own.
@@ -35,7 +49,7 @@ export class SandboxDirectory {
   }
 
   get #records(): string {
-    return join(this.dir, 'run');
+    return join(this.dir, 'records');
   }
 
   /** The stand-in's own directory: its socket, its backing directory. */
@@ -153,8 +167,9 @@ export class SandboxDirectory {
 
   /** Ends everything and removes the directory with all data in it. */
   async destroy(): Promise<void> {
+    const mountPoints = this.mountPoints();
     await this.endAll();
-    const mounted = this.mountPoints().filter((mountPoint) => mountAt(mountPoint) !== undefined);
+    const mounted = mountPoints.filter((mountPoint) => mountAt(mountPoint) !== undefined);
     if (mounted.length > 0) throw new Error(`still mounted, so nothing is removed: ${mounted.join(', ')}`);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
