@@ -7,7 +7,7 @@ import { read, Rig } from './fixture.ts';
 
 let rig: Rig;
 beforeAll(async () => {
-  rig = await Rig.start({ config: { copytool: { block_size: '64KiB', max_bytes_in_flight: '2MiB' } } });
+  rig = await Rig.start({ config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '2MiB' } } });
 });
 afterAll(() => rig?.stop());
 
