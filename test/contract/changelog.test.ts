@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import {
   appendFile,
   chmod,
@@ -68,13 +69,13 @@ it('creating, writing, appending and reading (01)', async () => {
   await appendFile(path, 'more');
   await log.expect(names, ['CLOSE 0x442 t=b']);
   await readFile(path);
-  await (await open(path, 'r+')).close();
+  await (await open(path, constants.O_WRONLY)).close();
   await log.expect(names, ['CLOSE 0x2 t=b']);
 });
 
 it('truncating by size and by O_TRUNC (01)', async () => {
   const path = await made('t');
-  const handle = await open(path, 'r+');
+  const handle = await open(path, constants.O_WRONLY);
   await handle.truncate(2);
   await handle.close();
   await log.expect(names, ['TRUNC 0xe t=t', 'CLOSE 0x2 t=t']);
@@ -228,7 +229,7 @@ it('truncating an archived file (03 B)', async () => {
   await agent.archive(await know('th'));
   await it.waitForState(path, CLEAN);
   await log.expect(names, ['HSM 0x280 t=th', 'HSM 0x280 t=th', 'HSM 0x0 t=th']);
-  const handle = await open(path, 'r+');
+  const handle = await open(path, constants.O_WRONLY);
   await handle.truncate(2);
   await handle.close();
   await it.waitForState(path, CLEAN | DIRTY);

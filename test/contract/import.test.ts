@@ -75,6 +75,8 @@ it('mode is cut to 0777, a negative mtime and any archive id are taken (05)', as
   const it = contract.it;
   expect((await imported(it.path('su'), { mode: '06755' })).rc).toBe(0);
   expect((await stat(it.path('su'))).mode & 0o7777).toBe(0o755);
+  expect((await imported(it.path('dirmode'), { mode: '040755', size: 10 })).rc).toBe(0);
+  expect((await stat(it.path('dirmode'))).isFile()).toBe(true);
   expect((await imported(it.path('neg'), { mtime: -5 })).rc).toBe(0);
   expect((await stat(it.path('neg'))).mtimeMs).toBe(-5000);
   expect((await imported(it.path('a33'), { archive: 33 })).rc).toBe(0);

@@ -89,13 +89,13 @@ static int touch(const char *path, long seconds, long nanoseconds)
 /* library path size mode uid gid mtime archive stripes */
 static int import_plain(void *library, char **a)
 {
-	int (*import)(const char *, int, const struct stat *, uint64_t, int, int, int, int, char *, struct fid *);
+	int (*import)(const char *, int, const struct stat *, unsigned long long, int, int, int, char *, struct fid *);
 	*(void **)&import = dlsym(library, "llapi_hsm_import");
 	struct stat st = { .st_size = atoll(a[1]), .st_mode = strtol(a[2], NULL, 8), .st_uid = atoi(a[3]), .st_gid = atoi(a[4]) };
 	struct fid fid = { 0, 0, 0 };
 	st.st_mtim.tv_sec = atoll(a[5]);
 	st.st_atim.tv_sec = atoll(a[5]) + 1;
-	int rc = import(a[0], atoi(a[6]), &st, 0, -1, atoi(a[7]), PATTERN_RAID0, 0, NULL, &fid);
+	int rc = import(a[0], atoi(a[6]), &st, 0, -1, atoi(a[7]), PATTERN_RAID0, NULL, &fid);
 	printf("0x%lx:0x%x:0x%x\nrc=%d\n", (unsigned long)fid.seq, fid.oid, fid.ver, rc);
 	return 0;
 }
