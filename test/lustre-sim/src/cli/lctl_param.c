@@ -129,8 +129,8 @@ static int show(int argc, char **argv, bool list)
 		int one = list || o.only_name ? call_rows("param_list", argv[optind], print_name, &s)
 					      : call_rows("param_get", argv[optind], print_value, &s);
 
-		if (one == 0 && !s.any)
-			one = -ENOENT;
+		if ((one == 0 && !s.any) || (one == -EACCES && geteuid() != 0))
+			one = -ENOENT; /* debugfs is not even visible to users */
 		if (one < 0 && !(geteuid() != 0 && one == -ENOENT))
 			fprintf(stderr, "error: %s: param_path '%s': %s\n", argv[0],
 				as_path(argv[optind], path, sizeof(path)), strerror(-one));

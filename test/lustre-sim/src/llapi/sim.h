@@ -30,6 +30,7 @@ int sim_mount_by_dev(dev_t dev, struct sim_mount *m);
 int sim_mount_by_path(const char *path, struct sim_mount *m);
 /* With several mounts of that name, one of the daemon at $LUSTRE_SIM_DIR is preferred, otherwise the first. */
 int sim_mount_by_fsname(const char *fsname, struct sim_mount *m);
+/* Counted over all mounts, or over those of the daemon at $LUSTRE_SIM_DIR when that is set. */
 int sim_mount_by_index(int index, struct sim_mount *m);
 /* Of an open descriptor (any file of the mount); -ENOTTY when it is not on a stand-in. */
 int sim_mount_by_fd(int fd, struct sim_mount *m);

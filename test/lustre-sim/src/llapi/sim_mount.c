@@ -149,16 +149,21 @@ static bool pick_fsname(const struct sim_mount *m, void *arg)
 	return false;
 }
 
-int sim_mount_by_fsname(const char *fsname, struct sim_mount *m)
+/* The socket of the daemon that the environment names, or NULL. */
+static const char *chosen_socket(char *buf, size_t size)
 {
 	const char *dir = getenv("LUSTRE_SIM_DIR");
-	char sock[PATH_MAX];
-	struct wanted w = { .out = m, .text = fsname };
 
-	if (dir != NULL && *dir != '\0') {
-		snprintf(sock, sizeof(sock), "%s/sock", dir);
-		w.sock = sock;
-	}
+	if (dir == NULL || *dir == '\0')
+		return NULL;
+	return snprintf(buf, size, "%s/sock", dir) < (int)size ? buf : NULL;
+}
+
+int sim_mount_by_fsname(const char *fsname, struct sim_mount *m)
+{
+	char sock[PATH_MAX];
+	struct wanted w = { .out = m, .text = fsname, .sock = chosen_socket(sock, sizeof(sock)) };
+
 	each_mount(pick_fsname, &w);
 	return w.found ? 0 : -ENODEV;
 }
@@ -166,7 +171,10 @@ int sim_mount_by_fsname(const char *fsname, struct sim_mount *m)
 static bool pick_index(const struct sim_mount *m, void *arg)
 {
 	struct wanted *w = arg;
+	char sock[PATH_MAX];
 
+	if (w->sock != NULL && (sim_mount_socket(m, sock, sizeof(sock)) < 0 || strcmp(sock, w->sock) != 0))
+		return false;
 	if (w->index-- > 0)
 		return false;
 	*w->out = *m;
@@ -175,7 +183,8 @@ static bool pick_index(const struct sim_mount *m, void *arg)
 
 int sim_mount_by_index(int index, struct sim_mount *m)
 {
-	struct wanted w = { .out = m, .index = index };
+	char sock[PATH_MAX];
+	struct wanted w = { .out = m, .index = index, .sock = chosen_socket(sock, sizeof(sock)) };
 
 	return index >= 0 && each_mount(pick_index, &w) ? 0 : -ENODEV;
 }
@@ -216,12 +225,11 @@ static bool pick_socket(const struct sim_mount *m, void *arg)
 
 int sim_default_socket(char *sock, size_t size)
 {
-	const char *dir = getenv("LUSTRE_SIM_DIR");
 	char found[PATH_MAX];
 	struct wanted w = { .sock = found };
 
-	if (dir != NULL && *dir != '\0')
-		return snprintf(sock, size, "%s/sock", dir) < (int)size ? 0 : -ENAMETOOLONG;
+	if (chosen_socket(sock, size) != NULL)
+		return 0;
 	each_mount(pick_socket, &w);
 	if (!w.found || w.several || strlen(found) >= size)
 		return -ENODEV;
