@@ -51,8 +51,8 @@ export class Rig {
   }
 
   /** Starts a copytool again after the last one has ended. */
-  async restart(): Promise<void> {
-    this.copytool = await this.sandbox.startCopytool([], { LFSAZSYNC_TEST_STEPS: this.steps });
+  async restart(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    this.copytool = await this.sandbox.startCopytool([], { LFSAZSYNC_TEST_STEPS: this.steps, ...env });
   }
 
   path(...names: string[]): string {

@@ -13,6 +13,8 @@ import { Proxy } from './proxy.ts';
 let rig: Rig;
 let proxy: Proxy;
 const secret = () => join(rig.sandbox.dir, 'connection-string');
+/** The sandbox's variables say again what stands in its configuration: here the file is to count. */
+const FILE_COUNTS = { AZURE_STORAGE_CONNECTION_STRING: undefined, LFSAZSYNC_CONTAINER: undefined };
 
 beforeAll(async () => {
   rig = await Rig.start({
@@ -21,7 +23,7 @@ beforeAll(async () => {
   proxy = await Proxy.start(rig.sandbox.connectionString);
   await rig.copytool.stop();
   writeFileSync(secret(), proxy.through(rig.sandbox.connectionString), { mode: 0o600 });
-  await rig.restart();
+  await rig.restart(FILE_COUNTS);
 });
 afterEach(() => {
   proxy.rule = () => undefined;
@@ -132,7 +134,7 @@ describe('cancelled between two steps', () => {
 describe('stopping', () => {
   afterEach(async () => {
     await rig.copytool.stop();
-    await rig.restart();
+    await rig.restart(FILE_COUNTS);
   });
 
   test('the first signal lets what is at work finish, and hands back what waits', async () => {
@@ -162,7 +164,7 @@ describe('stopping', () => {
     expect(await rig.copytool.exited()).toMatchObject({ exitCode: 130 });
     expect(await reading).toMatch(/^E[A-Z]+$/);
     rig.letGo('restore.located');
-    await rig.restart();
+    await rig.restart(FILE_COUNTS);
     expect(await read(path)).toBe('x');
   });
 
@@ -181,7 +183,7 @@ describe('what is wrong is told before registering', () => {
     const wrong = join(rig.sandbox.dir, 'wrong.yaml');
     writeFileSync(wrong, config(readFileSync(file, 'utf8')), { mode: 0o600 });
     if (connection !== '') writeFileSync(`${secret()}.wrong`, connection, { mode: 0o600 });
-    const service = rig.sandbox.startService(['copytool', '--config', wrong]);
+    const service = rig.sandbox.startService(['copytool', '--config', wrong], FILE_COUNTS);
     const { exitCode } = await service.exited();
     expect(readFileSync(file, 'utf8')).toBe(before);
     expect(service.log.find('copytool registered')).toEqual([]);
