@@ -54,23 +54,24 @@ int hsm_state_set(struct node *n, uint64_t set, uint64_t clear, uint32_t archive
 	return 0;
 }
 
-int hsm_release(struct node *n, const struct who *w)
+/*
+ * The MDT's order: the state, then a lease (a second writer besides the one who is counted already is in its way), then
+ * the permission to write, then the version of the data.
+ */
+int hsm_release(struct node *n, bool may_write, const struct who *w)
 {
 	if (!S_ISREG(n->mode))
 		return -EINVAL;
-	/* a lease for writing: nobody else may have it open for that */
-	if (n->wopens > 0)
+	if ((n->hsm_flags & (HS_DIRTY | HS_NORELEASE | HS_LOST)) || !(n->hsm_flags & HS_ARCHIVED))
+		return -EPERM;
+	if (n->wopens > 1)
 		return -EBUSY;
+	if (!may_write)
+		return -EACCES;
 	if (hsm_needs_restore(n)) {
-		if (!(n->hsm_flags & HS_ARCHIVED))
-			return -EPERM;
-		cl_plain(CL_CLOSE, MDS_WRITE, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
+		cl_plain(CL_CLOSE, MDS_WRITE, &n->fid, NULL, w);
 		return 0;
 	}
-	if (n->hsm_flags & (HS_DIRTY | HS_NORELEASE | HS_LOST))
-		return -EPERM;
-	if (!(n->hsm_flags & HS_ARCHIVED))
-		return -EPERM;
 	if (n->dv != n->hsm_ver)
 		return -EPERM;
 	fid_next(); /* the orphan that takes the old layout */
@@ -100,8 +101,6 @@ int hsm_import(struct node *n, uint32_t mode, uint32_t uid, uint32_t gid, uint64
 
 	if (!S_ISREG(n->mode))
 		return -ENOTTY;
-	if (!S_ISREG(mode))
-		return -EINVAL;
 	if (w->uid != 0)
 		return -EPERM;
 	if (!hsm_needs_restore(n))

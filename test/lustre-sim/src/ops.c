@@ -1070,6 +1070,8 @@ static int prepare_write(struct node *n, uint64_t end)
 		if (n->hsm_flags & HS_EXISTS)
 			log_attr(n);
 	}
+	/* from here on the archive does not have this version: no release passes a write that is under way */
+	n->dv = dv_next();
 	return obj_begin(n->obj);
 }
 

@@ -404,8 +404,8 @@ static void full_name(const struct param *p, unsigned mount, char *out, size_t l
 	else if (mark[1] == 'M')
 		snprintf(out, len, "%.*s%s-MDT0000%s", (int)(mark - p->name), p->name, sim.fsname, mark + 2);
 	else
-		snprintf(out, len, "%.*s%s-ff110001%08x%s", (int)(mark - p->name), p->name, sim.fsname, 0x35e1e800 + mount,
-			 mark + 2);
+		snprintf(out, len, "%.*s%s-ff11%.8s%.4s%s", (int)(mark - p->name), p->name, sim.fsname, sim.mounts[mount].uuid,
+			 sim.mounts[mount].uuid + 9, mark + 2);
 }
 
 /* Part by part: a star does not cross a dot. Both are changed to slashes for fnmatch. */
@@ -424,9 +424,27 @@ static bool matches(const char *pattern, const char *name)
 	return fnmatch(a, b, FNM_PATHNAME) == 0;
 }
 
-unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mount, bool values,
-		    void (*row)(void *ctx, const char *name, const char *value), void *ctx, int *err)
+/* Directories above a parameter that the pattern names; `last` is the one shown before, as parameters come sorted by them. */
+static unsigned list_dirs(const char *pattern, const char *name, char last[256], param_row_fn *row, void *ctx)
 {
+	unsigned count = 0;
+	char dir[256];
+
+	for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+		snprintf(dir, sizeof(dir), "%.*s", (int)(dot - name), name);
+		if (!matches(pattern, dir) || strcmp(dir, last) == 0)
+			continue;
+		strcpy(last, dir);
+		row(ctx, dir, "", false, true);
+		count++;
+	}
+	return count;
+}
+
+unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mount, bool values, param_row_fn *row, void *ctx,
+		    int *err)
+{
+	char last[256] = "";
 	unsigned count = 0;
 
 	*err = 0;
@@ -438,6 +456,8 @@ unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mou
 		if (p->where == SERVER && !server)
 			continue;
 		full_name(p, mount, name, sizeof(name));
+		if (!values)
+			count += list_dirs(pattern, name, last, row, ctx);
 		if (!matches(pattern, name))
 			continue;
 		if (p->root && uid != 0) {
@@ -446,7 +466,7 @@ unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mou
 		}
 		if (values)
 			p->get(&t, mount);
-		row(ctx, name, t.p ? t.p : "");
+		row(ctx, name, t.p ? t.p : "", p->set != NULL, false);
 		free(t.p);
 		count++;
 	}

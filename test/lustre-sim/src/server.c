@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,7 +234,7 @@ static void v_hsm_request(struct conn *c, const struct pline *l)
 		for (bad = 0; bad < n && rc == 0; bad++) {
 			struct node *f = node_find(&items[bad].fid);
 
-			rc = f == NULL ? -ENOENT : !may_write(f, c) ? -EACCES : hsm_release(f, &who);
+			rc = f ? hsm_release(f, may_write(f, c), &who) : -ENOENT;
 			if (rc)
 				break;
 		}
@@ -250,6 +251,24 @@ static void v_hsm_request(struct conn *c, const struct pline *l)
 		pmsg_u64(&m, "index", bad);
 		send_msg(c, &m);
 	}
+}
+
+/*
+ * A copytool whose process has ended is unregistered before another registers: its connection is closed already, though
+ * the thread that serves it may not have seen that. Under the lock.
+ */
+static void reap_agents(unsigned mount)
+{
+	pthread_mutex_lock(&conns_lock);
+	for (struct conn *o = conns; o; o = o->next) {
+		struct pollfd p = { .fd = o->fd, .events = POLLRDHUP };
+
+		if (o->agent && o->mount == mount && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR))) {
+			o->agent = false;
+			cdt_unregister(mount);
+		}
+	}
+	pthread_mutex_unlock(&conns_lock);
 }
 
 static void v_ct_register(struct conn *c, const struct pline *l)
@@ -277,23 +296,32 @@ static void v_ct_register(struct conn *c, const struct pline *l)
 		reply(c, -EACCES);
 		return;
 	}
+	/* nothing is pushed on this connection before the answer */
+	pthread_mutex_lock(&c->wlock);
 	sim_lock();
+	reap_agents(c->mount);
 	rc = cdt_register(c->mount, archives, n);
 	/* a second copytool of one client shares the first one's registration, and gets everything too */
 	if (rc == -EEXIST)
 		rc = 0;
 	if (rc == 0) {
-		c->agent = true;
 		c->ct = ++last_ct;
+		c->agent = true;
 	}
 	sim_unlock();
-	if (rc) {
-		reply(c, rc);
-		return;
+	if (rc == 0) {
+		const char *text;
+
+		pmsg_begin(&m, "ok");
+		pmsg_u64(&m, "ct", c->ct);
+		text = pmsg_end(&m);
+		if (text)
+			psend(c->fd, text, m.len);
+		pmsg_free(&m);
 	}
-	pmsg_begin(&m, "ok");
-	pmsg_u64(&m, "ct", c->ct);
-	send_msg(c, &m);
+	pthread_mutex_unlock(&c->wlock);
+	if (rc)
+		reply(c, rc);
 }
 
 static void v_ct_unregister(struct conn *c, const struct pline *l)
@@ -653,23 +681,29 @@ static void v_df(struct conn *c, const struct pline *l)
 	rows_send(c, &rows);
 }
 
-static void param_row(void *ctx, const char *name, const char *value)
+static void param_row(void *ctx, const char *name, const char *value, bool settable, bool dir)
 {
 	struct pmsg m;
 
+	(void)settable;
+	(void)dir;
 	pmsg_begin(&m, "row");
 	pmsg_str(&m, "name", name);
 	pmsg_str(&m, "value", value);
 	rows_add(ctx, &m);
 }
 
-static void list_row(void *ctx, const char *name, const char *value)
+static void list_row(void *ctx, const char *name, const char *value, bool settable, bool dir)
 {
 	struct pmsg m;
 
 	(void)value;
 	pmsg_begin(&m, "row");
 	pmsg_str(&m, "name", name);
+	if (settable)
+		pmsg_u64(&m, "rw", 1);
+	if (dir)
+		pmsg_u64(&m, "dir", 1);
 	rows_add(ctx, &m);
 }
 

@@ -441,7 +441,7 @@ void cl_dump(void); /* into the journal, for compaction */
 
 void hsm_set(struct node *n, uint32_t flags, uint32_t archive, uint64_t ver, const struct who *w);
 int hsm_state_set(struct node *n, uint64_t set, uint64_t clear, uint32_t archive, bool with_archive, const struct who *w);
-int hsm_release(struct node *n, const struct who *w);
+int hsm_release(struct node *n, bool may_write, const struct who *w);
 int hsm_import(struct node *n, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t size, uint32_t archive, int64_t atime,
 	       int64_t mtime, const struct who *w);
 void hsm_mark_dirty(struct node *n, const struct who *w);
@@ -483,8 +483,9 @@ void cdt_resume(void); /* after loading: restores hold their files again */
 
 void params_init(void);
 /* Rows for a pattern ('.' or '/' separated, with * ? [ ]); returns how many matched. */
-unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mount, bool values,
-		    void (*row)(void *ctx, const char *name, const char *value), void *ctx, int *err);
+typedef void param_row_fn(void *ctx, const char *name, const char *value, bool settable, bool dir);
+unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mount, bool values, param_row_fn *row, void *ctx,
+		    int *err);
 int params_set(const char *name, const char *value, bool server, uint32_t uid, unsigned mount);
 void params_load(const char *name, const char *value);
 void params_dump(void);
