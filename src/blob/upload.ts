@@ -40,7 +40,8 @@ export interface UploadOptions {
   readonly metadata: BlobMetadata;
   readonly tier?: string | undefined;
   /**
-   * Called when everything is read, and for larger files staged. Here the caller reads the destination's state, then
+   * Called when everything is read, and for larger files staged; again when the condition it gave does not hold any
+   * more. Here the caller reads the destination's state, then
    * checks the data version and that the action is still its own, and answers with the condition of the state that it
    * read. Throws when it must not be committed.
    */
@@ -56,17 +57,19 @@ export interface Uploaded extends UploadContent {
 
 /** Put Blob takes up to 5,000 MiB, but a try of it is all or nothing. */
 const MAX_SINGLE_PUT = 64 << 20;
+/** How often the destination may change between the decision and the commit. */
+const MAX_DECISIONS = 5;
 
 /**
  * Makes a blob of a file: Put Blob when it fits one block, otherwise staged blocks and one commit. Nothing can be seen
- * in the container before the commit, which happens once, under the condition that `beforeCommit` gives, and never
+ * in the container before the commit, which happens under the condition that `beforeCommit` gives, and never
  * after an abort. Blocks of an upload that was given up vanish by themselves: with the next commit under the name, or
  * after a week.
  *
  * A commit whose answer was lost is resolved by looking at the blob: it is done when it carries our generation.
  *
  * @throws BlobError FILE_CHANGED when the source is shorter or longer than its size; CONDITION when the destination is
- *   not in the state of the condition any more; BLOCKS_GONE when another writer's commit discarded our blocks;
+ *   again and again not in the state of the condition any more; BLOCKS_GONE when another writer's commit discarded our blocks;
  *   otherwise as the service answered. `ambiguous` when a commit may have been carried out nevertheless
  */
 export async function uploadFile(
@@ -75,28 +78,45 @@ export async function uploadFile(
   source: UploadSource,
   options: UploadOptions,
 ): Promise<Uploaded> {
-  const { signal, beforeCommit } = options;
   const blockSize = blockSizeFor(source.size, options.blockSize);
   const single = source.size <= BigInt(Math.min(blockSize, MAX_SINGLE_PUT));
   const upload = single
     ? await readWhole(store, name, source, options)
     : await stageBlocks(store, name, source, options, blockSize);
   try {
-    const { content, commit } = upload;
-    const decision = await beforeCommit(content);
-    signal?.throwIfAborted();
+    const { content } = upload;
+    const etag = await commitDecided(store, name, options, upload);
+    if (single) options.onBytes?.(Number(content.bytes));
+    return { ...content, etag };
+  } finally {
+    upload.release();
+  }
+}
+
+/** Decides and commits; decides again where the destination has changed in between, as long as our blocks are there. */
+async function commitDecided(
+  store: BlobStore,
+  name: string,
+  options: UploadOptions,
+  upload: Prepared,
+): Promise<string> {
+  const { content, commit } = upload;
+  for (let round = 1; ; round++) {
+    const decision = await options.beforeCommit(content);
+    options.signal?.throwIfAborted();
     const metadata = mergeMetadata(decision.metadata ?? options.metadata, {
       lfsazsync_gen: formatGeneration(options.generation),
       lfsazsync_size: content.bytes.toString(),
       lfsazsync_crc64: crc64Hex(content.crc64),
     });
-    const etag = await resolved(store, name, options, content, () =>
-      commit({ condition: decision.condition, metadata, tier: options.tier, signal }),
-    );
-    if (single) options.onBytes?.(Number(content.bytes));
-    return { ...content, etag };
-  } finally {
-    upload.release();
+    const { condition } = decision;
+    try {
+      return await resolved(store, name, options, content, () =>
+        commit({ condition, metadata, tier: options.tier, signal: options.signal }),
+      );
+    } catch (error) {
+      if (round >= MAX_DECISIONS || !isBlobError(error, 'CONDITION') || error.ambiguous) throw error;
+    }
   }
 }
 

@@ -44,6 +44,6 @@ export interface CopytoolContext {
   readonly step: StepHook;
   readonly log: Log;
   readonly audit: AuditLog;
-  readonly begin: (cookie: bigint) => Promise<Begun>;
+  readonly begin: (action: HsmAction) => Promise<Begun>;
   readonly needsLook: (look: NeedsLook) => void;
 }

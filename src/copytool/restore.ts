@@ -28,7 +28,7 @@ const REHYDRATION_POLL_MS = 60_000;
  * them are in docs/internals/archive-protocol.md.
  */
 export async function restore(task: Task, archive: Archive, context: CopytoolContext): Promise<Outcome> {
-  const { fid, cookie } = task.action;
+  const { fid } = task.action;
   const { fs, step } = context;
   await step('restore.taken');
   const before = await viewFile(fs.files, fid);
@@ -37,7 +37,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
   }
-  const { dfid } = await context.begin(cookie);
+  const { dfid } = await context.begin(task.action);
   await step('restore.begun');
   const handle = await open(fs.fidPath(dfid), constants.O_WRONLY);
   let done: Restored;

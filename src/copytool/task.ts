@@ -60,7 +60,7 @@ export class Task {
     const moved = this.moved > from ? this.moved - from : 0n;
     this.#reported = from + moved;
     try {
-      await this.#channel.progress(this.action.cookie, from, moved);
+      await this.#channel.progress(this.action, from, moved);
     } catch (error) {
       const stopped = stoppedBy(error);
       if (stopped === undefined) throw error;
@@ -74,14 +74,14 @@ export class Task {
   async succeed(length: bigint): Promise<void> {
     this.signal.throwIfAborted();
     this.#ended = true;
-    await this.#channel.end(this.action.cookie, { offset: 0n, length, errval: 0 });
+    await this.#channel.end(this.action, { offset: 0n, length, errval: 0 });
   }
 
   /** Ends the action with an error. @param again ask the coordinator to send it again, as far as its policy allows */
   async fail(errno: number, again: boolean): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    await this.#channel.end(this.action.cookie, { offset: 0n, length: 0n, errval: errno, retry: again });
+    await this.#channel.end(this.action, { offset: 0n, length: 0n, errval: errno, retry: again });
   }
 }
 

@@ -24,6 +24,9 @@ export interface HsmAction {
   readonly data: Buffer;
 }
 
+/** Which action: cookies are unique on one metadata server; where there are several, the FID must be said as well. */
+export type ActionName = bigint | Pick<HsmAction, 'cookie' | 'fid'>;
+
 /** A change of the registration itself. */
 export type ChannelState =
   | { readonly state: 'registered'; readonly archives: readonly number[] }
@@ -71,20 +74,22 @@ export class CopytoolChannel {
   readonly files: LustreFiles;
   readonly #helper: HelperProcess;
   readonly #onState: (state: ChannelState) => void;
+  readonly #onTrouble: (line: string) => void;
 
-  private constructor(helper: HelperProcess, onState: (state: ChannelState) => void) {
+  private constructor(helper: HelperProcess, options: Pick<ChannelOptions, 'onState' | 'onDiagnostic'>) {
     this.#helper = helper;
-    this.#onState = onState;
+    this.#onState = options.onState ?? (() => {});
+    this.#onTrouble = options.onDiagnostic ?? (() => {});
     this.files = new LustreFiles(helper);
   }
 
   /** Registers. Rejects with an OperatorError: not Lustre, not root, locked by another copytool, refused. */
   static async open(options: ChannelOptions): Promise<CopytoolChannel> {
-    const { archives, lockFile, onState, ...rest } = options;
+    const { archives, lockFile, onState: _, ...rest } = options;
     const args = archives.flatMap((id) => ['--archive', String(id)]);
     if (lockFile !== undefined) args.push('--lock', lockFile);
     const helper = await HelperProcess.start({ ...rest, mode: 'copytool', args });
-    return new CopytoolChannel(helper, onState ?? (() => {}));
+    return new CopytoolChannel(helper, options);
   }
 
   /** The helper itself: its hello, its pid, when it left. */
@@ -106,13 +111,14 @@ export class CopytoolChannel {
       else if (event.t === 'registered')
         this.#onState({ state: 'registered', archives: event['archives'] as number[] });
       else if (event.t === 'unregistered') this.#onState({ state: 'unregistered', errno: -(event['rc'] as number) });
+      else if (event.t === 'error') this.#onTrouble(String(event['message']));
     }
   }
 
   /** Begins an action. */
-  async begin(cookie: bigint, options: BeginOptions = {}): Promise<Begun> {
+  async begin(action: ActionName, options: BeginOptions = {}): Promise<Begun> {
     const { mdt = -1, openFlags = 0, isError = false } = options;
-    const fields = { cookie: cookie.toString(), mdt, open_flags: openFlags, is_error: isError };
+    const fields = { ...nameFields(action), mdt, open_flags: openFlags, is_error: isError };
     return begunOf(await this.#helper.request<RawBegun>('begin', fields));
   }
 
@@ -127,18 +133,18 @@ export class CopytoolChannel {
    * Reports what was copied since the last report, and keeps the action alive. Rejects with an ErrnoError: ECANCELED
    * once cancelled, ENOENT when the coordinator no longer knows the action.
    */
-  async progress(cookie: bigint, offset: bigint, length: bigint): Promise<void> {
+  async progress(action: ActionName, offset: bigint, length: bigint): Promise<void> {
     await this.#helper.request('progress', {
-      cookie: cookie.toString(),
+      ...nameFields(action),
       offset: offset.toString(),
       length: length.toString(),
     });
   }
 
   /** Ends an action, begun or not. Rejects with EBUSY when the data changed since an archive began. */
-  async end(cookie: bigint, ending: Ending): Promise<void> {
+  async end(action: ActionName, ending: Ending): Promise<void> {
     await this.#helper.request('end', {
-      cookie: cookie.toString(),
+      ...nameFields(action),
       offset: ending.offset.toString(),
       length: ending.length.toString(),
       errval: ending.errval,
@@ -147,8 +153,8 @@ export class CopytoolChannel {
   }
 
   /** Forgets an action without telling the coordinator, which can then be adopted, or times out. */
-  async drop(cookie: bigint): Promise<void> {
-    await this.#helper.request('drop', { cookie: cookie.toString() });
+  async drop(action: ActionName): Promise<void> {
+    await this.#helper.request('drop', nameFields(action));
   }
 
   /** Ends open actions with an error (`errval`, EINTR by default), unregisters and leaves. */
@@ -157,6 +163,11 @@ export class CopytoolChannel {
     await this.#helper.request('quit', errval === undefined ? {} : { errval }).catch((_: ErrnoError | Error) => {});
     await this.#helper.close();
   }
+}
+
+function nameFields(action: ActionName): object {
+  if (typeof action === 'bigint') return { cookie: action.toString() };
+  return { cookie: action.cookie.toString(), fid: action.fid };
 }
 
 interface RawBegun {

@@ -11,6 +11,8 @@ const PROTOCOL = 1;
 /** The protocol promises lines of at most 1 MiB; what is longer is not the helper speaking. */
 const LINE_LIMIT = 8 * 1024 * 1024;
 const DIAGNOSTIC_LIMIT = 64 * 1024;
+/** EINVAL, EMSGSIZE: a request of ours was none. Other errors tell of the coordinator's messages, and nothing is lost. */
+const OUR_FAULT: readonly number[] = [-22, -90];
 const DIAGNOSTICS_KEPT = 10;
 
 export interface HelperOptions {
@@ -184,7 +186,7 @@ export class HelperProcess {
   #receive(line: HelperEvent, frames: Frames): void {
     if (line.t === 'reply') {
       this.#settle(line as unknown as Reply);
-    } else if (line.t === 'error') {
+    } else if (line.t === 'error' && OUR_FAULT.includes(Number(line['rc']))) {
       frames.break(new Error(`it could not read a request of ours: ${String(line['message'])}`));
       return;
     } else {

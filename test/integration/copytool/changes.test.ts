@@ -1,13 +1,25 @@
-import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../../../src/copytool/steps.ts';
 import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { waitUntil } from '../../support/wait.ts';
-import { read, Rig } from './fixture.ts';
+import { Rig, read } from './fixture.ts';
 
 let rig: Rig;
 beforeAll(async () => {
-  rig = await Rig.start({ config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '2MiB' } } });
+  rig = await Rig.start({
+    config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '2MiB' } },
+  });
 });
 afterAll(() => rig?.stop());
 
@@ -34,7 +46,10 @@ describe('a file that changes while it is archived is never committed, and its p
   const steps: Step[] = ['archive.begun', 'archive.named', 'archive.uploaded', 'archive.destination-read'];
   for (const step of steps) {
     for (const [how, change] of changes) {
-      for (const [size, content] of [['small', 'next version'], ['in blocks', MANY_BLOCKS]] as const) {
+      for (const [size, content] of [
+        ['small', 'next version'],
+        ['in blocks', MANY_BLOCKS],
+      ] as const) {
         test(`${how} at ${step} (${size})`, async () => {
           const { path, record } = await changedAt(step, `${how} ${step} ${size}`, content, change);
           expect(record).toMatchObject({ outcome: 'failed', errno: 'EBUSY' });
@@ -51,7 +66,9 @@ describe('a file that changes while it is archived is never committed, and its p
 test.each<Step>(['archive.verified', 'archive.committed', 'archive.confirmed', 'archive.recorded'])(
   'a write after the last check (%s) leaves the file dirty, with a copy of what it was',
   async (step) => {
-    const { path, record } = await changedAt(step, `late ${step}`, 'next version', (target) => appendFileSync(target, '!'));
+    const { path, record } = await changedAt(step, `late ${step}`, 'next version', (target) =>
+      appendFileSync(target, '!'),
+    );
     expect(record).toMatchObject({ outcome: 'failed', code: 'changed', errno: 'EBUSY' });
     expect(await rig.content(path)).toBe('next version');
     expect((await rig.states(path)) & HSM.DIRTY).toBe(HSM.DIRTY);
@@ -85,17 +102,21 @@ describe('a file that is unlinked while it is archived', () => {
     expect(await rig.content(path)).toBeUndefined();
   });
 
-  test.each<Step>(['archive.uploaded', 'archive.verified', 'archive.committed', 'archive.confirmed', 'archive.recorded', 'archive.ended'])(
-    'later (%s) leaves no orphan behind',
-    async (step) => {
-      const path = rig.write(`unlinked ${step}`, 'x');
-      const { fid, after } = await rig.archiveHeldAt(step, path);
-      unlinkSync(path);
-      rig.letGo(step);
-      await rig.ended('archive', fid, after);
-      await waitUntil('there is no orphan', async () => (await rig.content(path)) === undefined);
-    },
-  );
+  test.each<Step>([
+    'archive.uploaded',
+    'archive.verified',
+    'archive.committed',
+    'archive.confirmed',
+    'archive.recorded',
+    'archive.ended',
+  ])('later (%s) leaves no orphan behind', async (step) => {
+    const path = rig.write(`unlinked ${step}`, 'x');
+    const { fid, after } = await rig.archiveHeldAt(step, path);
+    unlinkSync(path);
+    rig.letGo(step);
+    await rig.ended('archive', fid, after);
+    await waitUntil('there is no orphan', async () => (await rig.content(path)) === undefined);
+  });
 
   test('but still open has no name, so nothing is uploaded, and nothing of it is deleted', async () => {
     const path = rig.write('open', 'x');
@@ -103,7 +124,11 @@ describe('a file that is unlinked while it is archived', () => {
     const file = openSync(path, 'r');
     unlinkSync(path);
     rig.letGo('archive.taken');
-    expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'failed', code: 'unlinked', errno: 'ENOENT' });
+    expect((await rig.ended('archive', fid, after)).record).toMatchObject({
+      outcome: 'failed',
+      code: 'unlinked',
+      errno: 'ENOENT',
+    });
     expect(fstatSync(file).nlink).toBe(0);
     closeSync(file);
     expect(await rig.content(path)).toBeUndefined();
@@ -122,16 +147,21 @@ describe('a file that is unlinked while it is archived', () => {
 });
 
 describe('a file that is renamed while it is archived', () => {
-  test.each<Step>(['archive.named', 'archive.committed', 'archive.ended'])('(%s) is told to the follower, and can be restored', async (step) => {
-    const path = rig.write(`renamed ${step}`, 'moved content');
-    const { fid, after } = await rig.archiveHeldAt(step, path);
-    mkdirSync(rig.path('elsewhere'), { recursive: true });
-    const moved = rig.path('elsewhere', step);
-    renameSync(path, moved);
-    rig.letGo(step);
-    expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'ok' });
-    expect(rig.copytool.log.find(({ record }) => record?.['fid'] === fid && record['reason'] === 'renamed', after)).not.toEqual([]);
-    await rig.release(moved);
-    expect(await read(moved)).toBe('moved content');
-  });
+  test.each<Step>(['archive.named', 'archive.committed', 'archive.ended'])(
+    '(%s) is told to the follower, and can be restored',
+    async (step) => {
+      const path = rig.write(`renamed ${step}`, 'moved content');
+      const { fid, after } = await rig.archiveHeldAt(step, path);
+      mkdirSync(rig.path('elsewhere'), { recursive: true });
+      const moved = rig.path('elsewhere', step);
+      renameSync(path, moved);
+      rig.letGo(step);
+      expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'ok' });
+      expect(
+        rig.copytool.log.find(({ record }) => record?.['fid'] === fid && record['reason'] === 'renamed', after),
+      ).not.toEqual([]);
+      await rig.release(moved);
+      expect(await read(moved)).toBe('moved content');
+    },
+  );
 });

@@ -1,9 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync, rmdirSync, statSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
+import {
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LOCATION_XATTR, RECORD_XATTR } from '../../../src/identity/file-record.ts';
-import { read, RELEASED, Rig } from './fixture.ts';
+import { RELEASED, Rig, read } from './fixture.ts';
 
 let rig: Rig;
 beforeAll(async () => {
@@ -13,7 +22,9 @@ afterAll(() => rig?.stop());
 
 /** Puts a blob at a file's name by another program's hands. */
 async function put(path: string, content: string, metadata: Record<string, string> = {}): Promise<void> {
-  await rig.sandbox.containerClient.getBlockBlobClient(rig.sandbox.blobName(path)).upload(content, content.length, { metadata });
+  await rig.sandbox.containerClient
+    .getBlockBlobClient(rig.sandbox.blobName(path))
+    .upload(content, content.length, { metadata });
 }
 
 describe('where another blob is in the way', () => {
@@ -63,14 +74,23 @@ describe('where another blob is in the way', () => {
   test('of a stranger: refused, and the stranger’s blob stays', async () => {
     const path = rig.write('stranger', 'ours');
     await put(path, 'not ours');
-    expect((await rig.ask('archive', path)).record).toMatchObject({ outcome: 'failed', code: 'stranger', errno: 'EEXIST' });
+    expect((await rig.ask('archive', path)).record).toMatchObject({
+      outcome: 'failed',
+      code: 'stranger',
+      errno: 'EEXIST',
+    });
     expect(await rig.content(path)).toBe('not ours');
   });
 
   test('of another file system, with the same FID: refused', async () => {
     const path = rig.write('twin', 'ours');
     const fid = await rig.fid(path);
-    await put(path, 'theirs', { lfsazsync_fs: randomUUID(), lfsazsync_fid: fid, lfsazsync_kind: 'file', lfsazsync_size: '6' });
+    await put(path, 'theirs', {
+      lfsazsync_fs: randomUUID(),
+      lfsazsync_fid: fid,
+      lfsazsync_kind: 'file',
+      lfsazsync_size: '6',
+    });
     expect((await rig.ask('archive', path)).record).toMatchObject({ outcome: 'failed', code: 'stranger' });
     expect(await rig.content(path)).toBe('theirs');
   });
@@ -96,7 +116,11 @@ describe('where another blob is in the way', () => {
     const lease = rig.blob(path).getBlobLeaseClient();
     await lease.acquireLease(60);
     writeFileSync(path, 'second');
-    expect((await rig.ask('archive', path)).record).toMatchObject({ outcome: 'failed', code: 'blob-leased', errno: 'EBUSY' });
+    expect((await rig.ask('archive', path)).record).toMatchObject({
+      outcome: 'failed',
+      code: 'blob-leased',
+      errno: 'EBUSY',
+    });
     await lease.releaseLease();
     await rig.archive(path);
     expect(await rig.content(path)).toBe('second');
@@ -144,7 +168,11 @@ describe('whose copy is it', () => {
     const record = await rig.record(path);
     await rig.fs.files.removeXattr(await rig.fid(path), RECORD_XATTR);
     expect(await read(path)).toBe('still here');
-    expect(await rig.record(path)).toMatchObject({ fid: record?.fid, generation: (record as { generation?: unknown }).generation, size: 10n });
+    expect(await rig.record(path)).toMatchObject({
+      fid: record?.fid,
+      generation: (record as { generation?: unknown }).generation,
+      size: 10n,
+    });
     expect((await rig.ended('restore', await rig.fid(path))).record).toMatchObject({ recognised: 'fallback' });
   });
 
@@ -211,7 +239,11 @@ describe('a restore gives back the right bytes or an error, never anything else'
       'claims a later version with other content',
       async (path) => {
         const { metadata } = await rig.blob(path).getProperties();
-        const later = { lfsazsync_gen: `9-${randomUUID()}`, lfsazsync_crc64: '0123456789abcdef', lfsazsync_mtime: '1.000000000' };
+        const later = {
+          lfsazsync_gen: `9-${randomUUID()}`,
+          lfsazsync_crc64: '0123456789abcdef',
+          lfsazsync_mtime: '1.000000000',
+        };
         await put(path, 'the ARCHIVED bytes', { ...metadata, ...later });
       },
       'copy-missing',
@@ -244,7 +276,10 @@ describe('a restore gives back the right bytes or an error, never anything else'
   });
 
   test('a metadata change during the restore does not disturb it, a replacement does', async () => {
-    for (const [name, expected] of [['chmodded', /^same bytes$/], ['replaced', /^E[A-Z]+$/]] as const) {
+    for (const [name, expected] of [
+      ['chmodded', /^same bytes$/],
+      ['replaced', /^E[A-Z]+$/],
+    ] as const) {
       const path = rig.write(name, 'same bytes');
       await rig.archiveAndRelease(path);
       rig.hold('restore.located');

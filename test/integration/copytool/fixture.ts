@@ -7,8 +7,8 @@ import { type Fid, parseFid } from '../../../src/identity/fid.ts';
 import { type FileRecord, parseFileRecord, RECORD_XATTR } from '../../../src/identity/file-record.ts';
 import { type LustreFileSystem, openFileSystem } from '../../../src/lustre/file-system.ts';
 import { HSM } from '../../../src/lustre/hsm-state.ts';
-import { helperPath } from '../../support/project.ts';
 import type { LogLine } from '../../support/program-log.ts';
+import { helperPath } from '../../support/project.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../support/sandbox.ts';
 import type { ServiceProcess } from '../../support/service-process.ts';
 import { waitUntil } from '../../support/wait.ts';
@@ -72,7 +72,9 @@ export class Rig {
 
   async states(target: string | Fid): Promise<number> {
     const fid = parseFid(target);
-    const found = await this.fs.files.get(fid === undefined ? { path: Buffer.from(target) } : { fid }, { parts: ['hsm'] });
+    const found = await this.fs.files.get(fid === undefined ? { path: Buffer.from(target) } : { fid }, {
+      parts: ['hsm'],
+    });
     if (found.hsm === undefined) throw new Error(`no HSM state: ${JSON.stringify([...found.errors])}`);
     return found.hsm.states;
   }
@@ -165,7 +167,9 @@ export class Rig {
 
   audit(): string[] {
     const file = join(this.sandbox.dir, 'state', 'audit.log');
-    return readFileSync(file, 'utf8').split('\n').filter((line) => line !== '');
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
   }
 }
 

@@ -2,11 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { STEPS } from '../../../src/copytool/steps.ts';
 import { waitUntil } from '../../support/wait.ts';
-import { CLEAN, read, Rig } from './fixture.ts';
+import { CLEAN, Rig, read } from './fixture.ts';
 
 let rig: Rig;
 beforeAll(async () => {
-  rig = await Rig.start({ config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '2MiB' } } });
+  rig = await Rig.start({
+    config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '2MiB' } },
+  });
   if (rig.sandbox.standIn) {
     // Until actions are adopted, the coordinator gives a dead copytool's actions up only after this time.
     await rig.sandbox.serverLctl(['set_param', 'mdt.*.hsm.active_request_timeout=1']);

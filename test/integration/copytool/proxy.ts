@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 export type Verdict = undefined | 'stall' | { readonly status: number; readonly code: string };
 
 /** Stands between the product and the endpoint, passes requests on, and holds those back that a rule says. */
-export class Proxy {
+export class StallingProxy {
   readonly #server: Server;
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
@@ -18,10 +18,10 @@ export class Proxy {
     this.#target = target;
   }
 
-  static async start(connectionString: string): Promise<Proxy> {
+  static async start(connectionString: string): Promise<StallingProxy> {
     const target = new URL(/BlobEndpoint=([^;]+)/.exec(connectionString)?.[1] ?? '');
     const server = createServer();
-    const proxy = new Proxy(server, target);
+    const proxy = new StallingProxy(server, target);
     server.on('connection', (socket) => {
       proxy.#sockets.add(socket);
       socket.on('close', () => proxy.#sockets.delete(socket));
@@ -56,10 +56,13 @@ export class Proxy {
     }
     // The signature covers the path, not the host.
     const { hostname, port } = this.#target;
-    const onward = request({ hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
-      answer.pipe(outgoing);
-    });
+    const onward = request(
+      { hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+        answer.pipe(outgoing);
+      },
+    );
     onward.on('error', () => outgoing.destroy());
     outgoing.on('close', () => onward.destroy());
     incoming.pipe(onward);

@@ -1,17 +1,33 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, closeSync, ftruncateSync, linkSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { blobNameOf } from '../../../src/blob/naming.ts';
+import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { waitUntil } from '../../support/wait.ts';
-import { CLEAN, mtimeOf, read, RELEASED, Rig } from './fixture.ts';
+import { CLEAN, mtimeOf, RELEASED, Rig, read } from './fixture.ts';
 
 let rig: Rig;
 beforeAll(async () => {
   // Blocks and ranges small enough that a few megabytes are many of them.
-  rig = await Rig.start({ config: { copytool: { block_size: '256KiB', range_size: '192KiB', max_bytes_in_flight: '4MiB' } } });
+  rig = await Rig.start({
+    config: { copytool: { block_size: '256KiB', range_size: '192KiB', max_bytes_in_flight: '4MiB' } },
+  });
 });
 afterAll(() => rig?.stop());
 
@@ -40,7 +56,12 @@ describe('a file that is archived', () => {
       lfsazsync_size: '5',
     });
     const record = await rig.record(path);
-    expect(record).toMatchObject({ fid, size: 5n, crc64: metadata?.['lfsazsync_crc64'], at: rig.sandbox.blobName(path) });
+    expect(record).toMatchObject({
+      fid,
+      size: 5n,
+      crc64: metadata?.['lfsazsync_crc64'],
+      at: rig.sandbox.blobName(path),
+    });
     expect(metadata?.['lfsazsync_gen']).toMatch(/^1-/);
   });
 

@@ -7,20 +7,29 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { createContainer } from '../../support/endpoint.ts';
 import { waitUntil } from '../../support/wait.ts';
-import { CLEAN, read, RELEASED, Rig } from './fixture.ts';
-import { Proxy } from './proxy.ts';
+import { CLEAN, RELEASED, Rig, read } from './fixture.ts';
+import { StallingProxy } from './proxy.ts';
 
 let rig: Rig;
-let proxy: Proxy;
+let proxy: StallingProxy;
 const secret = () => join(rig.sandbox.dir, 'connection-string');
 /** The sandbox's variables say again what stands in its configuration: here the file is to count. */
 const FILE_COUNTS = { AZURE_STORAGE_CONNECTION_STRING: undefined, LFSAZSYNC_CONTAINER: undefined };
 
 beforeAll(async () => {
   rig = await Rig.start({
-    config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '4MiB', concurrency: 2, restore_reserve: 1, drain_timeout: '30s' } },
+    config: {
+      copytool: {
+        block_size: '64KiB',
+        range_size: '64KiB',
+        max_bytes_in_flight: '4MiB',
+        concurrency: 2,
+        restore_reserve: 1,
+        drain_timeout: '30s',
+      },
+    },
   });
-  proxy = await Proxy.start(rig.sandbox.connectionString);
+  proxy = await StallingProxy.start(rig.sandbox.connectionString);
   await rig.copytool.stop();
   writeFileSync(secret(), proxy.through(rig.sandbox.connectionString), { mode: 0o600 });
   await rig.restart(FILE_COUNTS);
@@ -62,7 +71,8 @@ describe('a transfer that hangs', () => {
     const path = rig.write('unread', randomBytes(1 << 20).toString('hex'));
     await rig.archiveAndRelease(path);
     const [fid, after] = [await rig.fid(path), rig.copytool.lines.length];
-    proxy.rule = ({ method, headers }) => (method === 'GET' && (headers['range'] ?? headers['x-ms-range']) !== undefined ? 'stall' : undefined);
+    proxy.rule = ({ method, headers }) =>
+      method === 'GET' && (headers['range'] ?? headers['x-ms-range']) !== undefined ? 'stall' : undefined;
     const reading = read(path);
     await waitUntil('the download hangs', () => proxy.stalled > 0);
     await rig.lfs('hsm_cancel', path);
@@ -82,7 +92,9 @@ describe('a transfer that hangs', () => {
     await rig.lfs('hsm_archive', path);
     await waitUntil('the upload hangs', () => proxy.stalled > 0);
     await delay(6_000);
-    expect(rig.copytool.log.find(({ record }) => record?.['fid'] === fid && record['outcome'] !== undefined, after)).toEqual([]);
+    expect(
+      rig.copytool.log.find(({ record }) => record?.['fid'] === fid && record['outcome'] !== undefined, after),
+    ).toEqual([]);
     await rig.lfs('hsm_cancel', path);
     expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'cancelled' });
     await rig.sandbox.serverLctl(['set_param', 'mdt.*.hsm.active_request_timeout=3600']);
@@ -98,30 +110,39 @@ describe('a transfer that hangs', () => {
     await waitUntil('an upload hangs', () => proxy.stalled > 0);
     expect(await read(wanted)).toBe('now please');
     for (const path of big) await rig.lfs('hsm_cancel', path);
-    for (const path of big) expect((await rig.ended('archive', await rig.fid(path), after)).record).toMatchObject({ outcome: 'cancelled' });
+    for (const path of big)
+      expect((await rig.ended('archive', await rig.fid(path), after)).record).toMatchObject({ outcome: 'cancelled' });
     expect(await rig.content(big[0] ?? '')).toBeUndefined();
   });
 });
 
 describe('cancelled between two steps', () => {
-  test.each(['archive.verified', 'archive.uploaded', 'archive.named'] as const)('%s: nothing is committed', async (step) => {
-    const path = rig.write(`cancel ${step}`, 'never committed');
-    const { fid, after } = await rig.archiveHeldAt(step, path);
-    await rig.lfs('hsm_cancel', path);
-    rig.letGo(step);
-    await rig.ended('archive', fid, after);
-    const committed = (await rig.content(path)) !== undefined;
-    const record = await rig.record(path);
-    // The cancel may reach us after the file was let go; what must not be is a commit that the cancel came before.
-    if (!committed) expect(record).toBeUndefined();
-    expect((await rig.ended('archive', fid, after)).record?.['outcome']).toMatch(committed ? /ok/ : /cancelled/);
-  });
+  test.each(['archive.verified', 'archive.uploaded', 'archive.named'] as const)(
+    '%s: nothing is committed',
+    async (step) => {
+      const path = rig.write(`cancel ${step}`, 'never committed');
+      const { fid, after } = await rig.archiveHeldAt(step, path);
+      await rig.lfs('hsm_cancel', path);
+      rig.letGo(step);
+      await rig.ended('archive', fid, after);
+      const committed = (await rig.content(path)) !== undefined;
+      const record = await rig.record(path);
+      // The cancel may reach us after the file was let go; what must not be is a commit that the cancel came before.
+      if (!committed) expect(record).toBeUndefined();
+      expect((await rig.ended('archive', fid, after)).record?.['outcome']).toMatch(committed ? /ok/ : /cancelled/);
+    },
+  );
 
   test('archive.committed: the blob stays, the file does not say that it is archived', async () => {
     const path = rig.write('cancel committed', 'committed, but not ours any more');
     const { fid, after } = await rig.archiveHeldAt('archive.committed', path);
     await rig.lfs('hsm_cancel', path);
-    await waitUntil('the cancel has come', () => rig.copytool.log.find(({ record }) => record?.['msg'] === 'action cancelled' && record['fid'] === fid, after).length > 0);
+    await waitUntil(
+      'the cancel has come',
+      () =>
+        rig.copytool.log.find(({ record }) => record?.['msg'] === 'action cancelled' && record['fid'] === fid, after)
+          .length > 0,
+    );
     rig.letGo('archive.committed');
     expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'cancelled' });
     expect(await rig.record(path)).toBeUndefined();
@@ -144,7 +165,11 @@ describe('stopping', () => {
     await rig.lfs('hsm_archive', two);
     await rig.copytool.waitFor('action taken', { after });
     process.kill(rig.copytool.pid, 'SIGTERM');
-    expect((await rig.ended('archive', await rig.fid(two))).record).toMatchObject({ outcome: 'failed', code: 'shutdown', errno: 'EAGAIN' });
+    expect((await rig.ended('archive', await rig.fid(two))).record).toMatchObject({
+      outcome: 'failed',
+      code: 'shutdown',
+      errno: 'EAGAIN',
+    });
     rig.letGo('archive.named');
     expect((await rig.ended('archive', fid)).record).toMatchObject({ outcome: 'ok' });
     expect(await rig.copytool.exited()).toMatchObject({ exitCode: 143 });
@@ -178,7 +203,10 @@ describe('stopping', () => {
 
 describe('what is wrong is told before registering', () => {
   /** Starts a copytool that must not come up; its exit code and what it said. */
-  async function refused(config: (text: string) => string, connection = ''): Promise<{ code: number | null; text: string }> {
+  async function refused(
+    config: (text: string) => string,
+    connection = '',
+  ): Promise<{ code: number | null; text: string }> {
     const [file, before] = [rig.sandbox.configFile, readFileSync(rig.sandbox.configFile, 'utf8')];
     const wrong = join(rig.sandbox.dir, 'wrong.yaml');
     writeFileSync(wrong, config(readFileSync(file, 'utf8')), { mode: 0o600 });
@@ -233,10 +261,17 @@ describe('what is wrong is told before registering', () => {
   test('another file system’s container', async () => {
     const container = 'taken';
     await createContainer(rig.sandbox.connectionString, container);
-    const control = JSON.stringify({ version: 1, fs: '11111111-2222-4333-8444-555555555555', prefix: '', created: new Date().toISOString() });
+    const control = JSON.stringify({
+      version: 1,
+      fs: '11111111-2222-4333-8444-555555555555',
+      prefix: '',
+      created: new Date().toISOString(),
+    });
     await rig.sandbox.containerClient.getBlobClient('x').exists();
     const { ContainerClient } = await import('@azure/storage-blob');
-    await new ContainerClient(rig.sandbox.connectionString, container).getBlockBlobClient('.lfsazsync/control').upload(control, control.length);
+    await new ContainerClient(rig.sandbox.connectionString, container)
+      .getBlockBlobClient('.lfsazsync/control')
+      .upload(control, control.length);
     const { code, text } = await refused((config) => config.replace(/container: \S+/, `container: ${container}`));
     expect(code).toBe(1);
     expect(text).toContain('11111111-2222-4333-8444-555555555555');
