@@ -2,6 +2,7 @@ import { open, readFile } from 'node:fs/promises';
 import { CopytoolChannel, type HsmAction } from '../../../src/lustre/copytool-channel.ts';
 import { ERRNO } from '../../../src/lustre/errno.ts';
 import { fidPath } from '../../../src/lustre/file-system.ts';
+import type { ErrnoError } from '../../../src/service/errors.ts';
 import { helperPath } from '../../support/project.ts';
 import { archiveId, type Sandbox } from '../../support/sandbox.ts';
 
@@ -12,6 +13,8 @@ export type Conduct = 'work' | 'hold' | number;
 export class Mover {
   readonly taken: HsmAction[] = [];
   readonly copies = new Map<string, Buffer>();
+  /** Ends that the coordinator refused. */
+  readonly failures: Error[] = [];
   conduct: Conduct = 'work';
   readonly #channel: CopytoolChannel;
   readonly #mount: string;
@@ -55,11 +58,11 @@ export class Mover {
   }
 
   async #work(action: HsmAction): Promise<number> {
+    const { dfid } = await this.#channel.begin(action.cookie);
     if (action.action === 'REMOVE') {
       this.copies.delete(action.fid);
       return 0;
     }
-    const { dfid } = await this.#channel.begin(action.cookie);
     if (action.action === 'ARCHIVE') {
       this.copies.set(action.fid, await readFile(fidPath(this.#mount, dfid)));
       return 0;
@@ -74,6 +77,8 @@ export class Mover {
 
   async #end(action: HsmAction, errval: number): Promise<void> {
     const length = BigInt(this.copies.get(action.fid)?.length ?? 0);
-    await this.#channel.end(action.cookie, { offset: 0n, length, errval }).catch(() => {}); // a cancelled one's end may be late
+    await this.#channel.end(action.cookie, { offset: 0n, length, errval }).catch((error: ErrnoError) => {
+      if (errval !== ERRNO.ECANCELED) this.failures.push(error); // the end of one that is cancelled may come late
+    });
   }
 }

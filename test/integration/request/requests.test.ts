@@ -91,6 +91,7 @@ describe('with a copytool at work', () => {
   });
   afterAll(async () => {
     await mover?.stop();
+    expect(mover?.failures).toEqual([]);
   });
 
   test('a file’s whole life, whatever its name is', async () => {
