@@ -288,24 +288,24 @@ static int set_size(struct node *n, uint64_t size)
 		rc = obj_begin(n->obj);
 		if (rc)
 			return rc;
-		/* what a crash between the two must not leave: bytes gone that are thought archived */
-		if ((n->hsm_flags & HS_EXISTS) && !n->modified) {
-			n->modified = true;
-			log_attr(n);
-			store_commit();
-		}
+	}
+	/* The journal first: after a death between the two the backing file is cut (or is short, which reads as zeros). */
+	n->size = size;
+	n->dv = dv_next();
+	n->mtime = n->ctime = now_sec();
+	n->modified = n->hsm_flags & HS_EXISTS;
+	log_attr(n);
+	store_commit();
+	if (n->obj) {
 		if (ftruncate(n->obj->fd, (off_t)size) != 0)
 			rc = -errno;
 		obj_refresh(n->obj);
 		obj_end(n->obj);
-		if (rc)
-			return rc;
 	}
-	n->size = size;
-	n->dv = dv_next();
 	n->modified = false;
-	n->mtime = n->ctime = now_sec();
 	log_attr(n);
+	if (rc)
+		return rc;
 	mounts_inval(n, -1);
 	return 0;
 }

@@ -481,14 +481,29 @@ static void charge(struct obj *o)
 	}
 }
 
-void obj_drop(struct obj *o)
+/* Bytes go only when the journal says that nobody has them any more: a death in between must not leave a file without its data. */
+static uint64_t *doomed;
+static size_t ndoomed, cap_doomed;
+
+static void delete_doomed(void)
 {
 	char path[4096];
 
+	while (ndoomed > 0) {
+		obj_path(doomed[--ndoomed], path, sizeof(path));
+		unlink(path);
+	}
+}
+
+void obj_drop(struct obj *o)
+{
 	uncharge(o);
 	o->node = NULL;
-	obj_path(o->id, path, sizeof(path));
-	unlink(path);
+	if (ndoomed == cap_doomed) {
+		cap_doomed = cap_doomed * 2 + 16;
+		doomed = xrealloc(doomed, cap_doomed * sizeof(*doomed));
+	}
+	doomed[ndoomed++] = o->id;
 	if (o->io == 0)
 		obj_free(o);
 }
@@ -892,8 +907,12 @@ void store_commit(void)
 {
 	int rc;
 
-	if (jb.len == 0 || loading || compacting)
+	if (loading || compacting)
 		return;
+	if (jb.len == 0) {
+		delete_doomed();
+		return;
+	}
 	fault_point("before-journal");
 	rc = write_frame(journal_fd);
 	if (rc != 0) {
@@ -902,6 +921,7 @@ void store_commit(void)
 		abort();
 	}
 	fault_point("after-journal");
+	delete_doomed();
 	if (journal_size > COMPACT_MIN && journal_size > compact_base * 3)
 		compact();
 }
