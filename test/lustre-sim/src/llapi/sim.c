@@ -266,6 +266,17 @@ void sim_put(struct sim_conn *c, bool reusable)
 	sim_close(c);
 }
 
+/* For programs that look for leaks, and for dlclose. */
+__attribute__((destructor)) static void empty_pool(void)
+{
+	while (pool != NULL) {
+		struct sim_conn *next = pool->next;
+
+		sim_close(pool);
+		pool = next;
+	}
+}
+
 int sim_get_mount(const struct sim_mount *m, struct sim_conn **out)
 {
 	char sock[PATH_MAX];
