@@ -16,6 +16,7 @@ export default class Archive extends RequestCommand {
     '<%= config.bin %> <%= command.id %> --recursive --older-than 30m --wait /lustre/projects',
     'find /lustre -size +1G -print0 | <%= config.bin %> <%= command.id %> --files-from - --from0',
   ];
+  static override strict = false;
   static override args = requestArgs;
   static override flags = {
     ...requestFlags,

@@ -13,6 +13,7 @@ export default class Cancel extends RequestCommand {
     '<%= config.bin %> <%= command.id %> /lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --wait /lustre/projects',
   ];
+  static override strict = false;
   static override args = requestArgs;
   static override flags = { ...requestFlags, ...waitFlags };
 

@@ -9,6 +9,7 @@ export default class Release extends RequestCommand {
     '<%= config.bin %> <%= command.id %> /lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --larger 16MiB --older-than 7d /lustre/projects',
   ];
+  static override strict = false;
   static override args = requestArgs;
   static override flags = {
     ...requestFlags,

@@ -14,6 +14,7 @@ export default class Restore extends RequestCommand {
     '<%= config.bin %> <%= command.id %> /lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --wait --wait-timeout 2h /lustre/projects',
   ];
+  static override strict = false;
   static override args = requestArgs;
   static override flags = { ...requestFlags, ...waitFlags };
 

@@ -91,6 +91,7 @@ export type RequestResult = RequestJson & { readonly error?: Failure };
 
 /** One request command: parses, calls the engine, shows progress and the summary. */
 export abstract class RequestCommand extends BaseCommand {
+  /** For the manifest; the parser reads a command's own properties only, so each has this line, too. */
   static override strict = false;
 
   protected async request(
