@@ -1,4 +1,4 @@
-import { lstat, mkdir, stat, statfs } from 'node:fs/promises';
+import { lstat, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mounts } from '../support/mounts.ts';
@@ -19,6 +19,8 @@ import { detail, number, size, tell, timed } from './tell.ts';
 const NEEDED = 3 * 2 ** 30;
 const TREE_FILES = 3_500;
 const STEP_TIMEOUT = 900_000;
+/** Actions that the coordinator gives out at the same time; Lustre's default of 3 keeps the copytool idle. */
+const MAX_REQUESTS = 64;
 
 let wrong = 0;
 
@@ -117,7 +119,7 @@ async function archive(sandbox: Sandbox, files: readonly DemoFile[]): Promise<vo
 
 async function release(sandbox: Sandbox, files: readonly DemoFile[]): Promise<void> {
   const before = await ostUse(sandbox);
-  await lfsazsync(sandbox, 'release', '--recursive', '--wait', sandbox.tree);
+  await lfsazsync(sandbox, 'release', '--recursive', sandbox.tree);
   const after = await ostUse(sandbox);
   detail(`OST use: ${size(before)} before, ${size(after)} after: ${size(before - after)} are free again`);
   let blocks = 0;
@@ -185,17 +187,19 @@ async function remove(sandbox: Sandbox, files: readonly DemoFile[]): Promise<voi
 
 async function story(sandbox: Sandbox): Promise<void> {
   tell(`a sandbox is up: Lustre (stand-in) on ${sandbox.mount}, Azurite, container '${sandbox.container}'`);
-  await mkdir(sandbox.tree, { recursive: true });
   const files = await makeFiles(sandbox);
+  const { exitCode } = await sandbox.serverLctl(['set_param', `mdt.*.hsm.max_requests=${MAX_REQUESTS}`]);
+  if (exitCode !== 0) throw new Error('lctl could not raise max_requests');
   tell('$ lfsazsync copytool');
   const copytool: ServiceProcess = await sandbox.startCopytool();
   await archive(sandbox, files);
   await release(sandbox, files);
   await readBack(files);
   await remove(sandbox, files);
+  tell('stopping the copytool (SIGTERM)');
   const exit = await copytool.stop();
-  tell('stopping the copytool');
-  expectThat(exit.exitCode === 0, `it ended with ${exit.exitCode ?? exit.signal}`);
+  // 143 says that a signal asked for the end, and that it came in good order: killed, it would have no exit code.
+  expectThat(exit.exitCode === 143, `it came to its end in good order (exit code ${exit.exitCode ?? exit.signal})`);
 }
 
 async function main(): Promise<number> {

@@ -1,5 +1,5 @@
 import { createContainer, startEndpoint } from '../support/endpoint.ts';
-import { registerChangelogUser, standInFileSystem } from '../support/file-system.ts';
+import { registerChangelogUser, setMaxRequests, standInFileSystem } from '../support/file-system.ts';
 import { simPrograms } from '../support/project.ts';
 import { sandboxConfig, sandboxEnv, writeSandboxConfig } from '../support/sandbox.ts';
 import type { SandboxDirectory } from '../support/sandbox-directory.ts';
@@ -7,6 +7,8 @@ import type { StandInOptions } from '../support/stand-in.ts';
 import type { SandboxDescription } from './description.ts';
 
 const CONTAINER = 'sandbox';
+/** Lustre's default of 3 keeps a copytool idle most of the time. */
+const MAX_REQUESTS = 64;
 
 /**
  * Starts the stand-in and Azurite in the directory, after ending what is left of an earlier time there. Both take up
@@ -23,8 +25,11 @@ export async function up(records: SandboxDirectory, options: StandInOptions): Pr
     await Promise.allSettled(starts);
     const [fileSystem, connectionString] = await Promise.all(starts);
     await createContainer(connectionString, CONTAINER);
-    // As an administrator does once; the stand-in keeps its users.
-    if (records.readDescription() === undefined) await registerChangelogUser(fileSystem.env);
+    // As an administrator does once; the stand-in keeps its users and parameters.
+    if (records.readDescription() === undefined) {
+      await registerChangelogUser(fileSystem.env);
+      await setMaxRequests(fileSystem.env, MAX_REQUESTS);
+    }
     writeSandboxConfig(records, connectionString, sandboxConfig(records, fileSystem, CONTAINER));
     const description: SandboxDescription = {
       version: 1,

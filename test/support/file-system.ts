@@ -45,18 +45,24 @@ function realLustre(): TestFileSystem | undefined {
   };
 }
 
+/** `lctl` as on the stand-in's metadata server; gives what it printed. */
+async function serverLctl(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await run(join(simPrograms, 'lctl'), args, {
+    env: { ...process.env, ...env, LUSTRE_SIM_NODE: 'server' },
+    timeout: 20_000,
+  });
+  if (exitCode !== 0) throw new Error(`lctl ${args.join(' ')}: ${stderr || stdout}`);
+  return stdout.trim();
+}
+
 /** A changelog user of the stand-in, registered as the server's administrator does. */
 export async function registerChangelogUser(env: Readonly<Record<string, string>>): Promise<string> {
-  const { exitCode, stdout, stderr } = await run(
-    join(simPrograms, 'lctl'),
-    ['--device', MDT, 'changelog_register', '-n'],
-    {
-      env: { ...process.env, ...env, LUSTRE_SIM_NODE: 'server' },
-      timeout: 20_000,
-    },
-  );
-  if (exitCode !== 0) throw new Error(`lctl changelog_register: ${stderr || stdout}`);
-  return stdout.trim();
+  return await serverLctl(env, ['--device', MDT, 'changelog_register', '-n']);
+}
+
+/** How many actions the stand-in's coordinator gives out at the same time. */
+export async function setMaxRequests(env: Readonly<Record<string, string>>, count: number): Promise<void> {
+  await serverLctl(env, ['set_param', `mdt.*.hsm.max_requests=${count}`]);
 }
 
 /** Starts the stand-in, as found: `tree` is its first mount itself, and nobody reads the changelog yet. */

@@ -24,7 +24,7 @@ it("lesson 12: transfers that take longer than the coordinator's patience come t
   await overdue();
   archiving.release();
   await it.waitForState(path, CLEAN);
-  await it.command('release', '--wait', path);
+  await it.command('release', path);
   expect(await it.state(path)).toBe(RELEASED);
   const restoring = it.steps.hold('restore.copied');
   const reading = readFile(path);

@@ -23,7 +23,7 @@ it('lesson 1: another file under the same name while the archive waits: each blo
   expect(await it.state(path)).toBe(0);
   await it.command('archive', '--wait', path);
   expect((await it.blob(it.sandbox.blobName(path)))?.equals(second)).toBe(true);
-  await it.command('release', '--wait', moved, path);
+  await it.command('release', moved, path);
   expect((await readFile(moved)).equals(first)).toBe(true);
   expect((await readFile(path)).equals(second)).toBe(true);
 });
@@ -40,7 +40,7 @@ it('lesson 1: renamed during the upload: nothing at the new name is taken for so
   held.release();
   // Its copy was committed under the name that it had, and is found there: the bytes decide, not the name.
   await it.waitForState(it.path('mid/b'), CLEAN);
-  await it.command('release', '--wait', it.path('mid/b'));
+  await it.command('release', it.path('mid/b'));
   expect((await readFile(it.path('mid/b'))).equals(first)).toBe(true);
   expect((await readFile(it.path('mid/a'))).equals(second)).toBe(true);
 });

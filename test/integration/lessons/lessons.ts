@@ -55,7 +55,10 @@ export class Bench {
 
   async command(...argv: string[]): Promise<string> {
     const result = await this.sandbox.run(argv);
-    expect(result, `lfsazsync ${argv.join(' ')}`).toMatchObject({ exitCode: 0 });
+    expect(
+      result.exitCode,
+      `lfsazsync ${argv.join(' ')}: ${result.stderr}\n${this.copytool.log.text().slice(-4_000)}`,
+    ).toBe(0);
     return result.stdout;
   }
 
@@ -81,7 +84,7 @@ export class Bench {
   /** Archives, releases, reads back: the content must be the same. */
   async roundTrip(path: string, data: string | Buffer): Promise<void> {
     await this.command('archive', '--wait', path);
-    await this.command('release', '--wait', path);
+    await this.command('release', path);
     await this.waitForState(path, RELEASED);
     const back = await readFile(path);
     expect(back.equals(Buffer.from(data)), `content of ${path}`).toBe(true);

@@ -40,7 +40,7 @@ it('lessons 7, 27, 28: every name goes there and back, and no two share a blob',
     expect(name).not.toMatch(/[\x00-\x1f\x7f\\]|\.(\/|$)/);
     for (const value of Object.values(await it.metadata(name))) expect(value).toMatch(/^[\x20-\x7e]*$/);
   }
-  await it.command('release', '--recursive', '--wait', directory);
+  await it.command('release', '--recursive', directory);
   for (const [path, data] of files)
     expect((await readFile(path)).equals(data), JSON.stringify(path.toString())).toBe(true);
 });
