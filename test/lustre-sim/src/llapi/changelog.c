@@ -332,7 +332,7 @@ static int find_mdt(const char *mdtname, char *sock, size_t size, unsigned *mdt)
 	if (rc == 0)
 		rc = sim_get(sock, "", &c);
 	if (rc < 0)
-		return rc == -ENODEV ? -ENOENT : rc;
+		return rc == -ENODEV || rc == -ENOTCONN ? -ENOENT : rc; /* nothing mounted: no device */
 	if (strcmp(c->fsname, fsname) != 0 || *mdt >= c->mdts)
 		rc = -ENOENT;
 	sim_put(c, true);

@@ -35,9 +35,9 @@ struct hsm_copyaction_private {
 	unsigned magic;
 	const struct hsm_copytool_private *ct;
 	struct sim_conn *conn; /* holds the volatile file alive */
-	struct hsm_action_item hai;
 	int source_fd, data_fd;
 	char *handle;
+	struct hsm_action_item hai; /* last: it ends in an (unused) array */
 };
 
 /* ---- the channel ---- */
