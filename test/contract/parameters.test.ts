@@ -128,6 +128,9 @@ it('a cancel of waiting requests by purge leaves nothing to do (03 A, 09)', asyn
   const path = await it.write('purged');
   await it.request('archive', path);
   expect(await it.action(path)).toBe('ARCHIVE waiting (from 0 to EOF)');
+  // A cancel is taken, and waits for the coordinator as the request does.
+  await it.request('cancel', path);
+  await it.expectState(path, 0);
   expect((await lctl('set_param', 'mdt.*.hsm_control=purge')).exitCode).toBe(0);
   await it.idle(path);
   await it.expectState(path, 0);
