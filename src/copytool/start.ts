@@ -10,7 +10,7 @@ import { errnoText } from '../lustre/errno.ts';
 import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts';
 import { type AuditLog, openAuditLog } from '../service/audit.ts';
 import { OperatorError } from '../service/errors.ts';
-import type { Log } from '../service/log.ts';
+import type { Log, ServiceLog } from '../service/log.ts';
 import { CopytoolAgent, type StopSignals } from './agent.ts';
 import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
@@ -20,7 +20,7 @@ import { stepHook } from './steps.ts';
 
 export interface CopytoolOptions {
   readonly config: Config;
-  readonly log: Log;
+  readonly log: ServiceLog;
   readonly stop: StopSignals;
 }
 
@@ -101,6 +101,17 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     archives: [...config.archives.keys()],
     llapi: channel.helper.hello.llapi,
     helperPid: channel.helper.pid,
+  });
+  // logrotate has moved the files away, or the credential was renewed.
+  const reopen = () => {
+    log.reopen();
+    for (const store of stores.values())
+      store.refresh().catch((error: unknown) => log.warn('credential not read again', { err: error }));
+    audit.reopen().catch((error: unknown) => log.error('audit log not opened again', { err: error }));
+  };
+  process.on('SIGHUP', reopen);
+  atEnd(() => {
+    process.off('SIGHUP', reopen);
   });
   await new CopytoolAgent({ channel, context }).run(stop);
   log.info('copytool stopped', {
