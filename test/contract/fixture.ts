@@ -21,11 +21,6 @@ export const RELEASED_FILE = EXISTS | ARCHIVED | RELEASED;
 /** A user that is nobody special. */
 export const USER = 1000;
 
-/** The lines that a program prints, without the last line's end. */
-export function lines(text: string): string[] {
-  return text.replace(/\n$/, '').split('\n');
-}
-
 /** One test file's directory on a real or stand-in Lustre, with what the checks have in common. */
 export class Contract {
   readonly sandbox: Sandbox;

@@ -36,10 +36,13 @@ export function isAlive(identity: ProcessIdentity): boolean {
 /** Sends a signal if this very process is still there; to its whole process group when `group` is set. */
 export function signal(identity: ProcessIdentity, name: NodeJS.Signals, options: { group?: boolean } = {}): void {
   if (!isAlive(identity)) return;
-  try {
-    process.kill(options.group === true ? -identity.pid : identity.pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  // Not every process leads a group: it itself gets the signal in any case.
+  for (const target of options.group === true ? [-identity.pid, identity.pid] : [identity.pid]) {
+    try {
+      process.kill(target, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 }
 

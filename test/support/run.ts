@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly timeout?: number;
   /** Runs as this user (and the group of the same number). */
   readonly uid?: number;
+  /** Told the process number once it runs. */
+  readonly onStart?: (pid: number) => void;
 }
 
 export interface RunResult {
@@ -30,6 +32,8 @@ export function run(file: string, args: readonly string[], options: RunOptions =
       env: options.env,
       cwd: options.cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
+      // A group of its own, so that a late program goes with all that it has started.
+      detached: true,
       ...identity,
     });
     const out: Buffer[] = [];
@@ -37,11 +41,12 @@ export function run(file: string, args: readonly string[], options: RunOptions =
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      child.kill('SIGKILL');
+      killGroup(child);
       // A grandchild may hold the pipes open for ever: let go of them, so that 'close' comes.
       child.stdout.destroy();
       child.stderr.destroy();
     }, timeout);
+    if (child.pid !== undefined) options.onStart?.(child.pid);
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     // A program may end without reading its input.
@@ -61,4 +66,12 @@ export function run(file: string, args: readonly string[], options: RunOptions =
       } else resolve({ exitCode, signal, stdout, stderr });
     });
   });
+}
+
+function killGroup(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    child.kill('SIGKILL');
+  }
 }

@@ -77,6 +77,11 @@ export class SandboxDirectory {
     return identity;
   }
 
+  /** A recorded process has come to its end. */
+  forgetProcess(pid: number): void {
+    rmSync(join(this.#records, `process-${pid}.json`), { force: true });
+  }
+
   recordMount(mountPoint: string): void {
     this.#write(`mount-${Buffer.from(mountPoint).toString('base64url').slice(-40)}.json`, { mountPoint });
   }
@@ -145,7 +150,7 @@ export class SandboxDirectory {
     const others = all.filter((identity) => !base.includes(identity));
     for (const identity of others) signal(identity, 'SIGTERM');
     await Promise.all(others.map((identity) => gone(identity, 5_000)));
-    // The group too: a helper may have outlived the program that started it.
+    // What does not end goes with all that it has started; the helper of one that ended leaves by itself.
     for (const identity of others) signal(identity, 'SIGKILL', { group: true });
     await Promise.all([
       ...base.filter(({ name }) => name === ENDPOINT).map((identity) => endProcess(identity, { patience: 5_000 })),

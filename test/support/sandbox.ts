@@ -5,6 +5,7 @@ import { ContainerClient } from '@azure/storage-blob';
 import { stringify } from 'yaml';
 import { createContainer, startEndpoint } from './endpoint.ts';
 import { leaveTree, pathWithNode, type TestFileSystem, testFileSystem } from './file-system.ts';
+import { identify } from './processes.ts';
 import { executable, helperPath, needBuilt, simPrograms } from './project.ts';
 import { guard, unguard } from './reaper.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
@@ -185,9 +186,19 @@ export class Sandbox {
   }
 
   /** Runs a command of the product through its built executable. */
-  run(argv: readonly string[], options?: CommandOptions): Promise<RunResult> {
+  async run(argv: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
     needBuilt(executable, 'run npm run setup');
-    return this.exec(executable, argv, options);
+    let pid = 0;
+    const onStart = (started: number): void => {
+      pid = started;
+      // It may have ended already: then there is nothing to record.
+      if (identify(pid, 'command') !== undefined) this.#records.recordProcess(pid, `lfsazsync ${argv[0] ?? ''}`);
+    };
+    try {
+      return await this.exec(executable, argv, { ...options, onStart });
+    } finally {
+      this.#records.forgetProcess(pid);
+    }
   }
 
   /** Starts a command that stays, without waiting for anything. */
