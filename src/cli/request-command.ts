@@ -20,7 +20,11 @@ const size = Flags.custom<number>({ parse: async (text) => parseBytes(text), hel
 const duration = Flags.custom<number>({ parse: async (text) => parseDuration(text), helpValue: 'DURATION' });
 
 export const requestArgs = {
-  path: Args.string({ description: 'files, or directories with --recursive; several may be given' }),
+  path: Args.string({
+    description: 'files, or directories with --recursive; several may be given',
+    // Otherwise oclif takes what comes on standard input for a path.
+    ignoreStdin: true,
+  }),
 };
 
 /** The flags of all five commands. */
@@ -92,8 +96,6 @@ export type RequestResult = RequestJson & { readonly error?: Failure };
 /** One request command: parses, calls the engine, shows progress and the summary. */
 export abstract class RequestCommand extends BaseCommand {
   /** For the manifest; the parser reads a command's own properties only, so each has this line, too. */
-  static override strict = false;
-
   protected async request(
     verb: Verb,
     argv: readonly unknown[],
