@@ -498,6 +498,7 @@ int cdt_progress(const struct pfid *fid, uint64_t cookie, uint64_t off, uint64_t
 	if (hit->status == ARS_STARTED || hit->status == ARS_WAITING) {
 		if (status == ARS_WAITING && a->kind == HSMA_RESTORE)
 			a->dfid = a->fid;
+		hit->later = status == ARS_WAITING;
 		set_status(hit, status);
 	}
 	if (hit != a && a->listed)
@@ -685,6 +686,7 @@ static void housekeeping(void)
 
 	for (struct action *a = sim.cdt.first, *next; a; a = next) {
 		next = a->next;
+		a->later = false;
 		if (a->status == ARS_WAITING)
 			continue;
 		if (a->status == ARS_STARTED) {
@@ -720,7 +722,7 @@ static struct push *collect(void)
 		size_t size = 72 + ((a->datalen + 7) & ~7u);
 		struct push *p;
 
-		if (a->status != ARS_WAITING)
+		if (a->status != ARS_WAITING || a->later)
 			continue;
 		if (sim.cdt.nrunning >= sim.cdt.max_requests)
 			break;

@@ -94,13 +94,19 @@ const struct cl_user *cl_users(void) { return users; }
 
 /* ---- recording ---- */
 
-static void read_jobid(const struct who *w, char *out, size_t len)
+void cl_jobid(const struct who *w, char *out, size_t len)
 {
 	char path[64], comm[32] = "";
 	FILE *f;
 
 	out[0] = '\0';
-	if (strcmp(sim.jobid_var, "procname_uid") != 0 || w->pid <= 0)
+	if (strcmp(sim.jobid_var, "procname_uid") != 0)
+		return;
+	if (w->job) {
+		snprintf(out, len, "%s", w->job);
+		return;
+	}
+	if (w->pid <= 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)w->pid);
 	f = fopen(path, "re");
@@ -135,7 +141,7 @@ static struct cl_rec *begin(int type, uint32_t flags, const struct pfid *t, cons
 		r->uid = w->uid;
 		r->gid = w->gid;
 		r->nid = xstrdup(w->nid ? w->nid : "0@lo");
-		read_jobid(w, job, sizeof(job));
+		cl_jobid(w, job, sizeof(job));
 		if (job[0])
 			r->jobid = xstrdup(job);
 	}

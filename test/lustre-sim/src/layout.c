@@ -275,6 +275,7 @@ uint8_t *layout_pack(const struct node *n, size_t *len, bool as_xattr)
 static int check_comp(struct comp *c)
 {
 	uint32_t base = c->pattern & ~(PATTERN_RELEASED | PATTERN_OVERSTRIPE);
+	uint64_t end;
 
 	if (base == 0)
 		c->pattern |= PATTERN_RAID0;
@@ -284,6 +285,10 @@ static int check_comp(struct comp *c)
 		c->stripe_size = DEFAULT_STRIPE;
 	if (c->stripe_size % 65536 != 0)
 		return -EINVAL;
+	/* whole stripes fit into a component: otherwise the largest power of two that its end is a multiple of */
+	end = c->end == UINT64_MAX ? UINT64_MAX : (c->end + 65535) & ~(uint64_t)65535;
+	if (end != UINT64_MAX && end % c->stripe_size != 0)
+		c->stripe_size = (uint32_t)(end & ~(end - 1));
 	if (c->pattern & PATTERN_MDT)
 		c->stripe_count = 0;
 	else if (c->stripe_count == 0)

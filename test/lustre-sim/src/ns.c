@@ -360,6 +360,15 @@ bool xattr_del(struct node *n, const char *name)
 
 /* ---- stat ---- */
 
+/* One as a sign that there is data; what lay on the MDT is counted on. */
+static blkcnt_t released_blocks(const struct node *n)
+{
+	const struct comp *c = &n->layout->comps[0];
+	uint64_t on_mdt = c->pattern & PATTERN_MDT ? (n->size < c->end ? n->size : c->end) : 0;
+
+	return on_mdt > 0 ? (blkcnt_t)((on_mdt + 4095) / 4096 * 8) : n->size > 0;
+}
+
 void node_stat(const struct node *n, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
@@ -381,7 +390,7 @@ void node_stat(const struct node *n, struct stat *st)
 	} else if (S_ISREG(n->mode)) {
 		st->st_size = (off_t)n->size;
 		if (hsm_needs_restore(n))
-			st->st_blocks = n->size > 0;
+			st->st_blocks = released_blocks(n);
 		else if (n->obj)
 			st->st_blocks = (blkcnt_t)n->obj->blocks;
 	}

@@ -768,6 +768,7 @@ static struct handle *handle_new(struct node *n, uint32_t flags, const struct wh
 	h->uid = w->uid;
 	h->gid = w->gid;
 	h->dir = dir;
+	cl_jobid(w, h->jobid, sizeof(h->jobid));
 	n->opens++;
 	if (flags & MDS_WRITE)
 		n->wopens++;
@@ -930,6 +931,7 @@ static struct who closer(const struct handle *h, fuse_req_t req)
 	w.uid = h->uid;
 	w.gid = h->gid;
 	w.mount = h->mount;
+	w.job = h->jobid;
 	return w;
 }
 

@@ -188,6 +188,7 @@ struct who {
 	pid_t pid;
 	unsigned mount;
 	const char *nid; /* NULL: "0@lo" */
+	const char *job; /* the job id to record; NULL: that of pid */
 	bool none; /* no identity at all in the record (ef=0) */
 };
 
@@ -240,6 +241,7 @@ struct action {
 	struct extent { uint64_t start, end; } *extents; /* moved so far, merged */
 	unsigned nextents;
 	struct action *cancel; /* the cancel request that hit it */
+	bool later; /* to be tried again: only a turn that goes over the whole list looks at it */
 	bool listed; /* on the list of actions; one that is not may still be running */
 };
 
@@ -409,6 +411,7 @@ char *xattr_list(struct node *n, uint32_t uid, size_t *len);
 /* ---- changelog.c ---- */
 
 void cl_init_default_user(void);
+void cl_jobid(const struct who *w, char *out, size_t len); /* as the parameter jobid_var wants it; empty for none */
 void cl_name(int type, uint32_t flags, const struct pfid *t, const struct pfid *p, const char *name, size_t len,
 	     const struct who *w);
 void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const char *name, size_t len, const struct pfid *s,
