@@ -26,7 +26,8 @@ export class ProgressDisplay {
   }
 
   get width(): number {
-    return this.#screen.isTTY === true ? (this.#screen.columns ?? 80) - 1 : 200;
+    // A terminal that does not know its width says 0.
+    return this.#screen.isTTY === true ? (this.#screen.columns || 80) - 1 : 200;
   }
 
   /** Shows the state of things, when it is time to. @param text made only then */
