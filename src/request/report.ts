@@ -98,7 +98,9 @@ export function afterword(summary: RequestSummary): string | undefined {
   const under = asked + pending;
   if (under === 0 || (summary.stoppedBy === undefined && pending === 0)) return undefined;
   const left = `${countOf(under, 'file')} asked for: Lustre goes on with them`;
-  return summary.verb === 'cancel' ? `${left}, as soon as a copytool is there.` : `${left}. To stop them: lfsazsync cancel.`;
+  return summary.verb === 'cancel'
+    ? `${left}, as soon as a copytool is there.`
+    : `${left}. To stop them: lfsazsync cancel.`;
 }
 
 /** One line of progress, at most `width` characters. */
