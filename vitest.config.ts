@@ -28,7 +28,7 @@ export default defineConfig({
       { extends: true, test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...withSystem } },
       {
         extends: true,
-        test: { name: 'full', include: ['test/full/**/*.test.ts'], ...withSystem, testTimeout: 900_000 },
+        test: { name: 'full', include: ['test/full/**/*.test.ts'], ...withSystem, testTimeout: 1_800_000 },
       },
     ],
   },
