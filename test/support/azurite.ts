@@ -37,8 +37,6 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     [
       `${projectRoot}/node_modules/azurite/dist/src/blob/main.js`,
       ...['--blobHost', '127.0.0.1', '--blobPort', '0', '--skipApiVersionCheck', '--silent', '--disableTelemetry'],
-      // Not strict: Azurite 3.35 knows no x-ms-content-crc64, and refuses it rather than pass it over.
-      '--loose',
       ...storage,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },

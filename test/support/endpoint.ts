@@ -26,8 +26,7 @@ export async function startEndpoint(sandbox: SandboxDirectory): Promise<string> 
     args: [
       AZURITE,
       ...['--blobHost', '127.0.0.1', '--blobPort', '0', '--location', sandbox.endpointDir],
-      // Loose: Azurite 3.35 knows no x-ms-content-crc64, and refuses it rather than pass it over.
-      ...['--skipApiVersionCheck', '--disableTelemetry', '--silent', '--loose'],
+      ...['--skipApiVersionCheck', '--disableTelemetry', '--silent'],
     ],
     logFile: join(sandbox.dir, 'azurite.log'),
     ready: /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/,
