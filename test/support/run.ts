@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { forEveryUser } from './for-every-user.ts';
 
 export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
@@ -26,9 +27,11 @@ export interface RunResult {
  */
 export function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { timeout = 120_000 } = options;
-  const identity = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
+  const { uid } = options;
+  const identity = uid === undefined ? {} : { uid, gid: uid };
+  const [program, ...rest] = uid === undefined ? [file, ...args] : [file, ...args].map(forEveryUser);
   return new Promise((resolve, reject) => {
-    const child = spawn(file, [...args], {
+    const child = spawn(program ?? file, rest, {
       env: options.env,
       cwd: options.cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
