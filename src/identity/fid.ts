@@ -21,14 +21,6 @@ export function parseFid(text: string): Fid | undefined {
   return canonical(BigInt(seq), BigInt(oid), BigInt(version));
 }
 
-/** The 16 bytes that `trusted.lma` and `trusted.link` hold (seq, oid, ver), little- or big-endian. */
-export function fidFromBytes(bytes: Buffer, endian: 'little' | 'big'): Fid {
-  if (bytes.length < 16) throw new RangeError(`a FID has 16 bytes, got ${bytes.length}`);
-  return endian === 'little'
-    ? canonical(bytes.readBigUInt64LE(0), BigInt(bytes.readUInt32LE(8)), BigInt(bytes.readUInt32LE(12)))
-    : canonical(bytes.readBigUInt64BE(0), BigInt(bytes.readUInt32BE(8)), BigInt(bytes.readUInt32BE(12)));
-}
-
 function canonical(seq: bigint, oid: bigint, version: bigint): Fid {
   return `0x${seq.toString(16)}:0x${oid.toString(16)}:0x${version.toString(16)}` as Fid;
 }

@@ -38,8 +38,6 @@ export const isLost = (hsm: HsmState) => (hsm.states & HSM.LOST) !== 0;
 export const hasCopy = (hsm: HsmState) => (hsm.states & (HSM.ARCHIVED | HSM.EXISTS)) !== 0;
 /** Archived, and unchanged since. */
 export const isClean = (hsm: HsmState) => isArchived(hsm) && !isDirty(hsm);
-/** The archive holds the only copy of the data. */
-export const isOnlyInArchive = isReleased;
 export const isBusy = (action: CurrentAction) =>
   action.action !== 'NOOP' && (action.state === 'waiting' || action.state === 'running');
 
@@ -120,7 +118,7 @@ export function canRelease(hsm: HsmState, size?: bigint): Verdict {
 
 /** Whether the removal of the copy can be asked for. */
 export function canRemove(hsm: HsmState): Verdict {
-  if (isOnlyInArchive(hsm)) return refused('ONLY_COPY');
+  if (isReleased(hsm)) return refused('ONLY_COPY');
   return hasCopy(hsm) ? ASK : settled('NO_COPY');
 }
 

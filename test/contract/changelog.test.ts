@@ -208,13 +208,16 @@ it('the life of a copy: archive, dirty, archive again, release, restore, remove 
   await agent.archive(fid);
   await it.waitForState(path, CLEAN);
   await log.expect(names, ['HSM 0x280 t=h', 'HSM 0x0 t=h']);
+  // Up to 2.15, 'release' is told when a file is released; later, when it is restored.
+  const early = Number(/2\.(\d+)/.exec((await it.sandbox.lctl(['get_param', '-n', 'version'])).stdout)?.[1]) < 16;
+  const told = ['HSM 0x180 t=h'];
   await it.request('release', path);
-  await log.expect(names, ['TRUNC 0xf t=h', 'LYOUT 0x0 t=h', 'CLOSE 0x2 t=h']);
+  await log.expect(names, ['TRUNC 0xf t=h', ...(early ? told : []), 'LYOUT 0x0 t=h', 'CLOSE 0x2 t=h']);
   const reading = readFile(path, 'utf8');
   await agent.restore('onetwo', fid);
   await reading;
   await it.waitForState(path, CLEAN);
-  await log.expect(names, ['HSM 0x0 t=h', 'HSM 0x180 t=h', 'HSM 0x80 t=h']);
+  await log.expect(names, ['HSM 0x0 t=h', ...(early ? [] : told), 'HSM 0x80 t=h']);
   await it.request('remove', path);
   await agent.remove(fid);
   await it.waitForState(path, 0);

@@ -130,13 +130,14 @@ export class Contract {
 }
 
 /**
- * The sandbox of a contract test file: no endpoint, and the dialect that the facts were recorded with. Answers by the
- * property, because it exists only once the tests run.
+ * The sandbox of a contract test file: no endpoint, and the dialect that the facts were recorded with, or the one that
+ * LFSAZSYNC_TEST_VERSION names. Answers by the property, because it exists only once the tests run.
  */
 export function useContract(options: SandboxOptions = {}): { readonly it: Contract } {
   let contract: Contract | undefined;
   beforeAll(async () => {
-    contract = new Contract(await startSandbox({ endpoint: false, version: '2.17', ...options }));
+    const version = process.env['LFSAZSYNC_TEST_VERSION'] === '2.15' ? '2.15' : '2.17';
+    contract = new Contract(await startSandbox({ endpoint: false, version, ...options }));
   }, 120_000);
   afterAll(async () => {
     await contract?.sandbox.stop();

@@ -11,7 +11,8 @@ const FILES = DIRECTORIES * FILES_EACH;
 
 const bench = useBench();
 
-const contentOf = (directory: number, file: number) => Buffer.from(`${directory}/${file}\n`.repeat(1 + ((directory + file) % 50)));
+const contentOf = (directory: number, file: number) =>
+  Buffer.from(`${directory}/${file}\n`.repeat(1 + ((directory + file) % 50)));
 
 it(`${FILES} files are archived, released and read back`, async () => {
   const { it } = bench;

@@ -84,9 +84,9 @@ int hsm_release(struct node *n, bool may_write, const struct who *w)
 	n->hsm_flags |= HS_RELEASED;
 	log_node(n);
 	cl_plain(CL_TRUNC, LA_ATIME | LA_MTIME | LA_CTIME | LA_SIZE, &n->fid, NULL, w);
-	cl_plain(CL_LAYOUT, 0, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
 	if (sim.v215)
 		cl_plain(CL_HSM, HE_RELEASE << 7, &n->fid, NULL, w);
+	cl_plain(CL_LAYOUT, 0, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
 	cl_plain(CL_CLOSE, MDS_WRITE, &n->fid, NULL, w);
 	fault_point("release");
 	mounts_inval(n, -1);
