@@ -1,27 +1,24 @@
 import type { TokenCredential } from '@azure/identity';
-import { storageSharedKeyCredentialPolicy } from '@azure/storage-common';
+import { AnonymousCredential, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { readSecret, type SecretSource } from '../config/credential-source.ts';
 import type { ArchiveConfig, CredentialConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
 import { redact } from '../service/redact.ts';
 import { Secret } from '../service/secret.ts';
 import { BlobError } from './errors.ts';
-import type { HeaderMap } from './header-map.ts';
 
-/** One request to be signed. `path` and `query` are encoded as they will be sent; `query` without question mark. */
-export interface SignableRequest {
-  readonly method: string;
-  readonly origin: string;
-  readonly path: string;
-  query: string;
-  readonly headers: HeaderMap;
+/** What the SDK's clients are made with. Another object when the secret is another one. */
+export interface BlobAccess {
+  readonly credential: AnonymousCredential | StorageSharedKeyCredential | TokenCredential;
+  /** Query that goes into the URLs. */
+  readonly sas?: Secret;
 }
 
 /** How requests are authorised. */
 export interface BlobAuth {
   readonly kind: 'sas' | 'key' | 'token';
-  /** Adds what authorises the request. */
-  sign(request: SignableRequest): Promise<void>;
+  /** What to make clients with now. */
+  access(): Promise<BlobAccess>;
   /** After a refusal: reads or fetches the secret again. True when there is another one, worth another try. */
   refresh(): Promise<boolean>;
   /** What a SAS says of itself. */
@@ -97,7 +94,7 @@ const REREAD_EVERY_MS = 5_000;
 
 class SasAuth implements BlobAuth {
   readonly kind = 'sas';
-  #secret: Secret;
+  #access: BlobAccess & { readonly sas: Secret };
   #lastRead = 0;
   sas: SasFacts;
   readonly #read: () => Promise<Secret>;
@@ -107,24 +104,24 @@ class SasAuth implements BlobAuth {
   }
 
   constructor(secret: Secret, read: () => Promise<Secret>) {
-    this.#secret = secret;
+    this.#access = { credential: new AnonymousCredential(), sas: secret };
     this.#read = read;
     this.sas = sasFacts(secret.reveal());
   }
 
-  async sign(request: SignableRequest): Promise<void> {
+  async access(): Promise<BlobAccess> {
     const left = (this.sas.expires?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
     if (left < RENEW_BEFORE_MS && Date.now() - this.#lastRead > REREAD_EVERY_MS) await this.refresh();
-    const sas = this.#secret.reveal();
-    request.query = request.query === '' ? sas : `${request.query}&${sas}`;
+    return this.#access;
   }
 
   /** A source that can't be read right now (being replaced) leaves the old one in force. */
   async refresh(): Promise<boolean> {
     this.#lastRead = Date.now();
-    const secret = await this.#read().catch(() => this.#secret);
-    if (secret.reveal() === this.#secret.reveal()) return false;
-    this.#secret = secret;
+    const old = this.#access.sas;
+    const secret = await this.#read().catch(() => old);
+    if (secret.reveal() === old.reveal()) return false;
+    this.#access = { credential: new AnonymousCredential(), sas: secret };
     this.sas = sasFacts(secret.reveal());
     return true;
   }
@@ -133,23 +130,14 @@ class SasAuth implements BlobAuth {
 class SharedKeyAuth implements BlobAuth {
   readonly kind = 'key';
   readonly sas = undefined;
-  readonly #policy: ReturnType<typeof storageSharedKeyCredentialPolicy>;
+  readonly #access: BlobAccess;
 
   constructor(accountName: string, key: Secret) {
-    this.#policy = storageSharedKeyCredentialPolicy({ accountName, accountKey: Buffer.from(key.reveal(), 'base64') });
+    this.#access = { credential: new StorageSharedKeyCredential(accountName, key.reveal()) };
   }
 
-  async sign(request: SignableRequest): Promise<void> {
-    const url = `${request.origin}${request.path}${request.query === '' ? '' : `?${request.query}`}`;
-    type Args = Parameters<typeof this.signThrough>;
-    await this.signThrough({ method: request.method, url, headers: request.headers } as unknown as Args[0]);
-  }
-
-  /** The SDK's policy does nothing but set headers, of which it asks no more than a map can do. */
-  private async signThrough(
-    request: Parameters<ReturnType<typeof storageSharedKeyCredentialPolicy>['sendRequest']>[0],
-  ) {
-    await this.#policy.sendRequest(request, async () => ({ request, status: 200, headers: request.headers }));
+  async access(): Promise<BlobAccess> {
+    return this.#access;
   }
 
   async refresh(): Promise<boolean> {
@@ -157,50 +145,50 @@ class SharedKeyAuth implements BlobAuth {
   }
 }
 
-const SCOPE = 'https://storage.azure.com/.default';
-const TOKEN_MARGIN_MS = 5 * 60_000;
-
 class TokenAuth implements BlobAuth {
   readonly kind = 'token';
   readonly sas = undefined;
+  readonly #credential: LazyCredential;
+  #access: BlobAccess;
+
+  constructor(open: () => Promise<TokenCredential>) {
+    this.#credential = new LazyCredential(open);
+    this.#access = { credential: this.#credential };
+  }
+
+  async access(): Promise<BlobAccess> {
+    return this.#access;
+  }
+
+  /** The SDK keeps a token until shortly before its end, per pipeline: a new pipeline asks for a new one. */
+  async refresh(): Promise<boolean> {
+    if (!this.#credential.used) return false;
+    this.#credential.used = false;
+    this.#access = { credential: this.#credential };
+    return true;
+  }
+}
+
+/** Opens the real credential, and loads its library, when a token is asked for. */
+class LazyCredential implements TokenCredential {
   readonly #open: () => Promise<TokenCredential>;
-  #credential: Promise<TokenCredential> | undefined;
-  #token: { header: Secret; until: number } | undefined;
-  #fetching: Promise<Secret> | undefined;
+  #opened: Promise<TokenCredential> | undefined;
+  /** Whether a token was given since this was last set to false. */
+  used = false;
 
   constructor(open: () => Promise<TokenCredential>) {
     this.#open = open;
   }
 
-  async sign(request: SignableRequest): Promise<void> {
-    const token = this.#token;
-    const header = token !== undefined && Date.now() < token.until ? token.header : await this.#fetch();
-    request.headers.set('authorization', header.reveal());
-  }
-
-  async refresh(): Promise<boolean> {
-    if (this.#token === undefined) return false;
-    this.#token = undefined;
-    return true;
-  }
-
-  #fetch(): Promise<Secret> {
-    this.#fetching ??= this.#getToken().finally(() => {
-      this.#fetching = undefined;
-    });
-    return this.#fetching;
-  }
-
-  async #getToken(): Promise<Secret> {
+  async getToken(...asked: Parameters<TokenCredential['getToken']>): ReturnType<TokenCredential['getToken']> {
     try {
-      this.#credential ??= this.#open();
-      const answer = await (await this.#credential).getToken(SCOPE);
-      if (answer === null) throw new Error('no token was given');
-      const header = new Secret(`Bearer ${answer.token}`);
-      this.#token = { header, until: answer.expiresOnTimestamp - TOKEN_MARGIN_MS };
-      return header;
+      this.#opened ??= this.#open();
+      const token = await (await this.#opened).getToken(...asked);
+      if (token === null) throw new Error('no token was given');
+      this.used = true;
+      return token;
     } catch (cause) {
-      this.#credential = undefined;
+      this.#opened = undefined;
       throw new BlobError(`can't sign in to Azure: ${redact(firstLine(cause))}`, {
         code: 'AUTH',
         authReason: 'credential',

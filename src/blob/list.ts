@@ -1,4 +1,9 @@
-import { parseXML } from '@azure/core-xml';
+import type {
+  BlobItem,
+  ContainerClient,
+  ContainerListBlobFlatSegmentResponse,
+  ContainerListBlobHierarchySegmentResponse,
+} from '@azure/storage-blob';
 import { type BlobState, blobState } from './state.ts';
 import type { BlobStore } from './store.ts';
 
@@ -22,93 +27,75 @@ export interface ListPage {
 
 /** All blobs in the order of their names, with metadata, page by page. Uncommitted blobs are not among them. */
 export function listFlat(store: BlobStore, options: ListOptions = {}): AsyncGenerator<ListPage> {
-  return pages(store, options, {});
+  return pages(store, 'flat', options);
 }
 
 /** One level: the blobs, and the beginnings of the names of what lies deeper. */
 export function listLevel(store: BlobStore, options: ListOptions = {}): AsyncGenerator<ListPage> {
-  return pages(store, options, { delimiter: '/' });
+  return pages(store, 'level', options);
 }
 
-async function* pages(store: BlobStore, options: ListOptions, extra: Record<string, string>): AsyncGenerator<ListPage> {
-  let marker = options.from;
+async function* pages(store: BlobStore, depth: ListDepth, options: ListOptions): AsyncGenerator<ListPage> {
+  let from = options.from;
   do {
-    const xml = await store.listXml(
-      {
-        include: 'metadata,copy',
-        ...extra,
-        ...(options.startsWith === undefined ? {} : { prefix: options.startsWith }),
-        ...(options.pageSize === undefined ? {} : { maxresults: String(options.pageSize) }),
-        ...(marker === undefined ? {} : { marker }),
-      },
-      options.signal,
-    );
-    const page = parsePage((await parseXML(xml)) as XmlListing);
+    const page = await store.listPage(depth, { ...options, from });
     yield page;
-    marker = page.next;
-  } while (marker !== undefined);
+    from = page.next;
+  } while (from !== undefined);
 }
 
-type Text = string | { readonly _: string; readonly $: Readonly<Record<string, string>> };
+export type ListDepth = 'flat' | 'level';
 
-interface XmlListing {
-  readonly NextMarker?: Text;
-  readonly Blobs?:
-    | { readonly Blob?: XmlBlob | readonly XmlBlob[]; readonly BlobPrefix?: XmlPrefix | readonly XmlPrefix[] }
-    | '';
+/** One page, in one request. */
+export async function readPage(
+  container: ContainerClient,
+  depth: ListDepth,
+  { startsWith, pageSize, from, signal }: ListOptions,
+): Promise<ListPage> {
+  const options = {
+    includeMetadata: true,
+    includeCopy: true,
+    ...(startsWith === undefined ? {} : { prefix: startsWith }),
+    ...(signal === undefined ? {} : { abortSignal: signal }),
+  };
+  const place = {
+    ...(pageSize === undefined ? {} : { maxPageSize: pageSize }),
+    ...(from === undefined ? {} : { continuationToken: from }),
+  };
+  if (depth === 'flat') {
+    const { value } = await container.listBlobsFlat(options).byPage(place).next();
+    return pageOf(value);
+  }
+  const { value } = await container.listBlobsByHierarchy('/', options).byPage(place).next();
+  return pageOf(value);
 }
 
-interface XmlPrefix {
-  readonly Name: Text;
-}
-
-interface XmlBlob extends XmlPrefix {
-  readonly Properties: Readonly<Record<string, string | undefined>>;
-  readonly Metadata?: Readonly<Record<string, Text>> | '';
-}
-
-function parsePage(listing: XmlListing): ListPage {
-  const content = listing.Blobs === undefined || listing.Blobs === '' ? {} : listing.Blobs;
-  const next = listing.NextMarker === undefined ? '' : textOf(listing.NextMarker);
+function pageOf(page: ContainerListBlobFlatSegmentResponse | ContainerListBlobHierarchySegmentResponse): ListPage {
+  const { segment, continuationToken } = page;
+  const prefixes = 'blobPrefixes' in segment ? (segment.blobPrefixes ?? []) : [];
   return {
-    blobs: asList(content.Blob).map(parseBlob),
-    directories: asList(content.BlobPrefix).map(({ Name }) => textOf(Name)),
-    ...(next === '' ? {} : { next }),
+    blobs: segment.blobItems.map(stateFromItem),
+    directories: prefixes.map(({ name }) => name),
+    ...(continuationToken === undefined || continuationToken === '' ? {} : { next: continuationToken }),
   };
 }
 
-function parseBlob({ Name, Properties, Metadata }: XmlBlob): BlobState {
-  const metadata = Metadata === undefined || Metadata === '' ? {} : Metadata;
+function stateFromItem({ name, properties, metadata }: BlobItem): BlobState {
   return blobState({
-    name: textOf(Name),
-    etag: quoted(Properties['Etag'] ?? ''),
-    length: BigInt(Properties['Content-Length'] ?? '0'),
-    metadata: Object.fromEntries(
-      Object.entries(metadata)
-        .filter(([key]) => key !== '$')
-        .map(([key, value]) => [key, textOf(value)]),
-    ),
-    lastModified: new Date(Properties['Last-Modified'] ?? 0),
-    blobType: Properties['BlobType'] ?? 'BlockBlob',
-    copyStatus: Properties['CopyStatus'],
-    accessTier: Properties['AccessTier'],
-    archiveStatus: Properties['ArchiveStatus'],
-    leaseState: Properties['LeaseState'],
+    name,
+    etag: quoted(properties.etag),
+    length: BigInt(properties.contentLength ?? 0),
+    metadata: metadata ?? {},
+    lastModified: properties.lastModified,
+    blobType: properties.blobType ?? 'BlockBlob',
+    copyStatus: properties.copyStatus,
+    accessTier: properties.accessTier,
+    archiveStatus: properties.archiveStatus,
+    leaseState: properties.leaseState,
   });
 }
 
 /** A listing gives ETags without the quotes that a condition needs. */
 function quoted(etag: string): string {
   return etag.startsWith('"') ? etag : `"${etag}"`;
-}
-
-/** Names that XML can't hold come percent-encoded, and say so. */
-function textOf(text: Text): string {
-  if (typeof text === 'string') return text;
-  return text.$?.['Encoded'] === 'true' ? decodeURIComponent(text._) : (text._ ?? '');
-}
-
-function asList<T>(value: T | readonly T[] | undefined): readonly T[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? value : [value as T];
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { BlobDownloadResponseParsed } from '@azure/storage-blob';
 import { BlobError, describeSubject, type RequestSubject } from './errors.ts';
 import { type BlobWire, TruncatedError } from './wire.ts';
 
@@ -20,6 +20,8 @@ export interface RangeResult {
   readonly etag: string;
 }
 
+type Body = NonNullable<BlobDownloadResponseParsed['readableStreamBody']>;
+
 /** Reads a range; an answer that breaks off is taken up again where it broke off, under the same ETag. */
 export function readRange(
   wire: BlobWire,
@@ -28,55 +30,59 @@ export function readRange(
   { offset, into, ifMatch, blobLength, signal, onBytes }: RangeRequest,
 ): Promise<RangeResult> {
   let filled = 0;
-  return wire.send(
-    {
-      verb: subject.verb,
-      method: 'GET',
-      blob: name,
-      headers: () => ({
-        'if-match': ifMatch,
-        // A range of an empty blob is refused with 416.
-        ...(blobLength === 0n ? {} : { 'x-ms-range': `bytes=${offset + filled}-${offset + into.length - 1}` }),
-      }),
-      signal,
-    },
-    async (answer, body) => {
-      const start = offset + filled;
-      checkLength(subject, answer.headers['content-range'], answer.headers['content-length'], {
-        start,
-        into,
-        offset,
-        blobLength,
-      });
-      await fill(body, into, filled, (bytes) => {
-        filled += bytes;
-        onBytes?.(bytes);
-      });
-      if (filled < into.length) throw new TruncatedError(filled, into.length);
-      return { etag: answer.headers.etag ?? ifMatch };
-    },
-  );
+  return wire.run({ verb: subject.verb, blob: name, signal }, async (clients) => {
+    const start = offset + filled;
+    // A range of an empty blob is refused with 416.
+    const count = blobLength === 0n ? undefined : into.length - filled;
+    const answer = await clients.blob(name).download(start, count, {
+      conditions: { ifMatch },
+      // Taken up again here, with our own retries.
+      maxRetryRequests: 0,
+      ...(signal === undefined ? {} : { abortSignal: signal }),
+    });
+    const body = answer.readableStreamBody as Body;
+    try {
+      checkLength(subject, answer, { start, into, offset, blobLength });
+    } catch (error) {
+      destroy(body);
+      throw error;
+    }
+    await fill(body, into, filled, (bytes) => {
+      filled += bytes;
+      onBytes?.(bytes);
+    });
+    return { etag: answer.etag ?? ifMatch };
+  });
 }
 
-async function fill(
-  body: IncomingMessage,
-  into: Buffer,
-  from: number,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
+/** @throws TruncatedError when it ends before the buffer does, for whatever reason: the SDK's stream hides it */
+async function fill(body: Body, into: Buffer, from: number, onBytes: (bytes: number) => void): Promise<void> {
   let at = from;
-  for await (const chunk of body) {
-    const bytes = chunk as Buffer;
-    if (at + bytes.length > into.length) throw new TruncatedError(at + bytes.length, into.length);
+  const stream = body[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await stream.next().catch(() => {
+      throw new TruncatedError(at, into.length);
+    });
+    if (next.done === true) break;
+    const bytes = next.value as Buffer;
+    if (at + bytes.length > into.length) {
+      destroy(body);
+      throw new TruncatedError(at + bytes.length, into.length);
+    }
     at += bytes.copy(into, at);
     onBytes(bytes.length);
   }
+  if (at < into.length) throw new TruncatedError(at, into.length);
+}
+
+/** Ends the connection: nobody is going to read the rest. */
+function destroy(body: Body): void {
+  (body as Body & { destroy(): void }).destroy();
 }
 
 function checkLength(
   subject: RequestSubject,
-  contentRange: string | undefined,
-  contentLength: string | undefined,
+  { contentRange, contentLength }: BlobDownloadResponseParsed,
   asked: { start: number; offset: number; into: Buffer; blobLength: bigint },
 ): void {
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '');

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { BlobGetPropertiesResponse } from '@azure/storage-blob';
 import type { BlobIdentity } from '../identity/blob-identity.ts';
 import { type BlobMetadata, identityFrom } from './metadata.ts';
 
@@ -25,23 +25,19 @@ export interface BlobState {
 
 const COPY_STATES = ['success', 'pending', 'failed', 'aborted'] as const;
 
-/** The state from the headers of a HEAD or GET of the whole blob. */
-export function stateFromHeaders(name: string, headers: IncomingHttpHeaders): BlobState {
-  const metadata: BlobMetadata = {};
-  for (const [key, value] of Object.entries(headers)) {
-    if (key.startsWith('x-ms-meta-') && typeof value === 'string') metadata[key.slice('x-ms-meta-'.length)] = value;
-  }
+/** The state from the answer to a HEAD. */
+export function stateFromProperties(name: string, properties: BlobGetPropertiesResponse): BlobState {
   return blobState({
     name,
-    etag: headers.etag ?? '',
-    length: BigInt(headers['content-length'] ?? '0'),
-    metadata,
-    lastModified: new Date(headers['last-modified'] ?? 0),
-    blobType: header(headers, 'x-ms-blob-type') ?? 'BlockBlob',
-    copyStatus: header(headers, 'x-ms-copy-status'),
-    accessTier: header(headers, 'x-ms-access-tier'),
-    archiveStatus: header(headers, 'x-ms-archive-status'),
-    leaseState: header(headers, 'x-ms-lease-state'),
+    etag: properties.etag ?? '',
+    length: BigInt(properties.contentLength ?? 0),
+    metadata: properties.metadata ?? {},
+    lastModified: properties.lastModified ?? new Date(0),
+    blobType: properties.blobType ?? 'BlockBlob',
+    copyStatus: properties.copyStatus,
+    accessTier: properties.accessTier,
+    archiveStatus: properties.archiveStatus,
+    leaseState: properties.leaseState,
   });
 }
 
@@ -61,9 +57,4 @@ export function blobState({ copyStatus, accessTier, archiveStatus, leaseState, .
     ...(archiveStatus === undefined || archiveStatus === '' ? {} : { archiveStatus }),
     ...(leaseState === undefined ? {} : { leaseState }),
   };
-}
-
-function header(headers: IncomingHttpHeaders, name: string): string | undefined {
-  const value = headers[name];
-  return typeof value === 'string' ? value : undefined;
 }

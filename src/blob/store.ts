@@ -1,14 +1,17 @@
-import { type Crc64, crc64Header, loadCrc64 } from '../checksum/crc64.ts';
+import type { BlockBlobUploadOptions } from '@azure/storage-blob';
+import { type Crc64, crc64Bytes, loadCrc64 } from '../checksum/crc64.ts';
 import type { ArchiveConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
+import type { BlobClients } from './clients.ts';
 import { openCredential, type SasFacts } from './credential.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
+import { type ListDepth, type ListOptions, type ListPage, readPage } from './list.ts';
 import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
 import { prefixProblem } from './naming.ts';
 import { type RangeRequest, type RangeResult, readRange } from './range.ts';
 import { DEFAULT_RETRY, type RetryOptions } from './retry.ts';
-import { type BlobState, stateFromHeaders } from './state.ts';
-import { BlobWire } from './wire.ts';
+import { type BlobState, stateFromProperties } from './state.ts';
+import { BlobWire, type WireRequest } from './wire.ts';
 
 /** Every write says in what state the blob must be: that of an ETag, or absent. There is no other way to write. */
 export type WriteCondition = { readonly ifMatch: string } | { readonly ifNoneMatch: '*' };
@@ -102,6 +105,7 @@ export class BlobStore {
       account: opened.account,
       container: archive.container,
       auth: opened.auth,
+      crc64,
       retry: { ...DEFAULT_RETRY, ...options.retry },
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_MS,
       onRetry: (error, delay) =>
@@ -130,15 +134,15 @@ export class BlobStore {
     options: { ifMatch?: string; signal?: AbortSignal | undefined } = {},
   ): Promise<BlobState | undefined> {
     const { ifMatch } = options;
+    const signal = this.#signal(options.signal);
     try {
-      const { headers } = await this.#wire.sendForHeaders({
-        verb: 'look at',
-        method: 'HEAD',
-        blob: name,
-        headers: (): Record<string, string> => (ifMatch === undefined ? {} : { 'if-match': ifMatch }),
-        signal: this.#signal(options.signal),
+      return await this.#wire.run({ verb: 'look at', blob: name, signal }, async (clients) => {
+        const properties = await clients.blob(name).getProperties({
+          ...(ifMatch === undefined ? {} : { conditions: { ifMatch } }),
+          ...abortable(signal),
+        });
+        return stateFromProperties(name, properties);
       });
-      return stateFromHeaders(name, headers);
     } catch (error) {
       // An answer to HEAD has no body: without the code in the header, a missing container reads as a missing blob.
       if (isBlobError(error, 'NOT_FOUND')) return undefined;
@@ -149,20 +153,16 @@ export class BlobStore {
   /** Put Blob: the whole content in one request, checked by the service against its CRC64. */
   async put(name: string, body: Uint8Array, options: PutOptions & { readonly crc64?: bigint }): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
-    const crc64 = options.crc64 ?? this.crc64.of(body);
-    return this.#commit(name, options.condition, {
-      verb: 'write',
-      method: 'PUT',
-      blob: name,
-      body,
-      headers: () => ({
-        'x-ms-blob-type': 'BlockBlob',
-        'x-ms-content-crc64': crc64Header(crc64),
-        'content-type': CONTENT_TYPE,
-        ...this.#writeHeaders(options),
-      }),
-      signal: this.#signal(options.signal),
-    });
+    const signal = this.#signal(options.signal);
+    // The type lacks the checksum, but `upload` passes it on as `stageBlock` does, and the service requires nothing else.
+    const upload: BlockBlobUploadOptions & { transactionalContentCrc64: Uint8Array } = {
+      ...this.#commitOptions(options),
+      ...abortable(signal),
+      transactionalContentCrc64: crc64Bytes(options.crc64 ?? this.crc64.of(body)),
+    };
+    return this.#commit(name, options.condition, { verb: 'write', blob: name, signal }, (clients) =>
+      clients.blob(name).upload(body, body.length, upload),
+    );
   }
 
   /** Put Block: stages a block, checked by the service against its CRC64. Changes nothing that can be read. */
@@ -172,36 +172,21 @@ export class BlobStore {
     body: Uint8Array,
     options: { readonly crc64: bigint; readonly signal?: AbortSignal | undefined },
   ): Promise<void> {
-    await this.#wire.sendForHeaders({
-      verb: 'write a block of',
-      method: 'PUT',
-      blob: name,
-      query: { comp: 'block', blockid: blockId },
-      body,
-      headers: () => ({ 'x-ms-content-crc64': crc64Header(options.crc64), 'content-type': CONTENT_TYPE }),
-      signal: this.#signal(options.signal),
-    });
+    const signal = this.#signal(options.signal);
+    const stage = { transactionalContentCrc64: crc64Bytes(options.crc64), ...abortable(signal) };
+    await this.#wire.run({ verb: 'write a block of', blob: name, signal }, (clients) =>
+      clients.blob(name).stageBlock(blockId, body, body.length, stage),
+    );
   }
 
   /** Put Block List: makes the blob of staged blocks, and of nothing else. BLOCKS_GONE when they are not there any more. */
   async commitBlocks(name: string, blockIds: readonly string[], options: PutOptions): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
-    const entries = blockIds.map((id) => `<Uncommitted>${id}</Uncommitted>`).join('');
-    const body = Buffer.from(`<?xml version="1.0" encoding="utf-8"?><BlockList>${entries}</BlockList>`);
-    return this.#commit(name, options.condition, {
-      verb: 'commit',
-      method: 'PUT',
-      blob: name,
-      query: { comp: 'blocklist' },
-      body,
-      headers: () => ({
-        'content-type': 'application/xml',
-        'x-ms-blob-content-type': CONTENT_TYPE,
-        'x-ms-content-crc64': crc64Header(this.crc64.of(body)),
-        ...this.#writeHeaders(options),
-      }),
-      signal: this.#signal(options.signal),
-    });
+    const signal = this.#signal(options.signal);
+    const commit = { ...this.#commitOptions(options), ...abortable(signal) };
+    return this.#commit(name, options.condition, { verb: 'commit', blob: name, signal }, (clients) =>
+      clients.blob(name).commitBlockList([...blockIds], commit),
+    );
   }
 
   /** Reads a range of the version `ifMatch` into a buffer. CONDITION when the blob is another one now. */
@@ -227,14 +212,11 @@ export class BlobStore {
     const metadata = mergeMetadata(current.metadata, patch);
     this.#checkMetadata(name, metadata);
     try {
-      const written = await this.#write({
-        verb: 'change metadata of',
-        method: 'PUT',
-        blob: name,
-        query: { comp: 'metadata' },
-        headers: () => ({ ...conditionHeaders(options), ...metadataHeaders(metadata) }),
-        signal: this.#signal(options.signal),
-      });
+      const signal = this.#signal(options.signal);
+      const change = { conditions: conditions(options), ...abortable(signal) };
+      const written = await this.#write({ verb: 'change metadata of', blob: name, signal }, (clients) =>
+        clients.blob(name).setMetadata(metadata, change),
+      );
       return { ...written, metadata };
     } catch (error) {
       if (!isBlobError(error, 'CONDITION') || !error.ambiguous) throw error;
@@ -254,14 +236,10 @@ export class BlobStore {
     options: { readonly ifMatch: string; readonly signal?: AbortSignal | undefined },
   ): Promise<boolean> {
     try {
+      const signal = this.#signal(options.signal);
+      const deletion = { conditions: conditions(options), ...abortable(signal) };
       await this.#audited('delete', name, options.ifMatch, () =>
-        this.#wire.sendForHeaders({
-          verb: 'delete',
-          method: 'DELETE',
-          blob: name,
-          headers: () => conditionHeaders(options),
-          signal: this.#signal(options.signal),
-        }),
+        this.#wire.run({ verb: 'delete', blob: name, signal }, (clients) => clients.blob(name).delete(deletion)),
       );
       return true;
     } catch (error) {
@@ -279,29 +257,19 @@ export class BlobStore {
     tier: string,
     options: { readonly priority?: 'Standard' | 'High'; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
+    const signal = this.#signal(options.signal);
     const { priority } = options;
-    await this.#wire.sendForHeaders({
-      verb: 'change the tier of',
-      method: 'PUT',
-      blob: name,
-      query: { comp: 'tier' },
-      headers: () => ({
-        'x-ms-access-tier': tier,
-        ...(priority === undefined ? {} : { 'x-ms-rehydrate-priority': priority }),
-      }),
-      signal: this.#signal(options.signal),
-    });
+    const change = { ...(priority === undefined ? {} : { rehydratePriority: priority }), ...abortable(signal) };
+    await this.#wire.run({ verb: 'change the tier of', blob: name, signal }, (clients) =>
+      clients.blob(name).setAccessTier(tier, change),
+    );
   }
 
   /** Whether the container is there. */
   async containerExists(signal?: AbortSignal): Promise<boolean> {
     try {
-      await this.#wire.sendForHeaders({
-        verb: 'look at',
-        method: 'GET',
-        query: { restype: 'container' },
-        signal: this.#signal(signal),
-      });
+      const own = this.#signal(signal);
+      await this.#wire.run({ verb: 'look at', signal: own }, ({ container }) => container.getProperties(abortable(own)));
       return true;
     } catch (error) {
       if (isBlobError(error, 'CONTAINER_NOT_FOUND', 'NOT_FOUND')) return false;
@@ -311,44 +279,33 @@ export class BlobStore {
 
   /** Whether the account has a hierarchical namespace; undefined when the endpoint does not say. */
   async hasHierarchicalNamespace(signal?: AbortSignal): Promise<boolean | undefined> {
-    const { headers } = await this.#wire.sendForHeaders({
-      verb: 'ask for the kind of the account of',
-      method: 'GET',
-      query: { restype: 'account', comp: 'properties' },
-      signal: this.#signal(signal),
-    });
-    const value = headers['x-ms-is-hns-enabled'];
-    return value === undefined ? undefined : value === 'true';
+    const own = this.#signal(signal);
+    const info = await this.#wire.run({ verb: 'ask for the kind of the account of', signal: own }, ({ container }) =>
+      container.getAccountInfo(abortable(own)),
+    );
+    return info.isHierarchicalNamespaceEnabled;
   }
 
-  /** One page of a listing as the service's XML. */
-  async listXml(query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
-    return this.#wire.send(
-      {
-        verb: 'list',
-        method: 'GET',
-        query: { restype: 'container', comp: 'list', ...query },
-        signal: this.#signal(signal),
-      },
-      async (_answer, body) => {
-        const chunks: Buffer[] = [];
-        for await (const chunk of body) chunks.push(chunk as Buffer);
-        return Buffer.concat(chunks).toString('utf8');
-      },
+  /** One page of a listing, which {@link listFlat} and {@link listLevel} make a whole of. */
+  listPage(depth: ListDepth, options: ListOptions): Promise<ListPage> {
+    const signal = this.#signal(options.signal);
+    return this.#wire.run({ verb: 'list', signal }, ({ container }) =>
+      readPage(container, depth, { ...options, ...(signal === undefined ? {} : { signal }) }),
     );
   }
 
-  async #write(request: Parameters<BlobWire['sendForHeaders']>[0]): Promise<Written> {
-    const { headers } = await this.#wire.sendForHeaders(request);
-    return { etag: headers.etag ?? '' };
+  async #write(request: WireRequest, work: WriteWork): Promise<Written> {
+    const { etag } = await this.#wire.run(request, work);
+    return { etag: etag ?? '' };
   }
 
-  #writeHeaders(options: PutOptions): Record<string, string> {
+  #commitOptions(options: PutOptions) {
     const tier = options.tier ?? this.accessTier;
     return {
-      ...conditionHeaders(options.condition),
-      ...metadataHeaders(options.metadata),
-      ...(tier === undefined ? {} : { 'x-ms-access-tier': tier }),
+      conditions: conditions(options.condition),
+      metadata: { ...options.metadata },
+      blobHTTPHeaders: { blobContentType: CONTENT_TYPE },
+      ...(tier === undefined ? {} : { tier }),
     };
   }
 
@@ -358,13 +315,9 @@ export class BlobStore {
     throw new BlobError(`${describeSubject(this.#subject('write', name))}: ${problem}`, { code: 'INVALID' });
   }
 
-  #commit(
-    name: string,
-    condition: WriteCondition,
-    request: Parameters<BlobWire['sendForHeaders']>[0],
-  ): Promise<Written> {
-    if (!('ifMatch' in condition)) return this.#write(request);
-    return this.#audited('overwrite', name, condition.ifMatch, () => this.#write(request));
+  #commit(name: string, condition: WriteCondition, request: WireRequest, work: WriteWork): Promise<Written> {
+    if (!('ifMatch' in condition)) return this.#write(request, work);
+    return this.#audited('overwrite', name, condition.ifMatch, () => this.#write(request, work));
   }
 
   /** A line for what was done, and for what may have been done; none for what was refused. */
@@ -399,20 +352,20 @@ export class BlobStore {
   }
 }
 
+type WriteWork = (clients: BlobClients) => Promise<{ readonly etag?: string }>;
+
 const CONTENT_TYPE = 'application/octet-stream';
 
-function conditionHeaders(condition: WriteCondition): Record<string, string> {
-  if ('ifMatch' in condition) {
-    // An empty ETag would go out as no condition at all, a star as "whatever is there".
-    if (!/^(?:W\/)?".+"$|^0x[0-9A-Fa-f]+$/.test(condition.ifMatch))
-      throw new TypeError(`not an ETag: ${condition.ifMatch}`);
-    return { 'if-match': condition.ifMatch };
-  }
-  return { 'if-none-match': '*' };
+function conditions(condition: WriteCondition): WriteCondition {
+  if (!('ifMatch' in condition)) return { ifNoneMatch: '*' };
+  // An empty ETag would go out as no condition at all, a star as "whatever is there".
+  const { ifMatch } = condition;
+  if (!/^(?:W\/)?".+"$|^0x[0-9A-Fa-f]+$/.test(ifMatch)) throw new TypeError(`not an ETag: ${ifMatch}`);
+  return { ifMatch };
 }
 
-function metadataHeaders(metadata: BlobMetadata): Record<string, string> {
-  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [`x-ms-meta-${key}`, value]));
+function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
 }
 
 function sameMetadata(a: BlobMetadata, b: BlobMetadata): boolean {

@@ -88,9 +88,14 @@ export function parseCrc64Hex(text: string): bigint | undefined {
   return /^[0-9a-f]{16}$/i.test(text) ? BigInt(`0x${text}`) : undefined;
 }
 
-/** The form of the header `x-ms-content-crc64`: base64 of the eight bytes, little-endian. */
-export function crc64Header(crc: bigint): string {
+/** The eight bytes, little-endian, as Azure takes them. */
+export function crc64Bytes(crc: bigint): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(crc);
-  return bytes.toString('base64');
+  return bytes;
+}
+
+/** The form of the header `x-ms-content-crc64`: base64 of {@link crc64Bytes}. */
+export function crc64Header(crc: bigint): string {
+  return crc64Bytes(crc).toString('base64');
 }
