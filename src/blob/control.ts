@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { OperatorError } from '../service/errors.ts';
+import { CLAIMS_NAME, type Claim, enterClaim } from './claims.ts';
 import { isBlobError } from './errors.ts';
 import { reservedName } from './naming.ts';
+import { readSmallBlob } from './small-blob.ts';
 import type { BlobStore } from './store.ts';
 
 /** What the control blob says: which file system the container, below the prefix, belongs to. */
@@ -43,13 +45,21 @@ export async function readControl(store: BlobStore, signal?: AbortSignal): Promi
 
 /**
  * Makes the container, below the prefix, belong to the file system of this UUID; does nothing when it does already.
- * @throws OperatorError CONTAINER_TAKEN when it belongs to another one
+ * @throws OperatorError CONTAINER_TAKEN when it, a place above it or a place below it belongs to another one
  */
 export async function claimContainer(store: BlobStore, uuid: string, signal?: AbortSignal): Promise<Control> {
+  const own = await readControl(store, signal);
+  if (own !== undefined && own.fs !== uuid) throw taken(store, own, uuid);
   for (const prefix of outerPrefixes(store.prefix)) {
     const outer = await readControlOf(store, prefix, signal);
     if (outer !== undefined && outer.fs !== uuid) throw taken(store, outer, uuid);
   }
+  const foreign = await enterClaim(store, { prefix: store.prefix, fs: uuid }, signal);
+  if (foreign !== undefined) throw taken(store, foreign, uuid);
+  return own ?? (await writeControl(store, uuid, signal));
+}
+
+async function writeControl(store: BlobStore, uuid: string, signal: AbortSignal | undefined): Promise<Control> {
   const control: Control = {
     version: FORMAT_VERSION,
     fs: uuid,
@@ -92,19 +102,10 @@ async function readControlOf(
   signal: AbortSignal | undefined,
 ): Promise<Control | undefined> {
   const name = controlName(prefix);
-  for (;;) {
-    const state = await store.head(name, { signal });
-    if (state === undefined) return undefined;
-    if (state.length > MAX_CONTROL_BYTES) throw unreadable(store, name);
-    const into = Buffer.alloc(Number(state.length));
-    try {
-      await store.readRange(name, { offset: 0, into, ifMatch: state.etag, blobLength: state.length, signal });
-    } catch (error) {
-      if (isBlobError(error, 'CONDITION', 'NOT_FOUND')) continue;
-      throw error;
-    }
-    return parseControl(store, name, into);
-  }
+  const found = await readSmallBlob(store, name, MAX_CONTROL_BYTES, signal);
+  if (found === undefined) return undefined;
+  if (found === 'too large') throw unreadable(store, name);
+  return parseControl(store, name, found.bytes);
 }
 
 function parseControl(store: BlobStore, name: string, bytes: Buffer): Control {
@@ -136,11 +137,11 @@ function outerPrefixes(prefix: string): string[] {
   return segments.map((_, index) => segments.slice(0, index).join('/'));
 }
 
-function taken(store: BlobStore, control: Control, uuid: string): OperatorError {
-  const below = control.prefix === store.prefix ? '' : ` (claimed with the prefix ${JSON.stringify(control.prefix)})`;
-  return new OperatorError(`${where(store)} belongs to file system ${control.fs}${below}, not to ${uuid}`, {
+function taken(store: BlobStore, owner: Claim, uuid: string): OperatorError {
+  const claimed = owner.prefix === store.prefix ? '' : ` (claimed with the prefix ${JSON.stringify(owner.prefix)})`;
+  return new OperatorError(`${where(store)} belongs to file system ${owner.fs}${claimed}, not to ${uuid}`, {
     code: 'CONTAINER_TAKEN',
-    hint: 'Give this file system another container or another prefix.',
+    hint: `Give this file system another container or another prefix. Who has which is in the blob ${CLAIMS_NAME}.`,
   });
 }
 

@@ -64,3 +64,26 @@ test('the account is in the host, or in the path of an emulator', () => {
   expect(accountOf('https://acct.blob.core.windows.net')).toBe('acct');
   expect(accountOf('http://127.0.0.1:10000/devstoreaccount1')).toBe('devstoreaccount1');
 });
+
+test('what keeps an identity from signing in is told as such, before anything is sent', async () => {
+  const { auth } = await openCredential({
+    endpoint: 'https://acct.blob.core.windows.net',
+    credential: { type: 'workload_identity', clientId: 'c', tenantId: 't', tokenFile: '/nonexistent/token' },
+  });
+  const { credential } = await auth.access();
+  if (!('getToken' in credential)) throw new Error('not a credential that gives tokens');
+  await expect(credential.getToken('https://storage.azure.com/.default')).rejects.toMatchObject({
+    name: 'BlobError',
+    code: 'AUTH',
+    authReason: 'credential',
+  });
+  expect(await auth.refresh()).toBe(false);
+});
+
+test('an identity is not used without TLS', async () => {
+  const credential = { type: 'managed_identity', clientId: undefined } as const;
+  await expect(openCredential({ endpoint: 'http://127.0.0.1:1/acct', credential })).rejects.toMatchObject({
+    code: 'CREDENTIAL_UNSAFE',
+    exit: 'usage',
+  });
+});

@@ -52,6 +52,14 @@ export async function openCredential(
   const { credential } = archive;
   if (credential.type === 'connection_string') return openConnectionString(credential, env);
   const endpoint = (archive.endpoint ?? '').replace(/\/+$/, '');
+  // The SDK refuses as well, but only at the first request.
+  if (credential.type !== 'sas' && new URL(endpoint).protocol !== 'https:') {
+    throw new OperatorError(`an identity can't be used with ${endpoint}: tokens are sent over https only`, {
+      code: 'CREDENTIAL_UNSAFE',
+      exit: 'usage',
+      hint: 'Write the archive’s endpoint with https://, or use a SAS.',
+    });
+  }
   const auth =
     credential.type === 'sas'
       ? await SasAuth.open(async () => sasOf((await readSecret(credential, env)).reveal()))

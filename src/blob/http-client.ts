@@ -14,7 +14,7 @@ const MAX_TEXT_BYTES = 128 << 20;
 /**
  * Sends the requests of the SDK's pipeline to one endpoint, at half the cost of the SDK's own client: connections are
  * kept alive, the last used first; proxies are those of the environment; a connection on which nothing moves is ended.
- * Rejects with the errors of node:http and node:https, {@link StalledError}, or the signal's.
+ * Rejects with the errors of node:http and node:https, {@link StalledError}, {@link StrangerError} or the signal's.
  */
 export class LeanHttpClient implements HttpClient {
   readonly #url: URL;
@@ -63,6 +63,10 @@ export class LeanHttpClient implements HttpClient {
       client.on('response', (body) => {
         const status = body.statusCode ?? 0;
         const headers = new AnswerHeaders(body.headers);
+        if ((status < 300 || status === 404) && !isAzure(headers)) {
+          client.destroy();
+          return reject(new StrangerError());
+        }
         if (request.streamResponseStatusCodes?.has(status) === true) {
           resolve({ request, status, headers, readableStreamBody: body });
         } else {
@@ -80,6 +84,19 @@ class StalledError extends Error {
   readonly code = 'STALLED';
   constructor(idle: number) {
     super(`no byte came or went for ${idle / 1000} seconds`);
+  }
+}
+
+/** A page of some device in between would otherwise pass for a success, or for a blob that is gone. */
+function isAzure(headers: HttpHeaders): boolean {
+  return headers.has('x-ms-request-id') || headers.has('x-ms-error-code');
+}
+
+/** Somebody else than the Blob service answered. */
+class StrangerError extends Error {
+  readonly code = 'STRANGER';
+  constructor() {
+    super('the answer is not one of the Blob service');
   }
 }
 

@@ -269,7 +269,9 @@ export class BlobStore {
   async containerExists(signal?: AbortSignal): Promise<boolean> {
     try {
       const own = this.#signal(signal);
-      await this.#wire.run({ verb: 'look at', signal: own }, ({ container }) => container.getProperties(abortable(own)));
+      await this.#wire.run({ verb: 'look at', signal: own }, ({ container }) =>
+        container.getProperties(abortable(own)),
+      );
       return true;
     } catch (error) {
       if (isBlobError(error, 'CONTAINER_NOT_FOUND', 'NOT_FOUND')) return false;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { CLAIMS_NAME } from '../../../src/blob/claims.ts';
 import { claimContainer, controlName, readControl, requireControl } from '../../../src/blob/control.ts';
 import { isRetriable } from '../../../src/blob/errors.ts';
 import { type ListPage, listFlat, listLevel } from '../../../src/blob/list.ts';
@@ -76,6 +77,18 @@ describe('names make the journey through the service and back', () => {
     expect(back).toEqual(paths.map((path) => path.toString('hex')).sort());
   });
 });
+
+test.each(['', '.', '..', 'a/../b', './a', 'a/.'])(
+  'the name %j, which a URL would change, is never sent',
+  async (name) => {
+    const store = await world.open();
+    await expect(store.head(name)).rejects.toMatchObject({ code: 'INVALID' });
+    await expect(store.put(name, Buffer.alloc(0), { condition: ABSENT, metadata: {} })).rejects.toMatchObject({
+      code: 'INVALID',
+    });
+    expect(world.gateway.requests).toEqual([]);
+  },
+);
 
 describe('conditions', () => {
   test('metadata is read, changed and written under the ETag; keys of others stay', async () => {
@@ -187,6 +200,38 @@ describe('errors of the network and the service', () => {
       `blob "some/blob" in container ${world.container} of account devstoreaccount1`,
     );
     expect(world.gateway.requests).toHaveLength(4);
+  });
+
+  test('an answer that only a proxy can have given is tried again, then told', async () => {
+    const store = await world.open({}, { retry: { tries: 2, firstDelay: 1 }, env: connection() });
+    const headers = { 'content-type': 'text/html' };
+    world.gateway.interfere = () => ({ answer: { status: 200, body: '<html>Sign in', headers } });
+    for (const work of [
+      () => store.head('f'),
+      () => listFlat(store).next(),
+      () => store.setTier('f', 'Cool'),
+      () => store.put('f', Buffer.from('x'), { condition: ABSENT, metadata: {} }),
+      () => store.readRange('f', { offset: 0, into: Buffer.alloc(8), ifMatch: '"0x1"', blobLength: 8n }),
+    ]) {
+      world.gateway.requests.length = 0;
+      await expect(work()).rejects.toMatchObject({ name: 'BlobError', retriable: true });
+      expect(world.gateway.requests).toHaveLength(2);
+    }
+  });
+
+  test('nor is its "not found" a blob that is gone', async () => {
+    const store = await world.open({}, { retry: { tries: 2, firstDelay: 1 }, env: connection() });
+    world.gateway.interfere = () => ({ answer: { status: 404, body: '<html>No such page' } });
+    await expect(store.head('f')).rejects.toMatchObject({ code: 'NETWORK', retriable: true });
+    await expect(store.delete('f', { ifMatch: '"0x1"' })).rejects.toMatchObject({ code: 'NETWORK' });
+  });
+
+  test('nobody is followed to another place', async () => {
+    const store = await world.open();
+    const headers = { location: `${world.gateway.endpoint}/${world.container}/other` };
+    world.gateway.interfere = () => ({ answer: { status: 307, headers } });
+    await expect(store.head('f')).rejects.toMatchObject({ code: 'INVALID', status: 307 });
+    expect(world.gateway.requests).toHaveLength(1);
   });
 
   test('a stalled connection ends', async () => {
@@ -303,7 +348,7 @@ describe('preflight', () => {
     const store = await world.open();
     world.gateway.interfere = ({ operation }) =>
       operation.includes('account')
-        ? { answer: { status: 200, headers: { 'x-ms-is-hns-enabled': 'true' } } }
+        ? { answer: { status: 200, headers: { 'x-ms-is-hns-enabled': 'true', 'x-ms-request-id': '1' } } }
         : undefined;
     await expect(checkContainer(store, { need: 'read' })).rejects.toMatchObject({ code: 'ACCOUNT_HIERARCHICAL' });
   });
@@ -327,9 +372,44 @@ describe('the control blob', () => {
   test('other prefixes are other places, but not below a claimed one', async () => {
     await claimContainer(await world.open({ prefix: 'one' }), FS);
     await claimContainer(await world.open({ prefix: 'two' }), OTHER_FS);
+    await claimContainer(await world.open({ prefix: 'one two' }), OTHER_FS);
     await expect(claimContainer(await world.open({ prefix: 'one/deeper' }), OTHER_FS)).rejects.toMatchObject({
       code: 'CONTAINER_TAKEN',
     });
+  });
+
+  test.each(['', 'a', 'a/b'])('nor above one: the prefix %j of a container with a/b/c', async (prefix) => {
+    await claimContainer(await world.open({ prefix: 'a/b/c' }), FS);
+    const outer = await world.open({ prefix });
+    await expect(claimContainer(outer, OTHER_FS)).rejects.toMatchObject({
+      code: 'CONTAINER_TAKEN',
+      message: expect.stringContaining('(claimed with the prefix "a/b/c")'),
+    });
+    expect(await readControl(outer)).toBeUndefined();
+    expect(await claimContainer(outer, FS)).toMatchObject({ fs: FS, prefix });
+  });
+
+  test('of two who claim places in one another at the same time, one is refused', async () => {
+    const [outer, inner] = [await world.open({ prefix: 'a' }), await world.open({ prefix: 'a/b' })];
+    const results = await Promise.allSettled([claimContainer(outer, FS), claimContainer(inner, OTHER_FS)]);
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const refused = results.find((result) => result.status === 'rejected');
+    expect(refused?.reason).toMatchObject({ code: 'CONTAINER_TAKEN' });
+  });
+
+  test('a claim whose answer was lost is entered once', async () => {
+    const store = await world.open({ prefix: 'p' });
+    let lost = 0;
+    world.gateway.interfere = ({ operation }) => (operation === 'Put Blob' && lost++ === 0 ? 'lose-answer' : undefined);
+    await claimContainer(store, FS);
+    await claimContainer(store, FS);
+    const claims = JSON.parse(String(await world.client.getBlobClient(CLAIMS_NAME).downloadToBuffer()));
+    expect(claims).toEqual({ version: 1, claims: [{ prefix: 'p', fs: FS }] });
+  });
+
+  test('a list of claims that does not read is not replaced', async () => {
+    await world.client.getBlockBlobClient(CLAIMS_NAME).upload('{"version":2}', 13);
+    await expect(claimContainer(await world.open(), FS)).rejects.toMatchObject({ code: 'CLAIMS_UNREADABLE' });
   });
 
   test.each([
