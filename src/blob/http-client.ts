@@ -12,8 +12,9 @@ import type {
 const MAX_TEXT_BYTES = 128 << 20;
 
 /**
- * Sends the requests of the SDK's pipeline to one endpoint, at half the cost of the SDK's own client: connections are
- * kept alive, the last used first; proxies are those of the environment; a connection on which nothing moves is ended.
+ * Sends the requests of the SDK's pipeline to one endpoint, in place of the SDK's own client, which waits for ever for a
+ * connection on which nothing moves: this one ends it. Connections are kept alive, the last used first; proxies are
+ * those of the environment, NO_PROXY included.
  * Rejects with the errors of node:http and node:https, {@link StalledError}, {@link StrangerError} or the signal's.
  */
 export class LeanHttpClient implements HttpClient {

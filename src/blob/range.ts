@@ -55,24 +55,28 @@ export function readRange(
   });
 }
 
-/** @throws TruncatedError when it ends before the buffer does, for whatever reason: the SDK's stream hides it */
-async function fill(body: Body, into: Buffer, from: number, onBytes: (bytes: number) => void): Promise<void> {
-  let at = from;
-  const stream = body[Symbol.asyncIterator]();
-  for (;;) {
-    const next = await stream.next().catch(() => {
-      throw new TruncatedError(at, into.length);
+/**
+ * Copies chunks as they come: iterating over the stream would join them first. Rejects with TruncatedError when it ends
+ * before the buffer does, for whatever reason, which the SDK's stream hides.
+ */
+function fill(body: Body, into: Buffer, from: number, onBytes: (bytes: number) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let at = from;
+    const truncated = () => reject(new TruncatedError(at, into.length));
+    body.on('data', (bytes: Buffer) => {
+      try {
+        if (at + bytes.length > into.length) throw new TruncatedError(at + bytes.length, into.length);
+        at += bytes.copy(into, at);
+        onBytes(bytes.length);
+      } catch (error) {
+        destroy(body);
+        reject(error);
+      }
     });
-    if (next.done === true) break;
-    const bytes = next.value as Buffer;
-    if (at + bytes.length > into.length) {
-      destroy(body);
-      throw new TruncatedError(at + bytes.length, into.length);
-    }
-    at += bytes.copy(into, at);
-    onBytes(bytes.length);
-  }
-  if (at < into.length) throw new TruncatedError(at, into.length);
+    body.on('end', () => (at === into.length ? resolve() : truncated()));
+    body.on('error', truncated);
+    body.on('close', truncated);
+  });
 }
 
 /** Ends the connection: nobody is going to read the rest. */
