@@ -1,4 +1,3 @@
-import type { BlockBlobUploadOptions } from '@azure/storage-blob';
 import { type Crc64, crc64Bytes, loadCrc64 } from '../checksum/crc64.ts';
 import type { ArchiveConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
@@ -154,8 +153,7 @@ export class BlobStore {
   async put(name: string, body: Uint8Array, options: PutOptions & { readonly crc64?: bigint }): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
     const signal = this.#signal(options.signal);
-    // The type lacks the checksum, but `upload` passes it on as `stageBlock` does, and the service requires nothing else.
-    const upload: BlockBlobUploadOptions & { transactionalContentCrc64: Uint8Array } = {
+    const upload = {
       ...this.#commitOptions(options),
       ...abortable(signal),
       transactionalContentCrc64: crc64Bytes(options.crc64 ?? this.crc64.of(body)),
