@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "copytool.h"
@@ -13,6 +14,8 @@
 #include "lov.h"
 
 enum { ERRVAL_MAX = 4095 };
+/* Of ends that failed: pauses between the tries, and all of them together. */
+enum { AGAIN_FIRST_MS = 250, AGAIN_LAST_MS = 8000, AGAIN_MS = 60000 };
 
 int action_progress(struct helper *h, const struct hsm_action_item *hai, uint64_t offset, uint64_t length,
 		    uint16_t flags, uint16_t errval)
@@ -136,6 +139,8 @@ static int action_begin(struct copytool *ct, struct item *it, const struct begin
 
 		/* Not before begin has taken its own: a change in between is then seen by the end as EBUSY. */
 		rc = h->api.llapi_get_data_version(fd, &dv, LL_DV_RD_FLUSH);
+		it->dv_known = rc == 0;
+		it->dv = dv;
 		if (rc == 0)
 			buf_printf(out, ",\"dv\":\"%llu\"", (unsigned long long)dv);
 		else
@@ -151,12 +156,12 @@ static int action_begin(struct copytool *ct, struct item *it, const struct begin
  * Before a restore is called a success: its data must be on the servers (llapi would swallow a failed fsync), and as
  * long as the file is said to be (the kernel accepts a short one). 0, or -errno with *why.
  */
-static int restore_check(struct helper *h, const struct item *it, const char **why)
+static int restore_check(struct helper *h, const struct item *it, int fd, const char **why)
 {
 	struct lu_fid fid = it->hai.hai_fid;
 	struct statx copy;
 	struct stat st;
-	int fd = data_fd(h, it->hcp), rc = 0;
+	int rc = 0;
 
 	if (fd < 0) {
 		*why = "the restored data can't be looked at";
@@ -169,47 +174,161 @@ static int restore_check(struct helper *h, const struct item *it, const char **w
 		rc = -EIO;
 		*why = "the restored data are not as long as the file";
 	}
-	close(fd);
 	return rc;
 }
 
-int action_end(struct copytool *ct, struct item *it, const struct hsm_extent *extent, bool retry, int errval,
-	       const char **why)
+/* How an action ends, for as many tries as it takes. */
+struct ending {
+	struct hsm_extent extent;
+	uint16_t retry; /* HP_FLAG_RETRY, or 0 */
+	int errval;     /* positive */
+	int64_t until;  /* of now_ms: when to give up */
+	bool copy;      /* a success of data: not without the kernel's look at their version */
+	struct hsm_copy done;
+};
+
+static int end_under_own_fid(struct helper *h, const struct item *it, const struct ending *e, int errval)
+{
+	return action_progress(h, &it->hai, e->extent.offset, e->extent.length, HP_FLAG_COMPLETED | e->retry,
+			       (uint16_t)errval);
+}
+
+/* Whether the coordinator has answered: trying once more would not change it. */
+static bool answered(int rc)
+{
+	switch (-rc) {
+	case 0:
+	case EBUSY:
+	case ENOENT:
+	case ECANCELED:
+	case EINVAL:
+	case EPERM:
+	case ENOTTY:
+	case ENOSYS:
+		return true;
+	}
+	return false;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * An end that failed with `first`: the metadata server may be failing over, or the coordinator stopped. llapi has
+ * forgotten the action by now. A plain report of success would make the coordinator forget the data version, and that
+ * the file is dirty; so data that were copied are reported as llapi does.
+ */
+static int end_again(struct copytool *ct, struct item *it, const struct ending *e, int first)
+{
+	int rc = first;
+
+	for (int wait = AGAIN_FIRST_MS; !answered(rc); wait = wait < AGAIN_LAST_MS / 2 ? wait * 2 : AGAIN_LAST_MS) {
+		if (now_ms() + wait > e->until || copytool_pause(ct, wait))
+			return rc;
+		if (item_sent_again(ct, it))
+			return first; /* so it was heard */
+		if (e->copy) {
+			struct hsm_copy done = e->done; /* the kernel writes into it */
+
+			rc = ct->h->api.ioctl(ct->h->mount_fd, LL_IOC_HSM_COPY_END, &done) < 0 ? -errno : 0;
+		} else {
+			rc = end_under_own_fid(ct->h, it, e, e->errval);
+		}
+	}
+	if (rc == -ENOTTY || rc == -ENOSYS)
+		return first;
+	/* Heard the first time, or forgotten meanwhile: `first` says more, unless there was only an error to tell. */
+	return rc == -ENOENT && e->errval == 0 ? first : rc;
+}
+
+/* Instead of e, and under the file's own FID. */
+static int end_with_error(struct copytool *ct, struct item *it, const struct ending *e, int errval)
+{
+	struct ending error = { .extent = e->extent, .retry = e->retry, .errval = errval, .until = e->until };
+
+	return end_again(ct, it, &error, end_under_own_fid(ct->h, it, &error, errval));
+}
+
+/* What a success is told with once llapi's handle is gone. */
+static void copied(struct helper *h, const struct item *it, const struct hsm_extent *extent, struct ending *e)
+{
+	struct lu_fid dfid;
+
+	if (it->hai.hai_action == HSMA_REMOVE || h->api.llapi_hsm_action_get_dfid(it->hcp, &dfid) != 0)
+		return;
+	e->copy = true;
+	e->done = (struct hsm_copy){ .hc_data_version = it->dv, .hc_flags = e->retry, .hc_hai = it->hai };
+	e->done.hc_hai.hai_fid = e->done.hc_hai.hai_dfid = dfid;
+	e->done.hc_hai.hai_extent = *extent;
+}
+
+static int end_begun(struct copytool *ct, struct item *it, struct ending *e, const char **why)
 {
 	struct helper *h = ct->h;
-	uint16_t retry_flag = retry ? HP_FLAG_RETRY : 0;
+	bool restore = it->hai.hai_action == HSMA_RESTORE;
+	int fd = restore && e->errval == 0 ? data_fd(h, it->hcp) : -1; /* keeps the volatile file for a second try */
 	int check = 0, rc;
 
-	*why = NULL;
-	if (!it->hcp) {
-		rc = action_progress(h, &it->hai, extent->offset, extent->length, HP_FLAG_COMPLETED | retry_flag,
-				     (uint16_t)errval);
-		item_remove(ct, it);
-		return rc;
+	if (restore && e->errval == 0) {
+		check = restore_check(h, it, fd, why);
+		e->errval = -check;
 	}
-	if (it->hai.hai_action == HSMA_RESTORE && errval == 0) {
-		check = restore_check(h, it, why);
-		errval = -check;
-	}
-	rc = h->api.llapi_hsm_action_end(&it->hcp, extent, retry_flag, errval);
-	if (rc == -EINVAL && (it->hai.hai_action == HSMA_RESTORE || errval != 0)) {
+	if (e->errval == 0)
+		copied(h, it, &e->extent, e);
+	rc = h->api.llapi_hsm_action_end(&it->hcp, &e->extent, e->retry, e->errval);
+
+	bool unheard = !answered(rc);
+
+	if (unheard && (!e->copy || restore || it->dv_known))
+		rc = end_again(ct, it, e, rc);
+	if (fd >= 0)
+		close(fd);
+	if (rc == -EINVAL && (restore || e->errval != 0)) {
 		/*
 		 * The coordinator has another volatile file's FID for this restore, and refuses ours: nobody could
 		 * end it any more but under the file's own. A reader that gets an error asks again; one that gets
 		 * nothing hangs.
 		 */
-		int freed = action_progress(h, &it->hai, extent->offset, extent->length,
-					    HP_FLAG_COMPLETED | retry_flag, (uint16_t)(errval ? errval : EIO));
+		int freed = end_with_error(ct, it, e, e->errval ? e->errval : EIO);
 
-		if (errval == 0)
+		if (e->errval == 0)
 			*why = freed == 0 ? "the coordinator refused this restore; it was ended with an error instead" :
 					    "the coordinator refused this restore";
 		else if (freed == 0)
 			rc = 0;
+	} else if (unheard && e->copy && rc < 0 && rc != -EBUSY && !item_sent_again(ct, it)) {
+		/* The success can't be told, or nobody knows if it was heard: at least nobody is to wait any longer. */
+		end_with_error(ct, it, e, -rc);
 	}
-	registration_done(ct, it->registration);
-	item_remove(ct, it);
 	return check < 0 ? check : rc;
+}
+
+int action_end(struct copytool *ct, struct item *it, const struct hsm_extent *extent, bool retry, int errval,
+	       const char **why, struct buf *event)
+{
+	struct ending e = {
+		.extent = *extent,
+		.retry = retry ? HP_FLAG_RETRY : 0,
+		.errval = errval,
+		.until = now_ms() + AGAIN_MS,
+	};
+	int rc;
+
+	*why = NULL;
+	item_ending(ct, it);
+	if (it->hcp) {
+		rc = end_begun(ct, it, &e, why);
+		registration_done(ct, it->registration);
+	} else {
+		rc = end_again(ct, it, &e, end_under_own_fid(ct->h, it, &e, errval));
+	}
+	item_remove(ct, it, event);
+	return rc;
 }
 
 /* The cookie, and the FID that makes it unique over several MDTs. */
@@ -313,7 +432,7 @@ static int op_adopt(struct request *rq, struct buf *out)
 	struct lu_fid fid = hai->hai_fid;
 	uint64_t cookie = hai->hai_cookie;
 
-	rc = item_add(ct, hai, archive);
+	rc = item_add(ct, hai, archive, NULL);
 	free(hai);
 	if (rc < 0)
 		return failed(rq, rc, rc == -EEXIST ? "that action is open already" : "there are too many open actions");
@@ -325,9 +444,10 @@ static int op_adopt(struct request *rq, struct buf *out)
 	rc = action_begin(ct, it, &b, out);
 	if (rc == -ENOENT || rc == -EAGAIN) {
 		/* If it is the file that is gone, the coordinator may still wait; if it is the action, nobody minds. */
+		item_ending(ct, it);
 		if (rc == -ENOENT)
 			action_progress(rq->h, &it->hai, 0, 0, HP_FLAG_COMPLETED, ENOENT);
-		item_remove(ct, it);
+		item_remove(ct, it, &rq->event);
 		return failed(rq, rc, rc == -EAGAIN ? "the copytool is not registered at the moment" :
 						      "the file or the action is gone");
 	}
@@ -390,7 +510,7 @@ static int op_end(struct request *rq, struct buf *out)
 
 	struct hsm_extent extent = { .offset = offset, .length = length };
 
-	rc = action_end(ct, it, &extent, retry, (int)errval, &why);
+	rc = action_end(ct, it, &extent, retry, (int)errval, &why, &rq->event);
 	return rc < 0 ? failed(rq, rc, "%s", why ? why :
 				       rc == -EBUSY ? "the data changed since the action was begun" :
 						      "cannot end the action") :
@@ -420,7 +540,7 @@ static int op_drop(struct request *rq, struct buf *out)
 	if (it->hcp)
 		item_abandon(ct, it);
 	else
-		item_remove(ct, it);
+		item_remove(ct, it, &rq->event);
 	return 0;
 }
 

@@ -77,23 +77,29 @@ static void say_registered(const struct helper *h)
 	buf_free(&b);
 }
 
-static void say_action(const char *t, const struct hal_item *one, uint32_t archive, uint64_t flags)
+static void action_line(struct buf *b, const char *t, const struct hal_item *one, uint32_t archive, uint64_t flags)
 {
 	const struct hsm_action_item *i = &one->item;
 	struct lu_fid fid = i->hai_fid, dfid = i->hai_dfid;
-	struct buf b = { 0 };
 
-	buf_printf(&b, "{\"t\":\"%s\",\"action\":\"%s\",\"fid\":", t, hsm_action_name(i->hai_action));
-	buf_json_fid(&b, &fid);
-	buf_str(&b, ",\"dfid\":");
-	buf_json_fid(&b, &dfid);
-	buf_printf(&b, ",\"cookie\":\"%llu\",\"archive\":%u,\"flags\":%u", (unsigned long long)i->hai_cookie, archive,
+	buf_printf(b, "{\"t\":\"%s\",\"action\":\"%s\",\"fid\":", t, hsm_action_name(i->hai_action));
+	buf_json_fid(b, &fid);
+	buf_str(b, ",\"dfid\":");
+	buf_json_fid(b, &dfid);
+	buf_printf(b, ",\"cookie\":\"%llu\",\"archive\":%u,\"flags\":%u", (unsigned long long)i->hai_cookie, archive,
 		   (uint32_t)flags);
-	buf_printf(&b, ",\"offset\":\"%llu\",\"length\":\"%llu\",\"gid\":\"%llu\",\"data_b64\":",
+	buf_printf(b, ",\"offset\":\"%llu\",\"length\":\"%llu\",\"gid\":\"%llu\",\"data_b64\":",
 		   (unsigned long long)i->hai_extent.offset, (unsigned long long)i->hai_extent.length,
 		   (unsigned long long)i->hai_gid);
-	buf_json_base64(&b, one->data, one->data_len);
-	buf_str(&b, "}");
+	buf_json_base64(b, one->data, one->data_len);
+	buf_str(b, "}");
+}
+
+static void say_action(const char *t, const struct hal_item *one, const struct hal_walk *w)
+{
+	struct buf b = { 0 };
+
+	action_line(&b, t, one, w->archive, w->flags);
 	out_line(&b);
 	buf_free(&b);
 }
@@ -101,6 +107,7 @@ static void say_action(const char *t, const struct hal_item *one, uint32_t archi
 static void take_item(struct copytool *ct, const struct hal_item *one, const struct hal_walk *w)
 {
 	struct hsm_action_item hai = one->item;
+	struct buf event = { 0 };
 	int rc;
 
 	if (!hsm_action_name(one->item.hai_action)) {
@@ -108,20 +115,22 @@ static void take_item(struct copytool *ct, const struct hal_item *one, const str
 		return;
 	}
 	if (one->item.hai_action == HSMA_CANCEL) {
-		say_action("action", one, w->archive, w->flags);
+		say_action("action", one, w);
 		return;
 	}
 	/* The handle of llapi takes the fixed part only; the data went to the event. */
 	hai.hai_len = sizeof(hai);
-	rc = item_add(ct, &hai, w->archive);
+	action_line(&event, "action", one, w->archive, w->flags);
+	rc = item_add(ct, &hai, w->archive, &event);
 	if (rc == 0) {
-		say_action("action", one, w->archive, w->flags);
+		out_line(&event);
 	} else if (rc == -EEXIST) {
-		say_action("again", one, w->archive, w->flags);
-	} else {
+		say_action("again", one, w);
+	} else if (rc < 0) {
 		out_error(rc, "action %llu was given back: too many are open", (unsigned long long)one->item.hai_cookie);
 		action_progress(ct->h, &hai, 0, 0, HP_FLAG_COMPLETED | HP_FLAG_RETRY, EBUSY);
 	}
+	buf_free(&event);
 }
 
 static void take_message(struct copytool *ct, const void *message, int size)
@@ -190,8 +199,7 @@ static void unregister_current(struct copytool *ct)
 	}
 }
 
-/* True when it is time to leave. */
-static bool pause_ms(struct copytool *ct, int milliseconds)
+bool copytool_pause(struct copytool *ct, int milliseconds)
 {
 	struct pollfd p = { .fd = ct->leave_fd, .events = POLLIN };
 
@@ -212,7 +220,7 @@ static bool register_again(struct copytool *ct)
 			return true;
 		}
 		note("cannot register again: %s; next try in %d s", strerror(-rc), wait / 1000);
-		if (pause_ms(ct, wait))
+		if (copytool_pause(ct, wait))
 			return false;
 	}
 }
@@ -293,7 +301,7 @@ static void end_items(struct copytool *ct, int errval)
 
 	while ((it = item_take_any(ct))) {
 		uint64_t cookie = it->hai.hai_cookie;
-		int rc = action_end(ct, it, &nothing, false, errval, &why);
+		int rc = action_end(ct, it, &nothing, false, errval, &why, NULL);
 
 		if (rc < 0 && rc != -ENOENT)
 			note("cannot end action %llu: %s", (unsigned long long)cookie, strerror(-rc));
@@ -310,7 +318,7 @@ static void copytool_stop(struct helper *h)
 
 	if (!ct)
 		return;
-	if (ct->running && write(ct->leave_fd, &one, sizeof(one)) > 0)
+	if (write(ct->leave_fd, &one, sizeof(one)) > 0 && ct->running)
 		pthread_join(ct->receiver, NULL);
 	if (ct->current || ct->count > 0)
 		end_items(ct, (int)h->quit_errval);
@@ -327,10 +335,10 @@ static void copytool_stop(struct helper *h)
 	/* What was abandoned, and the registrations it hangs on, end with the process. */
 	if (ct->lock_fd >= 0)
 		close(ct->lock_fd);
-	if (ct->leave_fd >= 0)
-		close(ct->leave_fd);
 	if (ct->abandoned || ct->count > 0)
 		return;
+	if (ct->leave_fd >= 0)
+		close(ct->leave_fd);
 	pthread_mutex_destroy(&ct->lock);
 	pthread_cond_destroy(&ct->changed);
 	free(ct);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "helper.h"
 
 enum { ITEM_BUCKETS = 1024, ITEMS_MAX = 65536, ITEM_DATA_MAX = 4096 };
@@ -17,6 +18,13 @@ struct registration {
 	struct registration *next; /* of the retired ones */
 };
 
+/* An action that the coordinator sent again while its end was on the way, and the event that is to tell of it. */
+struct resent {
+	struct hsm_action_item hai;
+	uint32_t archive;
+	struct buf event;
+};
+
 struct item {
 	struct item *next;
 	struct hsm_action_item hai; /* hai_dfid is the file's own until begin */
@@ -24,6 +32,10 @@ struct item {
 	bool busy;                           /* a thread is in begin or end */
 	struct hsm_copyaction_private *hcp;  /* begun */
 	struct registration *registration;   /* of hcp */
+	bool dv_known;
+	uint64_t dv;                         /* begun archive: the data version then */
+	bool ending;                         /* the coordinator may have heard of its end already */
+	struct resent *resent;
 };
 
 struct copytool {
@@ -43,16 +55,23 @@ struct copytool {
 
 /* items.c: the table. All of them take the lock themselves. */
 
-/* False with -EEXIST when it is known, -ENOSPC when there are too many. */
-int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t archive);
+/*
+ * 0; -EEXIST when it is known, -ENOSPC when there are too many. When it is known and ending, and there is an `event`,
+ * both are kept for item_remove: 1, and the buffer is empty then.
+ */
+int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t archive, struct buf *event);
 /*
  * Finds the item of that cookie (and FID, if given: cookies are unique per MDT only) and makes it busy, waiting while
  * another thread has it. NULL with *rc -ENOENT, or -ENOTUNIQ if the FID is needed.
  */
 struct item *item_take(struct copytool *ct, uint64_t cookie, const struct lu_fid *fid, int *rc);
 void item_give(struct copytool *ct, struct item *it);
-/* Removes and frees a busy item. */
-void item_remove(struct copytool *ct, struct item *it);
+/* Before the coordinator is told of a busy item's end: from now on it may send the action again, as a new one. */
+void item_ending(struct copytool *ct, struct item *it);
+/* Whether it did. */
+bool item_sent_again(struct copytool *ct, struct item *it);
+/* Removes and frees a busy item. If it was sent again, that takes its place, and its event goes to *event (if given). */
+void item_remove(struct copytool *ct, struct item *it, struct buf *event);
 /* Moves a busy item out of the table, its handle kept. */
 void item_abandon(struct copytool *ct, struct item *it);
 /* Copies an item's fixed part without making it busy. */
@@ -69,8 +88,16 @@ extern const struct op copytool_ops[];
 /* LL_IOC_HSM_PROGRESS under the file's own FID: 0 or -errno. */
 int action_progress(struct helper *h, const struct hsm_action_item *hai, uint64_t offset, uint64_t length,
 		    uint16_t flags, uint16_t errval);
-/* Ends a busy item, begun or not, and removes it. Says in *why more than rc does, if there is more to say. */
+/*
+ * Ends a busy item, begun or not, and removes it. Says in *why more than rc does, if there is more to say; *event (if
+ * given) gets the line to write when the action was sent again meanwhile.
+ */
 int action_end(struct copytool *ct, struct item *it, const struct hsm_extent *extent, bool retry, int errval,
-	       const char **why);
+	       const char **why, struct buf *event);
+
+/* copytool.c */
+
+/* Waits. True when it is time to leave. */
+bool copytool_pause(struct copytool *ct, int milliseconds);
 
 #endif

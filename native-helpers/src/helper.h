@@ -45,6 +45,7 @@ struct request {
 	const struct json *object;
 	struct fields fields;
 	char error[256]; /* for people, with a negative rc */
+	struct buf event; /* a line to write after the reply, if any */
 };
 
 /*

@@ -40,9 +40,30 @@ static struct item *find(struct copytool *ct, uint64_t cookie, const struct lu_f
 	return found;
 }
 
-int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t archive)
+static void free_resent(struct resent *r)
 {
-	struct item *it = calloc(1, sizeof(*it));
+	if (r)
+		buf_free(&r->event);
+	free(r);
+}
+
+/* With the lock held. The latest counts: the coordinator has given up those before. */
+static int keep_resent(struct item *it, const struct hsm_action_item *hai, uint32_t archive, struct buf *event)
+{
+	struct resent *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	free_resent(it->resent);
+	*r = (struct resent){ .hai = *hai, .archive = archive, .event = *event };
+	*event = (struct buf){ 0 };
+	it->resent = r;
+	return 1;
+}
+
+int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t archive, struct buf *event)
+{
+	struct item *it = calloc(1, sizeof(*it)), *known;
 	struct lu_fid fid = hai->hai_fid;
 	int rc;
 
@@ -51,8 +72,10 @@ int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t ar
 	it->hai = *hai;
 	it->archive = archive;
 	pthread_mutex_lock(&ct->lock);
-	find(ct, hai->hai_cookie, &fid, &rc);
-	if (rc == -ENOENT && ct->count < ITEMS_MAX) {
+	known = find(ct, hai->hai_cookie, &fid, &rc);
+	if (known && known->ending && event) {
+		rc = keep_resent(known, hai, archive, event);
+	} else if (rc == -ENOENT && ct->count < ITEMS_MAX) {
 		struct item **head = bucket(ct, hai->hai_cookie);
 
 		it->next = *head;
@@ -101,12 +124,46 @@ static void unlink_item(struct copytool *ct, struct item *it)
 	pthread_cond_broadcast(&ct->changed);
 }
 
-void item_remove(struct copytool *ct, struct item *it)
+void item_ending(struct copytool *ct, struct item *it)
 {
 	pthread_mutex_lock(&ct->lock);
-	unlink_item(ct, it);
+	it->ending = true;
 	pthread_mutex_unlock(&ct->lock);
-	free(it);
+}
+
+bool item_sent_again(struct copytool *ct, struct item *it)
+{
+	bool again;
+
+	pthread_mutex_lock(&ct->lock);
+	again = it->resent != NULL;
+	pthread_mutex_unlock(&ct->lock);
+	return again;
+}
+
+void item_remove(struct copytool *ct, struct item *it, struct buf *event)
+{
+	struct resent *r;
+
+	pthread_mutex_lock(&ct->lock);
+	r = it->resent;
+	if (r) {
+		/* The same cookie and FID: it stays in its bucket. */
+		*it = (struct item){ .next = it->next, .hai = r->hai, .archive = r->archive };
+		pthread_cond_broadcast(&ct->changed);
+	} else {
+		unlink_item(ct, it);
+	}
+	pthread_mutex_unlock(&ct->lock);
+	if (!r) {
+		free(it);
+		return;
+	}
+	if (event) {
+		*event = r->event;
+		r->event = (struct buf){ 0 };
+	}
+	free_resent(r);
 }
 
 void item_abandon(struct copytool *ct, struct item *it)

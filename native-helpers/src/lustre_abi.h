@@ -87,6 +87,22 @@ enum { HP_FLAG_COMPLETED = 0x01, HP_FLAG_RETRY = 0x02 };
 #define LL_IOC_HSM_PROGRESS _IOC(_IOC_WRITE, 'f', 216, 24)
 _Static_assert(LL_IOC_HSM_PROGRESS == 0x401866d8, "LL_IOC_HSM_PROGRESS");
 
+/* What LL_IOC_HSM_COPY_END takes. The number carries the size of a pointer to it. */
+struct hsm_copy {
+	uint64_t hc_data_version; /* of an archive: what it was at the beginning */
+	uint16_t hc_flags;
+	uint16_t hc_errval; /* positive */
+	uint32_t padding;
+	struct hsm_action_item hc_hai; /* hai_fid: the file whose data were copied, or that has the copy */
+};
+_Static_assert(sizeof(struct hsm_copy) == 88, "hsm_copy");
+_Static_assert(offsetof(struct hsm_copy, hc_flags) == 8, "hc_flags");
+_Static_assert(offsetof(struct hsm_copy, hc_errval) == 10, "hc_errval");
+_Static_assert(offsetof(struct hsm_copy, hc_hai) == 16, "hc_hai");
+
+#define LL_IOC_HSM_COPY_END _IOC(_IOC_WRITE, 'f', 215, 8)
+_Static_assert(LL_IOC_HSM_COPY_END == 0x400866d7, "LL_IOC_HSM_COPY_END");
+
 struct hsm_user_state {
 	uint32_t hus_states;
 	uint32_t hus_archive_id;

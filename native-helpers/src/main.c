@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -24,6 +25,9 @@ enum {
 	THREADS_DEFAULT = 8,
 	THREADS_MAX = 256,
 	QUEUE_PER_THREAD = 64,
+	END_THREADS = 4,
+	PROGRESS_THREADS = 2,
+	QUEUE_QUICK = 4096, /* short lines */
 	ARCHIVES_MAX = 4096,
 	DRAIN_MS = 3000,
 	LEAVE_SECONDS = 10,
@@ -161,7 +165,7 @@ static void say_hello(const struct helper *h)
 
 struct reader {
 	struct lines lines;
-	struct pool *pool;
+	struct pool *pools[LANES]; /* but for the mode copytool, only the first */
 	int signal_fd, room_fd, stop_fd;
 };
 
@@ -186,8 +190,10 @@ static bool pass_lines(struct reader *r)
 				if (!copy) {
 					out_error(-ENOMEM, "out of memory; a line was ignored");
 				} else {
+					enum lane lane = r->pools[LANE_END] ? request_lane(line, len) : LANE_GENERAL;
+
 					memcpy(copy, line, len);
-					if (!pool_put(r->pool, copy, len)) {
+					if (!pool_put(r->pools[lane], copy, len)) {
 						free(copy);
 						return false;
 					}
@@ -263,14 +269,40 @@ static void *watchdog(void *unused)
 	_exit(EXIT_STUCK);
 }
 
+static bool start_pools(struct reader *r, unsigned threads, bool lanes, struct request_context *context)
+{
+	r->pools[LANE_GENERAL] = pool_start(threads, threads * QUEUE_PER_THREAD, r->room_fd, request_work, context);
+	if (!lanes)
+		return r->pools[LANE_GENERAL];
+	r->pools[LANE_END] = pool_start(END_THREADS, QUEUE_QUICK, r->room_fd, request_work, context);
+	r->pools[LANE_PROGRESS] = pool_start(PROGRESS_THREADS, QUEUE_QUICK, r->room_fd, request_work, context);
+	return r->pools[LANE_GENERAL] && r->pools[LANE_END] && r->pools[LANE_PROGRESS];
+}
+
+/* Waits for all requests, DRAIN_MS altogether. */
+static bool drain_pools(const struct reader *r)
+{
+	struct timespec start, now;
+	bool idle = true;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int i = 0; i < LANES && r->pools[i]; i++) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+
+		long long spent = (now.tv_sec - start.tv_sec) * 1000LL + (now.tv_nsec - start.tv_nsec) / 1000000;
+
+		idle &= pool_drain(r->pools[i], spent < DRAIN_MS ? (unsigned)(DRAIN_MS - spent) : 0);
+	}
+	return idle;
+}
+
 static void run(struct helper *h, const struct mode *mode, int signal_fd)
 {
 	struct request_context context = { .h = h, .mode = mode };
 	struct reader r = { .signal_fd = signal_fd, .stop_fd = h->stop_fd, .room_fd = eventfd(0, EFD_CLOEXEC) };
 	pthread_t dog;
 
-	r.pool = pool_start(h->options.threads, h->options.threads * QUEUE_PER_THREAD, r.room_fd, request_work, &context);
-	if (r.room_fd < 0 || !r.pool || !lines_init(&r.lines)) {
+	if (r.room_fd < 0 || !start_pools(&r, h->options.threads, mode == &mode_copytool, &context) || !lines_init(&r.lines)) {
 		out_error(-ENOMEM, "cannot start the threads");
 		_exit(EXIT_FATAL);
 	}
@@ -282,7 +314,7 @@ static void run(struct helper *h, const struct mode *mode, int signal_fd)
 	if (pthread_create(&dog, NULL, watchdog, NULL) == 0)
 		pthread_detach(dog);
 
-	bool idle = pool_drain(r.pool, DRAIN_MS);
+	bool idle = drain_pools(&r);
 
 	if (mode->stop)
 		mode->stop(h);
@@ -295,7 +327,8 @@ static void run(struct helper *h, const struct mode *mode, int signal_fd)
 	}
 	if (!idle)
 		_exit(0); /* threads are in the kernel; all that could be ended was */
-	pool_end(r.pool);
+	for (int i = 0; i < LANES && r.pools[i]; i++)
+		pool_end(r.pools[i]);
 	lines_free(&r.lines);
 	close(r.room_fd);
 }

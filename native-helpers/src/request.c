@@ -9,6 +9,7 @@
 
 #include "out.h"
 
+enum { LANE_LINE_MAX = 1024 };
 enum { N_BITS = 53 }; /* what a JavaScript number holds exactly */
 
 int bad_request(struct request *rq)
@@ -94,6 +95,31 @@ static void reply(uint64_t n, int rc, struct request *rq, const struct buf *rest
 	buf_free(&b);
 }
 
+enum lane request_lane(const char *line, size_t len)
+{
+	char copy[LANE_LINE_MAX + 1];
+	enum lane lane = LANE_GENERAL;
+	struct json_doc doc;
+	const struct json *object, *op, *errval;
+	uint64_t value;
+
+	if (len > LANE_LINE_MAX)
+		return lane; /* longer than any that is meant to be quick */
+	memcpy(copy, line, len);
+	object = json_parse(&doc, copy, len);
+	if (object && object->type == JSON_OBJECT && (op = json_get(object, "op")) && op->type == JSON_STRING) {
+		errval = json_get(object, "errval");
+		if (strcmp(op->text, "progress") == 0)
+			lane = LANE_PROGRESS;
+		else if (strcmp(op->text, "drop") == 0 ||
+			 (strcmp(op->text, "end") == 0 && errval && errval->len > 0 &&
+			  !(parse_u64(errval->text, errval->len, &value) && value == 0)))
+			lane = LANE_END;
+	}
+	json_free(&doc);
+	return lane;
+}
+
 void request_work(void *ctx, char *line, size_t len)
 {
 	const struct request_context *c = ctx;
@@ -119,8 +145,11 @@ void request_work(void *ctx, char *line, size_t len)
 
 			rc = op ? op->run(&rq, &out) : failed(&rq, -ENOSYS, "unknown op '%.64s'", name);
 			reply(n, rc, &rq, &out);
+			if (rq.event.len > 0)
+				out_line(&rq.event);
 		}
 		buf_free(&out);
+		buf_free(&rq.event);
 	}
 	json_free(&doc);
 	free(line);

@@ -9,6 +9,14 @@ struct request_context {
 	const struct mode *mode;
 };
 
+/*
+ * Threads of their own for what must not wait for a request that is stuck with a file's data: heartbeats, and ends with
+ * an error (and drops), which only talk to the metadata server.
+ */
+enum lane { LANE_GENERAL, LANE_END, LANE_PROGRESS, LANES };
+
+enum lane request_lane(const char *line, size_t len);
+
 /* Carries out one line (malloc'd, with a byte to spare; freed here) and writes its reply. `ctx`: request_context. */
 void request_work(void *ctx, char *line, size_t len);
 

@@ -75,6 +75,13 @@ static int answer(const char *name)
 	return atoi(text);
 }
 
+/* So many seconds, or until the file with their number is gone. */
+static void linger(const char *name)
+{
+	for (int left = 20 * answer(name); left > 0 && answer(name) > 0; left--)
+		usleep(50000);
+}
+
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
 	char path[8192], line[512];
@@ -235,12 +242,11 @@ int llapi_hsm_action_begin(struct hsm_copyaction_private **phcp, const struct hs
 	char file[8192], name[64];
 	struct hsm_copyaction_private *hcp;
 	struct lu_fid fid = hai->hai_fid;
-	int rc = answer("begin"), delay = answer("begin_sleep");
+	int rc = answer("begin");
 
 	say("begin %u %s %llu mdt=%d flags=%d error=%d ct=%d\n", hai->hai_action, fid_name(&fid, name),
 	    (unsigned long long)hai->hai_cookie, mdt, open_flags, is_error, ct != NULL);
-	while (delay > 0)
-		delay = (int)sleep((unsigned)delay);
+	linger("begin_sleep");
 	if (rc < 0)
 		return rc;
 	hcp = calloc(1, sizeof(*hcp));
@@ -270,6 +276,7 @@ int llapi_hsm_action_end(struct hsm_copyaction_private **phcp, const struct hsm_
 		close(hcp->fd);
 	free(hcp);
 	*phcp = NULL;
+	linger("end_sleep");
 	return answer("end");
 }
 
@@ -293,6 +300,22 @@ int ioctl(int fd, unsigned long request, ...)
 	void *arg = va_arg(ap, void *);
 
 	va_end(ap);
+	if (request == LL_IOC_HSM_COPY_END) {
+		struct hsm_copy copy;
+		char fid[64];
+		int copy_rc = answer("copy_end");
+
+		memcpy(&copy, arg, sizeof(copy));
+
+		struct lu_fid own = copy.hc_hai.hai_fid;
+
+		say("copy_end %s %llu %llu+%llu flags=%u errval=%u dv=%llu\n", fid_name(&own, fid),
+		    (unsigned long long)copy.hc_hai.hai_cookie, (unsigned long long)copy.hc_hai.hai_extent.offset,
+		    (unsigned long long)copy.hc_hai.hai_extent.length, copy.hc_flags, copy.hc_errval,
+		    (unsigned long long)copy.hc_data_version);
+		errno = -copy_rc;
+		return copy_rc < 0 ? -1 : 0;
+	}
 	if (request != LL_IOC_HSM_PROGRESS)
 		return (int)syscall(SYS_ioctl, fd, request, arg);
 
@@ -305,6 +328,8 @@ int ioctl(int fd, unsigned long request, ...)
 	say("progress %d %s %llu %llu+%llu flags=%u errval=%u\n", fstat(fd, &st) == 0 && S_ISDIR(st.st_mode),
 	    fid_name(&p.hp_fid, name), (unsigned long long)p.hp_cookie, (unsigned long long)p.hp_extent.offset,
 	    (unsigned long long)p.hp_extent.length, p.hp_flags, p.hp_errval);
+	if (p.hp_flags)
+		linger("end_sleep");
 	if (rc < 0) {
 		errno = -rc;
 		return -1;

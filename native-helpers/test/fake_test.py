@@ -407,6 +407,159 @@ def test_again(h, fake, a):
     check(h.next()["cookie"] == "302")
 
 
+def begun(h, fake, action, fid, cookie):
+    fake.push(hal((action, fid, cookie, b"")))
+    m = h.next()
+    check((m["t"], m["cookie"]) == ("action", str(cookie)), m)
+    r = h.ask(op="begin", cookie=str(cookie))
+    check(r["rc"] == 0, r)
+    return r
+
+
+def wait_log(fake, text):
+    until = time.monotonic() + PATIENCE
+    while text not in fake.log() and time.monotonic() < until:
+        time.sleep(0.02)
+    check(text in fake.log(), text, fake.log())
+
+
+def test_sent_again(h, fake, a):
+    """The coordinator takes an error for 'try again' and sends the action before its end has come back."""
+    for begin in (True, False):
+        if begin:
+            begun(h, fake, ARCHIVE, a, 310)
+        else:
+            fake.push(hal((ARCHIVE, a, 310, b"")))
+            h.next()
+        fake.answer("end_sleep", 60)
+        fake.cut_log()
+        n = h.send(op="end", cookie="310", errval=5, retry=True)
+        wait_log(fake, " errval=5\n")
+        fake.push(hal((ARCHIVE, a, 310, b"old")))
+        fake.push(hal((ARCHIVE, a, 310, b"new"), (ARCHIVE, a, 311, b"")))
+        check(h.next()["cookie"] == "311", "nothing is said of it before the reply")
+        fake.answer("end_sleep", 0)
+        reply, m = h.next("reply"), h.next("reply")
+        check((reply["t"], reply.get("n"), reply.get("rc")) == ("reply", n, 0), reply)
+        check((m["t"], m["cookie"], m["data_b64"]) == ("action", "310", base64.b64encode(b"new").decode()), m)
+        r = h.ask(op="begin", cookie="310")
+        check(r["rc"] == 0, "it is a new item", r)
+        fake.push(hal((ARCHIVE, a, 310, b"")))
+        check(h.next()["t"] == "again", "and no longer ending")
+        for cookie in ("310", "311"):
+            check(h.ask(op="end", cookie=cookie, errval=5)["rc"] == 0)
+        check(h.ask(op="end", cookie="310", errval=5)["rc"] == -errno.ENOENT)
+
+
+def test_end_again(h, fake, a):
+    """Ends that did not come through are told again."""
+    def end_meanwhile(op, **request):
+        """Ends while `op` fails, waits for a second failure of it, and lets it succeed."""
+        fake.answer("end", -errno.ENOTCONN)
+        fake.answer(op, -errno.EAGAIN)
+        fake.cut_log()
+        n = h.send(op="end", **request)
+        until = time.monotonic() + PATIENCE
+        while fake.log().count(op + " ") < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+        fake.answer("end", 0)
+        fake.answer(op, 0)
+        r = h.next("reply")
+        while r["t"] != "reply" or r["n"] != n:
+            r = h.next("reply")
+        return r["rc"], fake.cut_log().splitlines()
+
+    begun(h, fake, ARCHIVE, a, 320)
+    rc, log = end_meanwhile("copy_end", cookie="320", length="6")
+    check(rc == 0 and log[0] == "end 320 0+6 flags=0 errval=0", rc, log)
+    check(set(log[1:]) == {f"copy_end {a} 320 0+6 flags=0 errval=0 dv=78"}, "with the data version of begin", log)
+
+    begun(h, fake, ARCHIVE, a, 321)
+    rc, log = end_meanwhile("progress", cookie="321", errval=5, retry=True)
+    check(rc == 0 and set(log[1:]) == {f"progress 1 {a} 321 0+0 flags=3 errval=5"}, rc, log)
+
+    begun(h, fake, REMOVE, a, 322)
+    rc, log = end_meanwhile("progress", cookie="322")
+    check(rc == 0 and set(log[1:]) == {f"progress 1 {a} 322 0+0 flags=1 errval=0"}, rc, log)
+
+    fake.push(hal((RESTORE, a, 323, b"")))
+    h.next()
+    rc, log = end_meanwhile("progress", cookie="323", errval=5)
+    check(rc == 0 and len(log) >= 3 and set(log) == {f"progress 1 {a} 323 0+0 flags=1 errval=5"}, rc, log)
+
+    r = begun(h, fake, RESTORE, a, 324)
+    volatile = fake.dir + "/.lustre/fid/" + r["dfid"]
+    with open(volatile, "r+b") as f:
+        f.write(b"hello\n")
+    rc, log = end_meanwhile("copy_end", cookie="324", length="6")
+    check(rc == 0 and set(log[1:]) == {f"copy_end {r['dfid']} 324 0+6 flags=0 errval=0 dv=0"}, rc, log)
+
+    # what the second try says counts
+    for again, want in ((-errno.EBUSY, -errno.EBUSY), (-errno.ENOENT, -errno.EIO), (-errno.ENOTTY, -errno.EIO)):
+        begun(h, fake, ARCHIVE, a, 325)
+        fake.answer("end", -errno.EIO)
+        fake.answer("copy_end", again)
+        fake.cut_log()
+        check(h.ask(op="end", cookie="325")["rc"] == want, again)
+        fake.answer("end", 0)
+        fake.answer("copy_end", 0)
+        ended = f"progress 1 {a} 325 0+0 flags=1 errval=5\n" in fake.cut_log()
+        check(ended == (again != -errno.EBUSY), "a success that can't be told becomes an error", again)
+        check(h.ask(op="end", cookie="325")["rc"] == -errno.ENOENT, "forgotten")
+
+    # sent again: so it was heard
+    begun(h, fake, ARCHIVE, a, 326)
+    fake.answer("end", -errno.EIO)
+    fake.answer("end_sleep", 60)
+    fake.cut_log()
+    n = h.send(op="end", cookie="326", length="6")
+    wait_log(fake, "end 326")
+    fake.push(hal((ARCHIVE, a, 326, b""), (CANCEL, a, 1, b"")))
+    check(h.next()["action"] == "CANCEL")
+    fake.answer("end_sleep", 0)
+    reply, m = h.next("reply"), h.next("reply")
+    check(reply.get("rc") == -errno.EIO and m["t"] == "action" and m["cookie"] == "326", reply, m)
+    check(fake.cut_log() == "end 326 0+6 flags=0 errval=0\n")
+    fake.answer("end", 0)
+    check(h.ask(op="end", cookie="326", errval=5)["rc"] == 0)
+
+
+def test_lanes(fake, a):
+    """Begins that hang hold up neither heartbeats nor ends with an error, nor drops."""
+    h = start("copytool", fake, "--threads", "2")
+    h.next()
+    fake.push(hal(*((ARCHIVE, a, 700 + i, b"") for i in range(5))))
+    for _ in range(5):
+        h.next()
+    check(h.ask(op="begin", cookie="700")["rc"] == 0)
+    fake.answer("begin_sleep", 600)
+    stuck = [h.send(op="begin", cookie=str(701 + i)) for i in range(2)] + [h.send(op="get", fid=a) for _ in range(9)]
+    check(h.ask(op="progress", cookie="700", length="1")["rc"] == 0)
+    check(h.ask(op="progress", cookie="701", length="1")["rc"] == 0, "of one that hangs, too")
+    check(h.ask(op="end", cookie="703", errval=125)["rc"] == 0)
+    check(h.ask(op="end", cookie="700", errval="125")["rc"] == 0)
+    check(h.ask(op="drop", cookie="704")["rc"] == 0)
+    check(not any(n in h.replies for n in stuck), "they do hang")
+    fake.answer("begin_sleep", 0)
+    while len(stuck) > len([n for n in stuck if n in h.replies]):
+        m = h.next("reply")
+        h.replies[m["n"]] = m
+    for cookie in ("701", "702"):
+        check(h.ask(op="end", cookie=cookie)["rc"] == 0)
+    # leaving is not held up by an end that does not come through
+    begun(h, fake, ARCHIVE, a, 710)
+    fake.answer("end", -errno.EAGAIN)
+    fake.answer("copy_end", -errno.EAGAIN)
+    fake.cut_log()
+    h.send(op="end", cookie="710")
+    wait_log(fake, "copy_end ")
+    before = time.monotonic()
+    check(h.end() == 0 and time.monotonic() - before < 12)
+    check(f"progress 1 {a} 710 0+0 flags=1 errval=" in fake.log(), fake.log())
+    fake.answer("end", 0)
+    fake.answer("copy_end", 0)
+
+
 def test_leave(h, fake, a, lock):
     h.ask(op="begin", cookie="302")
     fake.push(hal((RESTORE, a, 303, b"")))
@@ -492,7 +645,10 @@ def main():
         h, lock, a = test_copytool(fake)
         test_adopt(h, fake, a)
         test_again(h, fake, a)
+        test_sent_again(h, fake, a)
+        test_end_again(h, fake, a)
         test_leave(h, fake, a, lock)
+        test_lanes(fake, a)
         test_reader_gone(fake, a)
         test_reader_sleeps(fake, a)
     finally:

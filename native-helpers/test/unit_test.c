@@ -321,19 +321,19 @@ static void test_items(void)
 	struct item *it;
 	int rc;
 
-	CHECK(item_add(&ct, &a, 1) == 0 && item_add(&ct, &a, 1) == -EEXIST);
+	CHECK(item_add(&ct, &a, 1, NULL) == 0 && item_add(&ct, &a, 1, NULL) == -EEXIST);
 	it = item_take(&ct, 5, NULL, &rc);
 	CHECK(it && rc == 0);
 	item_give(&ct, it);
-	CHECK(item_add(&ct, &b, 1) == 0); /* the same cookie of another MDT */
+	CHECK(item_add(&ct, &b, 1, NULL) == 0); /* the same cookie of another MDT */
 	CHECK(!item_take(&ct, 5, NULL, &rc) && rc == -ENOTUNIQ);
 	CHECK(item_peek(&ct, 5, &second, &out) == 0 && out.hai_fid.f_seq == 2);
 	it = item_take(&ct, 5, &second, &rc);
 	CHECK(it != NULL);
-	item_remove(&ct, it);
+	item_remove(&ct, it, NULL);
 	CHECK(item_peek(&ct, 5, &second, &out) == -ENOENT && item_peek(&ct, 5, NULL, &out) == 0);
 	while ((it = item_take_any(&ct)))
-		item_remove(&ct, it);
+		item_remove(&ct, it, NULL);
 	CHECK(ct.count == 0 && item_peek(&ct, 6, NULL, &out) == -ENOENT);
 }
 

@@ -83,6 +83,9 @@ export class CopytoolAgent {
   }
 
   async #take(action: HsmAction): Promise<void> {
+    // The coordinator may send an action again as soon as it hears of its end: heartbeats, cancels and the journal
+    // know it by its name, which must be free by then.
+    await this.#jobs.get(keyOf(action))?.task.forgotten;
     const task = new Task(action, this.#channel);
     const counters = this.#context.stats.actions[task.kind];
     counters.taken += 1;
@@ -189,6 +192,8 @@ export class CopytoolAgent {
       await this.#journal.ended(task.action);
     } catch (error) {
       this.#log.error('journal could not be written', { err: error });
+    } finally {
+      task.forget();
     }
   }
 

@@ -20,6 +20,7 @@ export class Task {
   #reported = 0n;
   #ended = false;
   readonly #stop = new AbortController();
+  readonly #forgotten = Promise.withResolvers<void>();
   readonly #channel: CopytoolChannel;
 
   constructor(action: HsmAction, channel: CopytoolChannel) {
@@ -37,9 +38,18 @@ export class Task {
     return this.#ended;
   }
 
+  /** Resolves when it has been ended and nothing here knows it any more. */
+  get forgotten(): Promise<void> {
+    return this.#forgotten.promise;
+  }
+
   /** Milliseconds since it was taken. */
   get age(): number {
     return performance.now() - this.takenAt;
+  }
+
+  forget(): void {
+    this.#forgotten.resolve();
   }
 
   stop(reason: ActionStopped): void {
