@@ -337,6 +337,67 @@ static void test_items(void)
 	CHECK(ct.count == 0 && item_peek(&ct, 6, NULL, &out) == -ENOENT);
 }
 
+static void test_sent_again(void)
+{
+	static struct copytool ct = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	struct hsm_action_item a = { .hai_cookie = 5, .hai_fid = { 1, 1, 0 } };
+	struct buf event = { 0 }, told = { 0 };
+	struct item *it;
+	int rc;
+
+	CHECK(item_add(&ct, &a, 1, NULL) == 0);
+	it = item_take(&ct, 5, NULL, &rc);
+	buf_str(&event, "early");
+	CHECK(item_add(&ct, &a, 2, &event) == -EEXIST && event.len == 5 && !item_sent_again(&ct, it));
+	item_ending(&ct, it);
+	CHECK(item_add(&ct, &a, 2, NULL) == -EEXIST && !item_sent_again(&ct, it)); /* an adoption */
+	CHECK(item_add(&ct, &a, 2, &event) == 1 && event.len == 0 && item_sent_again(&ct, it));
+	buf_str(&event, "late");
+	CHECK(item_add(&ct, &a, 3, &event) == 1);
+	item_remove(&ct, it, &told);
+	CHECK(told.len == 4 && memcmp(told.data, "late", 4) == 0 && ct.count == 1);
+	buf_free(&told);
+	it = item_take(&ct, 5, NULL, &rc);
+	CHECK(it && it->archive == 3 && !it->ending && !it->hcp && !item_sent_again(&ct, it));
+	item_ending(&ct, it);
+	buf_str(&event, "not told");
+	CHECK(item_add(&ct, &a, 4, &event) == 1);
+	item_remove(&ct, it, NULL);
+	it = item_take_any(&ct);
+	CHECK(it && it->archive == 4);
+	item_remove(&ct, it, &told);
+	CHECK(told.len == 0 && ct.count == 0);
+}
+
+static void test_lanes(void)
+{
+	static const struct {
+		const char *line;
+		enum lane lane;
+	} all[] = {
+		{ "{\"n\":1,\"op\":\"progress\",\"cookie\":\"1\"}", LANE_PROGRESS },
+		{ "{\"n\":1,\"op\":\"begin\",\"cookie\":\"1\"}", LANE_GENERAL },
+		{ "{\"n\":1,\"op\":\"end\",\"cookie\":\"1\"}", LANE_GENERAL },
+		{ "{\"n\":1,\"op\":\"end\",\"errval\":0}", LANE_GENERAL },
+		{ "{\"n\":1,\"op\":\"end\",\"errval\":\"0\"}", LANE_GENERAL },
+		{ "{\"n\":1,\"op\":\"end\",\"errval\":5}", LANE_END },
+		{ "{\"n\":1,\"op\":\"end\",\"errval\":\"5\"}", LANE_END },
+		{ "{\"n\":1,\"op\":\"drop\"}", LANE_END },
+		{ "{\"n\":1,\"op\":\"get\",\"path\":\"progress\"}", LANE_GENERAL },
+		{ "{\"n\":1,\"op\":5}", LANE_GENERAL },
+		{ "[\"progress\"]", LANE_GENERAL },
+		{ "{\"op\":\"progress\"", LANE_GENERAL },
+		{ "", LANE_GENERAL },
+	};
+	char longer[2000];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		CHECK(request_lane(all[i].line, strlen(all[i].line)) == all[i].lane);
+	memset(longer, ' ', sizeof(longer));
+	memcpy(longer, all[0].line, strlen(all[0].line));
+	CHECK(request_lane(longer, 1024) == LANE_PROGRESS && request_lane(longer, 1025) == LANE_GENERAL);
+}
+
 static void test_version(void)
 {
 	unsigned major, minor;
@@ -354,6 +415,8 @@ int main(void)
 	test_hal();
 	test_lov();
 	test_items();
+	test_sent_again();
+	test_lanes();
 	test_version();
 	json_free(&doc);
 	free(text);

@@ -180,7 +180,10 @@ export const configSchema = z.strictObject({
       drain_timeout: duration('0s', '1d')
         .prefault('1m')
         .meta({ description: 'how long a stop waits for actions at work' }),
-      helper_threads: count(1, 256).prefault(8).meta({ description: 'threads of the native helper' }),
+      helper_threads: count(1, 256).prefault(18).meta({
+        description:
+          'threads of the native helper for actions and files; best more than concurrency, as each may hang with a bad OST',
+      }),
       locate_timeout: duration('0s', '1h')
         .prefault('30s')
         .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
