@@ -187,6 +187,9 @@ export const configSchema = z.strictObject({
       locate_timeout: duration('0s', '1h')
         .prefault('30s')
         .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
+      rehydrate_timeout: duration('1s', '7d')
+        .prefault('1d')
+        .meta({ description: 'how long a restore waits for a copy to come back from the Archive tier' }),
     })
     .prefault({})
     .refine((value) => value.restore_reserve < value.concurrency, {

@@ -7,7 +7,9 @@ import { HSM, isClean, isReleased } from '../lustre/hsm-state.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { hasErrno } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
+import { searchCopy } from './copy-locator.ts';
 import { mustBeOurs, whereIs } from './fate.ts';
+import { viewFile } from './file-view.ts';
 import { type NamedPath, nameLinks } from './names.ts';
 
 /** An archive that Lustre has accepted. */
@@ -28,8 +30,9 @@ export async function afterArchive(archived: Archived, target: Archive, context:
   try {
     const now = await context.fs.files.get({ fid }, { parts: ['hsm', 'dv', 'paths'], flush: true });
     if (now.hsm !== undefined && now.dataVersion !== undefined && now.dataVersion !== archived.dataVersion) {
-      if (isClean(now.hsm) && !isReleased(now.hsm)) await markDirty(fid, context);
+      if (isClean(now.hsm) && !isReleased(now.hsm)) await markDirty(fid, 'file changed at the very end of its archive', context);
     }
+    await checkCopy(archived, target, context);
     if (now.paths !== undefined) await checkPlace(now.paths, archived, target, context);
   } catch (error) {
     if (hasErrno(error, ERRNO.ENOENT)) await removeOrphan(archived, target, context);
@@ -37,10 +40,31 @@ export async function afterArchive(archived: Archived, target: Archive, context:
   }
 }
 
-async function markDirty(fid: Fid, context: CopytoolContext): Promise<void> {
+async function markDirty(fid: Fid, why: string, context: CopytoolContext): Promise<void> {
   await context.fs.files.setHsm(fid, { set: HSM.DIRTY });
   context.stats.markedDirty += 1;
-  context.log.info('file changed at the very end of its archive, marked dirty', { fid });
+  context.log.info(`${why}, marked dirty`, { fid });
+}
+
+/**
+ * Another machine's removal may have begun before our commit and have deleted what we wrote. A copy that is not at the
+ * name any more may have been moved by the follower, or replaced by a later archive: only if it is nowhere the file is
+ * marked dirty, and archived again.
+ */
+async function checkCopy({ fid, link, record }: Archived, target: Archive, context: CopytoolContext): Promise<void> {
+  const { store } = target;
+  const identity = (await store.head(link.name))?.identity;
+  const isThere = identity?.fs === context.fsUuid && identity.fid === fid;
+  if (isThere && identity.generation?.uuid === record.generation.uuid) return;
+  if (isThere && identity.generation !== undefined && identity.generation.seq > record.generation.seq) return;
+  const file = await viewFile(context.fs.files, fid);
+  const { copy } = await searchCopy(file, { store, prefix: store.prefix }, context.fsUuid);
+  if (copy !== undefined) return;
+  if (isReleased(file.hsm)) {
+    context.log.error('copy of a released file is gone right after its archive', { fid, blob: link.name });
+  } else if (isClean(file.hsm)) {
+    await markDirty(fid, 'copy is gone right after its archive', context);
+  }
 }
 
 async function checkPlace(

@@ -91,7 +91,9 @@ export class CopytoolAgent {
     counters.taken += 1;
     counters.queued += 1;
     await this.#journal.taken(action);
-    const job: TaskJob = { task, priority: priorityOf(task), run: () => this.#run(job) };
+    // One action per file at a time: a removal beside an archive could take the copy that the archive has just written.
+    const job: TaskJob = { task, priority: priorityOf(task), alone: action.fid, run: () => this.#run(job) };
+    task.pause = (wait) => this.#scheduler.pause(job, wait, task.signal);
     this.#jobs.set(keyOf(action), job);
     task.signal.addEventListener('abort', () => {
       const reason = task.signal.reason as ActionStopped;
@@ -131,7 +133,7 @@ export class CopytoolAgent {
       counters.bytes += outcome.bytes;
       counters.running -= 1;
       this.#log.info(`${task.kind} done`, { ...described(task), outcome: 'ok', ...reported(outcome) });
-      await this.#forget(task);
+      await this.#forget(job);
     } catch (error) {
       await this.#finish(job, task.signal.aborted ? task.signal.reason : error);
     }
@@ -168,7 +170,7 @@ export class CopytoolAgent {
       this.#log.info(`${task.kind} not done`, fields);
     else this.#log.warn(`${task.kind} failed`, { ...fields, ...(ending.code === 'unexpected' ? { err: error } : {}) });
     await this.#end(task, ending.errno, ending.again, error);
-    await this.#forget(task);
+    await this.#forget(job);
   }
 
   async #end(task: Task, errno: number, again: boolean, error: unknown): Promise<void> {
@@ -186,10 +188,12 @@ export class CopytoolAgent {
     }
   }
 
-  async #forget(task: Task): Promise<void> {
-    this.#jobs.delete(keyOf(task.action));
+  async #forget(job: TaskJob): Promise<void> {
+    const { action } = job.task;
+    // The coordinator may have sent it again already, under the same name.
+    if (this.#jobs.get(keyOf(action)) === job) this.#jobs.delete(keyOf(action));
     try {
-      await this.#journal.ended(task.action);
+      await this.#journal.ended(action);
     } catch (error) {
       this.#log.error('journal could not be written', { err: error });
     } finally {

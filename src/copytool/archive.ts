@@ -42,8 +42,8 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
   refuseUnfit(await viewFile(fs.files, fid));
   const begun = await begin(task, target, context);
   const { file, link } = begun;
-  const there =
-    file.size > SMALL || isClean(file.hsm) ? await target.store.head(link.name, { signal: task.signal }) : undefined;
+  const looked = file.size > SMALL || isClean(file.hsm);
+  const there = looked ? await target.store.head(link.name, { signal: task.signal }) : undefined;
   if (isArchivedAlready(begun, there, context.fsUuid)) {
     await task.report();
     await task.succeed(file.size);
@@ -53,7 +53,7 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
     // EALREADY: any other error would mark a file dirty whose data is not here.
     throw new ActionError('released', ERRNO.EALREADY, 'the file is released: there is nothing to archive');
   }
-  const record = await upload(task, target, context, begun, there);
+  const record = await upload(task, target, context, begun, { looked, there });
   await step('archive.committed');
   // Cancelled or timed out meanwhile: the action is not ours any more, and neither is the record. The sweep finds the blob.
   await confirm(task, target, context, link);
@@ -114,9 +114,10 @@ async function upload(
   target: Archive,
   context: CopytoolContext,
   { file, dataVersion, link }: Begun,
-  there: BlobState | undefined,
+  { looked, there }: { looked: boolean; there: BlobState | undefined },
 ): Promise<CopyRecord> {
   const own = ownRecord(file);
+  let numbered = looked;
   let previous: (Generation | undefined)[] = [
     own !== undefined && !isBinding(own) ? own.generation : undefined,
     generationIn(there, context.fsUuid),
@@ -125,7 +126,7 @@ async function upload(
   try {
     for (let round = 1; ; round++) {
       const generation = nextGeneration(...previous);
-      const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation });
+      const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation, numbered });
       if (round === 1 && there !== undefined) await gate.refuseEarly(there);
       try {
         const uploaded = await transfer(handle, task, target, context, file, link, generation, gate);
@@ -134,7 +135,10 @@ async function upload(
       } catch (error) {
         const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
         if (!again || round >= MAX_UPLOADS) throw error;
-        if (error instanceof HigherSequence) previous = [...previous, error.generation];
+        if (error instanceof HigherSequence) {
+          previous = [...previous, error.generation];
+          numbered = true;
+        }
         context.log.info('destination changed during the upload, once more', {
           fid: file.fid,
           blob: link.name,

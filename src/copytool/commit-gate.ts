@@ -30,6 +30,8 @@ export interface GateOptions {
   readonly dataVersion: bigint;
   readonly link: NamedPath;
   readonly generation: Generation;
+  /** Whether the generation is above what was at the destination before the upload: looked at, or told by the last try. */
+  readonly numbered: boolean;
 }
 
 /**
@@ -52,13 +54,16 @@ export class CommitGate {
 
   /** The condition and metadata to commit with. Rejects when it must not be committed. @param bytes how many were read */
   async pass(bytes: bigint): Promise<CommitDecision> {
-    const { task, target, context, file, dataVersion, link, generation } = this.#it;
+    const { task, target, context, file, dataVersion, link, generation, numbered } = this.#it;
     await context.step('archive.uploaded');
     const there = await target.store.head(link.name, { signal: task.signal });
     const decision = await this.#decide(there);
     await context.step('archive.destination-read');
-    if (decision.do === 'refuse') throw this.#refusal(decision);
     const replaced = there?.identity?.fs === context.fsUuid ? there.identity.generation : undefined;
+    // Not another writer's, but older than this upload, as far as anybody knows: the record alone may be far behind.
+    if (decision.do === 'refuse' && decision.code === 'newer-version' && !numbered && replaced !== undefined)
+      throw new HigherSequence(replaced);
+    if (decision.do === 'refuse') throw this.#refusal(decision);
     if (decision.do === 'commit' && replaced !== undefined && replaced.seq >= generation.seq)
       throw new HigherSequence(replaced);
     const { stat } = await this.#unchanged(bytes, file, dataVersion);

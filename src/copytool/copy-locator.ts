@@ -57,7 +57,7 @@ export async function searchCopy(
       continue;
     }
     const verdict = examineCopy(file, blob, fsUuid, current);
-    const reason = verdict.copy ? otherContent(file, blob) : verdict.reason;
+    const reason = verdict.copy ? otherContent(file, blob, verdict.by) : verdict.reason;
     if (!verdict.copy || reason !== undefined) {
       misses.push({ name, found: reason ?? 'something else' });
     } else if (verdict.by === 'fallback') {
@@ -79,7 +79,13 @@ export async function locateCopy(
   view: () => Promise<FileView>,
   archive: { store: BlobStore; prefix: string },
   fsUuid: string,
-  options: { timeout: number; signal: AbortSignal; onMiss: (misses: readonly Miss[]) => void },
+  options: {
+    timeout: number;
+    signal: AbortSignal;
+    onMiss: (misses: readonly Miss[]) => void;
+    /** What a wait is made within; others work meanwhile. */
+    pause: <T>(wait: () => Promise<T>) => Promise<T>;
+  },
 ): Promise<{ file: FileView; copy: LocatedCopy }> {
   const end = performance.now() + options.timeout;
   for (let wait = FIRST_WAIT_MS, round = 0; ; wait = Math.min(2 * wait, LAST_WAIT_MS), round++) {
@@ -91,8 +97,8 @@ export async function locateCopy(
     const left = end - performance.now();
     if (left <= 0)
       throw new ActionError('copy-missing', ERRNO.ENODATA, `the copy of the file was not found: ${describe(misses)}`);
-    await delay(Math.min(wait, left), undefined, { signal: options.signal }).catch(() =>
-      options.signal.throwIfAborted(),
+    await options.pause(() =>
+      delay(Math.min(wait, left), undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted()),
     );
   }
 }
@@ -100,23 +106,32 @@ export async function locateCopy(
 /**
  * Why a blob that counts as the copy must not be restored all the same; undefined when it may. A sequence above the
  * record's says that a later archive's record was overwritten by an earlier one that came late; then its content is
- * the file's only if size and modification time agree, too.
+ * the file's only if size and modification time agree, too. Without a record the modification time must agree as well:
+ * a file that was renamed, written, archived and renamed back has an older version of the same length at its path.
  */
-function otherContent(file: FileView, blob: BlobState): string | undefined {
+function otherContent(file: FileView, blob: BlobState, by: Recognition): string | undefined {
+  if (by === 'fallback') {
+    return sameMtime(file, blob)
+      ? undefined
+      : "the file has no record of its copy, and this is of another modification time than the file's";
+  }
   const record = ownRecord(file);
   if (record === undefined || isBinding(record) || blob.identity === undefined) return undefined;
   if (holdsRecorded(record, blob.identity)) return undefined;
-  const seconds = (time: bigint) => time / 1_000_000_000n;
-  const mtime = parseOwnMetadata(blob.metadata).attributes.mtime;
   const agrees =
     blob.identity.generation !== undefined &&
     blob.identity.generation.seq > record.generation.seq &&
     blob.length === file.size &&
-    mtime !== undefined &&
-    seconds(mtime) === seconds(file.stat.mtime);
+    sameMtime(file, blob);
   return agrees
     ? undefined
     : `it holds another version (generation ${blob.identity.generation?.seq}) than the file's record says`;
+}
+
+/** In whole seconds: not every server keeps more. */
+function sameMtime(file: FileView, blob: BlobState): boolean {
+  const { mtime } = parseOwnMetadata(blob.metadata).attributes;
+  return mtime !== undefined && mtime / 1_000_000_000n === file.stat.mtime / 1_000_000_000n;
 }
 
 function seqOf(blob: BlobState): number {

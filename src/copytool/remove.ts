@@ -1,6 +1,6 @@
 import { isBlobError } from '../blob/errors.ts';
 import type { BlobState } from '../blob/state.ts';
-import { ownRecord } from '../identity/copy-of.ts';
+import { isCopyOf, ownRecord } from '../identity/copy-of.ts';
 import type { Fid } from '../identity/fid.ts';
 import { isBinding } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
@@ -31,6 +31,7 @@ export async function remove(task: Task, targets: readonly Archive[], context: C
       ? await removeOfDead(task, targets, context)
       : await removeOfLiving(file, task, targets, context);
   await task.report();
+  if (file !== undefined) await mustHaveStayedUnarchived(file.fid, blob, context);
   await task.succeed(0n);
   await context.step('remove.ended');
   task.blob = blob;
@@ -142,7 +143,7 @@ async function deleteProven(
     });
     // Whatever was looked at so far, the moment before the deletion decides.
     if (dead) await mustBeDead(fid, context);
-    else await mustStayUnarchived(fid, context);
+    else if (!(await mayGo(blob, fid, name, context))) return false;
     await task.report();
     try {
       await store.delete(name, { ifMatch: blob.etag, signal: task.signal });
@@ -154,13 +155,44 @@ async function deleteProven(
   }
 }
 
-/** Somebody may have archived, and even released, the file since ARCHIVED was taken off. */
-async function mustStayUnarchived(fid: Fid, context: CopytoolContext): Promise<void> {
+/**
+ * Whether a living file's blob is the one that its record names, which was read after the blob was looked at. Another
+ * machine may have archived, and even released, the file since ARCHIVED was taken off; or be about to: what it has
+ * committed and not recorded yet is not ours to delete. An older version that is left somewhere is left to the sweep.
+ * @throws ActionError EBUSY
+ */
+async function mayGo(blob: BlobState, fid: Fid, name: string, context: CopytoolContext): Promise<boolean> {
   await mustBeOurs(context.fs, context.fsUuid);
   const now = await viewFile(context.fs.files, fid);
-  if (isReleased(now.hsm) || isArchived(now.hsm)) {
-    throw new ActionError('archived-again', ERRNO.EBUSY, 'the file was archived again during the removal of its copy');
+  if (isReleased(now.hsm) || isArchived(now.hsm)) throw archivedAgain();
+  const record = ownRecord(now);
+  const there = blob.identity?.generation;
+  if (record !== undefined && isBinding(record)) return isCopyOf(now, blob, context.fsUuid);
+  if (record !== undefined && record.generation.uuid === there?.uuid) return true;
+  if (record !== undefined && there !== undefined && there.seq < record.generation.seq) return false;
+  throw new ActionError(
+    'other-version',
+    ERRNO.EBUSY,
+    `${JSON.stringify(name)} holds another version than the file's record names, and may just be being archived; archive the file, then remove its copy`,
+  );
+}
+
+/**
+ * The last look before the end, which takes the file's flags off. An archive of another machine that has ended
+ * meanwhile has lost its copy if ours was the later one: marked dirty, it is made again.
+ */
+async function mustHaveStayedUnarchived(fid: Fid, deleted: string | undefined, context: CopytoolContext): Promise<void> {
+  const now = await lookAt(fid, context);
+  if (now === undefined || !(isReleased(now.hsm) || isArchived(now.hsm))) return;
+  if (deleted !== undefined && !isReleased(now.hsm)) {
+    await context.fs.files.setHsm(fid, { set: HSM.DIRTY });
+    context.stats.markedDirty += 1;
   }
+  throw archivedAgain();
+}
+
+function archivedAgain(): ActionError {
+  return new ActionError('archived-again', ERRNO.EBUSY, 'the file was archived again during the removal of its copy');
 }
 
 function isCopyOfFid(blob: BlobState, fid: Fid, fsUuid: string): boolean {

@@ -8,7 +8,7 @@ import type { BlobState } from '../blob/state.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
 import { holdsRecorded, ownRecord } from '../identity/copy-of.ts';
 import { type CopyRecord, formatFileRecord, isBinding, RECORD_XATTR } from '../identity/file-record.ts';
-import { ERRNO } from '../lustre/errno.ts';
+import { ERRNO, errnoName, errnoText } from '../lustre/errno.ts';
 import { isReleased } from '../lustre/hsm-state.ts';
 import { ActionError } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
@@ -37,7 +37,15 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
   }
-  const { dfid } = await context.begin(task.action);
+  const { dfid, layoutErrno } = await context.begin(task.action);
+  if (layoutErrno !== undefined) {
+    context.stats.layoutsLost += 1;
+    context.log.warn("file is restored with its directory's default layout, not with its own", {
+      fid,
+      errno: errnoName(layoutErrno),
+      reason: errnoText(layoutErrno),
+    });
+  }
   await step('restore.begun');
   const handle = await open(fs.fidPath(dfid), constants.O_WRONLY);
   let done: Restored;
@@ -100,6 +108,7 @@ function locate(
   return locateCopy(() => viewFile(context.fs.files, fid), { store, prefix: store.prefix }, context.fsUuid, {
     timeout: context.config.locateTimeout,
     signal: task.signal,
+    pause: (wait) => task.pause(wait),
     onMiss: (misses) => context.log.warn('copy not found yet', { fid, misses }),
   });
 }
@@ -146,7 +155,10 @@ function sameVersion(a: BlobState, b: BlobState): boolean {
   );
 }
 
-/** Waits for a blob of the Archive tier to come back, if the configuration asks for that; the heartbeat goes on. */
+/**
+ * Waits for a blob of the Archive tier to come back, if the configuration asks for that. The heartbeat goes on, and the
+ * slot is left to others meanwhile.
+ */
 async function awake(blob: BlobState, task: Task, archive: Archive, context: CopytoolContext): Promise<BlobState> {
   const { store } = archive;
   if ((await requestRehydration(store, blob, task.signal)) === 'readable') return blob;
@@ -154,8 +166,24 @@ async function awake(blob: BlobState, task: Task, archive: Archive, context: Cop
     fid: task.action.fid,
     blob: blob.name,
   });
+  return await task.pause(() => readable(blob, task, archive, context.config.rehydrateTimeout));
+}
+
+/** @param timeout milliseconds */
+async function readable(blob: BlobState, task: Task, { store }: Archive, timeout: number): Promise<BlobState> {
+  const end = performance.now() + timeout;
   for (;;) {
-    await delay(REHYDRATION_POLL_MS, undefined, { signal: task.signal }).catch(() => task.signal.throwIfAborted());
+    const left = end - performance.now();
+    if (left <= 0) {
+      throw new ActionError(
+        'rehydration',
+        ERRNO.ENODATA,
+        `the copy has not come back from the Archive tier within copytool.rehydrate_timeout: ${JSON.stringify(blob.name)}; read the file again later`,
+      );
+    }
+    await delay(Math.min(REHYDRATION_POLL_MS, left), undefined, { signal: task.signal }).catch(() =>
+      task.signal.throwIfAborted(),
+    );
     const now = await store.head(blob.name, { signal: task.signal });
     // Moved or replaced: the caller looks again, and recognises it anew.
     if (now === undefined || !sameVersion(blob, now)) return blob;

@@ -1,14 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
 
 class Held implements Job {
   readonly priority: Priority;
+  readonly alone: string;
   begun = false;
   readonly #order: Held[];
   #release: () => void = () => {};
 
-  constructor(priority: Priority, order: Held[] = []) {
+  constructor(priority: Priority, order: Held[] = [], alone: string = randomUUID()) {
     this.priority = priority;
+    this.alone = alone;
     this.#order = order;
   }
 
@@ -90,4 +93,65 @@ test('idle is when nothing runs and nothing waits', async () => {
   await b.finish();
   await waiting;
   expect(idle).toBe(true);
+});
+
+const turns = async () => {
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+};
+
+test('of one file only one job is at work at a time, restores first, and others go past', async () => {
+  const order: Held[] = [];
+  const scheduler = new Scheduler<Held>({ slots: 4, reserve: 0 });
+  const archive = new Held(PRIORITY.background, order, 'file');
+  const removal = new Held(PRIORITY.background, order, 'file');
+  const restore = new Held(PRIORITY.restore, order, 'file');
+  const other = new Held(PRIORITY.background, order, 'other');
+  for (const job of [archive, removal, restore, other]) scheduler.add(job);
+  expect(order).toEqual([archive, other]);
+  await archive.finish();
+  expect(order).toEqual([archive, other, restore]);
+  await restore.finish();
+  expect(order).toEqual([archive, other, restore, removal]);
+});
+
+test('a pause leaves the slot to others, keeps the file, and goes on before those that have not begun', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 1, reserve: 0 });
+  const [paused, same] = [new Held(PRIORITY.restore, [], 'file'), new Held(PRIORITY.restore, [], 'file')];
+  const [second, third] = [new Held(PRIORITY.restore), new Held(PRIORITY.restore)];
+  for (const job of [paused, same, second, third]) scheduler.add(job);
+  const { promise: wait, resolve: readable } = Promise.withResolvers<string>();
+  let result: string | undefined;
+  void scheduler.pause(paused, () => wait, new AbortController().signal).then((value) => {
+    result = value;
+  });
+  expect([same.begun, second.begun, third.begun]).toEqual([false, true, false]);
+  readable('readable');
+  await turns();
+  expect(result).toBeUndefined();
+  await second.finish();
+  await turns();
+  expect([result, third.begun]).toEqual(['readable', false]);
+  await paused.finish();
+  expect(same.begun).toBe(true);
+});
+
+test('what is stopped in a pause, or while it waits for a slot, comes to its end without one', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 1, reserve: 0 });
+  const [paused, busy, next] = [0, 1, 2].map(() => new Held(PRIORITY.restore)) as [Held, Held, Held];
+  for (const job of [paused, busy, next]) scheduler.add(job);
+  const stop = new AbortController();
+  const ended = scheduler.pause(paused, () => Promise.resolve('over'), stop.signal);
+  await turns();
+  stop.abort();
+  expect(await ended).toBe('over');
+  expect(scheduler.remove(paused)).toBe(false);
+  await paused.finish();
+  expect(next.begun).toBe(false);
+  await busy.finish();
+  expect(next.begun).toBe(true);
+  const failing = scheduler.pause(next, () => Promise.reject(new Error('stopped')), new AbortController().signal);
+  await expect(failing).rejects.toThrow('stopped');
+  await next.finish();
+  expect(scheduler.running).toBe(0);
+  await scheduler.idle();
 });

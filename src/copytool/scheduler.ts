@@ -5,6 +5,8 @@ export type Priority = (typeof PRIORITY)[keyof typeof PRIORITY];
 
 export interface Job {
   readonly priority: Priority;
+  /** Of jobs with the same value only one is at work at a time: the file that it is about. */
+  readonly alone: string;
   /** Never rejects. */
   run(): Promise<void>;
 }
@@ -23,7 +25,12 @@ export interface SchedulerOptions {
 export class Scheduler<J extends Job> {
   readonly #options: SchedulerOptions;
   readonly #queues: readonly [Set<J>, Set<J>, Set<J>] = [new Set(), new Set(), new Set()];
+  /** Begun and not ended, those that pause included: each keeps its file to itself. */
+  readonly #begun = new Map<string, J>();
+  /** Those that hold a slot. */
   readonly #running = new Set<J>();
+  /** Paused ones that want a slot again, with what lets them go on. */
+  readonly #resuming = new Map<J, () => void>();
   #background = 0;
   #onIdle: (() => void)[] = [];
 
@@ -31,12 +38,14 @@ export class Scheduler<J extends Job> {
     this.#options = options;
   }
 
+  /** Those that have not begun. */
   get queued(): number {
     return this.#queues.reduce((sum, queue) => sum + queue.size, 0);
   }
 
+  /** Those that have begun, whether they hold a slot or pause. */
   get running(): number {
-    return this.#running.size;
+    return this.#begun.size;
   }
 
   add(job: J): void {
@@ -59,6 +68,36 @@ export class Scheduler<J extends Job> {
     return jobs;
   }
 
+  /**
+   * Leaves the slot of a job at work to others for the time of a wait, and takes up one again afterwards, before those
+   * of its priority that have not begun. What was stopped, or failed in its wait, needs no slot to come to its end.
+   */
+  async pause<T>(job: J, wait: () => Promise<T>, stopped: AbortSignal): Promise<T> {
+    this.#leave(job);
+    this.#start();
+    try {
+      const result = await wait();
+      if (!stopped.aborted) await this.#slot(job, stopped);
+      return result;
+    } finally {
+      // Without having been given one.
+      if (!this.#running.has(job)) this.#occupy(job);
+    }
+  }
+
+  #slot(job: J, stopped: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const goOn = () => {
+        this.#resuming.delete(job);
+        stopped.removeEventListener('abort', goOn);
+        resolve();
+      };
+      stopped.addEventListener('abort', goOn);
+      this.#resuming.set(job, goOn);
+      this.#start();
+    });
+  }
+
   /** Resolves as soon as nothing is queued and nothing runs. */
   idle(): Promise<void> {
     return new Promise((resolve) => {
@@ -68,9 +107,16 @@ export class Scheduler<J extends Job> {
   }
 
   #start(): void {
-    for (const [priority, queue] of this.#queues.entries()) {
+    for (const [index, queue] of this.#queues.entries()) {
+      const priority = index as Priority;
+      for (const [job, goOn] of this.#resuming) {
+        if (job.priority !== priority || !this.#hasRoom(priority)) continue;
+        this.#occupy(job);
+        goOn();
+      }
       for (const job of queue) {
-        if (!this.#hasRoom(priority as Priority)) break;
+        if (!this.#hasRoom(priority)) break;
+        if (this.#begun.has(job.alone)) continue;
         queue.delete(job);
         void this.#run(job);
       }
@@ -82,22 +128,31 @@ export class Scheduler<J extends Job> {
     return priority !== PRIORITY.background || this.#background < this.#options.slots - this.#options.reserve;
   }
 
-  async #run(job: J): Promise<void> {
-    const background = job.priority === PRIORITY.background ? 1 : 0;
+  #occupy(job: J): void {
     this.#running.add(job);
-    this.#background += background;
+    if (job.priority === PRIORITY.background) this.#background += 1;
+  }
+
+  #leave(job: J): void {
+    this.#running.delete(job);
+    if (job.priority === PRIORITY.background) this.#background -= 1;
+  }
+
+  async #run(job: J): Promise<void> {
+    this.#begun.set(job.alone, job);
+    this.#occupy(job);
     try {
       await job.run();
     } finally {
-      this.#running.delete(job);
-      this.#background -= background;
+      this.#begun.delete(job.alone);
+      this.#leave(job);
       this.#start();
       this.#settle();
     }
   }
 
   #settle(): void {
-    if (this.queued > 0 || this.#running.size > 0) return;
+    if (this.queued > 0 || this.#begun.size > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }

@@ -15,6 +15,8 @@ export interface CopytoolStats {
   orphansRemoved: number;
   /** Files marked dirty again because they changed at the very end of their archive. */
   markedDirty: number;
+  /** Restores into the directory's default layout, because the file's own could not be given. */
+  layoutsLost: number;
   heartbeats: number;
   registered: boolean;
 }
@@ -51,6 +53,7 @@ export function newStats(): CopytoolStats {
     needsLook: 0,
     orphansRemoved: 0,
     markedDirty: 0,
+    layoutsLost: 0,
     heartbeats: 0,
     registered: false,
   };

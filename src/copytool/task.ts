@@ -15,6 +15,8 @@ export class Task {
   /** The file's links and the blob, as soon as they are known: for the log. */
   paths: readonly Buffer[] = [];
   blob: string | undefined;
+  /** Makes a wait during which others may have the slot; the agent puts in what that takes. */
+  pause: <T>(wait: () => Promise<T>) => Promise<T> = (wait) => wait();
   /** Whether a heartbeat is on its way. */
   beating = false;
   #reported = 0n;

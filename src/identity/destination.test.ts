@@ -99,17 +99,34 @@ describe('at a blob’s name', () => {
     expect(await decide(occupant({}), fate('dead'), settings)).toMatchObject({ do: 'refuse', code: 'dead-file' });
   });
 
+  test('a blob that is not ours at all: as the setting says, and only if it is known to be no import’s', async () => {
+    const settings = (known?: boolean): ConflictSettings => ({
+      stranger: 'overwrite',
+      dead: 'fail',
+      ...(known === undefined ? {} : { isUnbound: () => Promise.resolve(known) }),
+    });
+    const there = occupant(undefined);
+    expect(await decide(there)).toMatchObject({ do: 'refuse', code: 'stranger', again: false });
+    expect(await decide(there, never, settings())).toMatchObject({ do: 'refuse', code: 'maybe-imported' });
+    expect(await decide(there, never, settings(false))).toMatchObject({ do: 'refuse', code: 'maybe-imported' });
+    expect(await decide(there, never, settings(true))).toEqual(overwrite("stranger's blob"));
+  });
+
   test.each<[string, Occupant]>([
-    ['not ours at all', occupant(undefined)],
     ['of another file system', occupant({ fs: OTHER_FS })],
     ['of another file system with the same FID', occupant({ fs: OTHER_FS, fid: F })],
     [
       'of another file system with our own uuid',
       occupant({ fs: OTHER_FS, fid: F, generation: { seq: 5, uuid: OURS } }),
     ],
-  ])('a blob %s: as the setting says, without asking Lustre about its FID', async (_, there) => {
+  ])('a blob %s: left alone whatever the setting says, without asking Lustre about its FID', async (_, there) => {
     expect(await decide(there)).toMatchObject({ do: 'refuse', code: 'stranger', again: false });
-    expect(await decide(there, never, { stranger: 'overwrite', dead: 'fail' })).toEqual(overwrite("stranger's blob"));
+    const settings: ConflictSettings = {
+      stranger: 'overwrite',
+      dead: 'overwrite',
+      isUnbound: () => Promise.resolve(true),
+    };
+    expect(await decide(there, never, settings)).toMatchObject({ do: 'refuse', code: 'stranger', again: false });
   });
 
   test('a blob under a server-side copy: later', async () => {
@@ -173,6 +190,10 @@ test('no living file’s copy is ever overwritten, and every commit is condition
   const settings = fc.record({
     stranger: fc.constantFrom('fail', 'overwrite'),
     dead: fc.constantFrom('fail', 'overwrite'),
+    isUnbound: fc.constantFrom(
+      () => Promise.resolve(true),
+      () => Promise.resolve(false),
+    ),
   }) as fc.Arbitrary<ConflictSettings>;
   const states = fc.constantFrom(undefined, 'success', 'pending', 'failed', 'aborted') as fc.Arbitrary<
     Occupant['copyStatus']
@@ -195,7 +216,9 @@ test('no living file’s copy is ever overwritten, and every commit is condition
         if (isOurs && identity.kind === 'file' && identity.fid === F)
           expect(identity.generation?.seq).toBeLessThanOrEqual(5);
         if (isOurs && identity.kind === 'link' && identity.fid !== F) expect(answer).toBe('dead');
-        if (!isOurs) expect(how.stranger).toBe('overwrite');
+        if (isOurs) return;
+        expect([how.stranger, await how.isUnbound?.(there)]).toEqual(['overwrite', true]);
+        expect(identity).toBeUndefined();
       },
     ),
     { numRuns: 3000 },

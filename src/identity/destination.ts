@@ -23,7 +23,13 @@ export type Fate = 'dead' | 'elsewhere' | 'here';
 
 /** What an archive does where a blob that is not ours, or that of a dead file of ours, is in the way. */
 export interface ConflictSettings {
+  /** `overwrite` never goes for the blobs of another file system: they may be a living file's only copy there. */
   readonly stranger: 'fail' | 'overwrite';
+  /**
+   * Whether it is known that no file of this file system was imported from this very blob; such a file may have been
+   * renamed since, and have its only copy here. Absent: nobody knows, and nothing is overwritten.
+   */
+  readonly isUnbound?: (occupant: Occupant) => Promise<boolean>;
   readonly dead: 'fail' | 'overwrite';
 }
 
@@ -38,6 +44,7 @@ export type RefusalCode =
   | 'marker'
   | 'dead-file'
   | 'stranger'
+  | 'maybe-imported'
   | 'pending-copy'
   | 'blob-type';
 
@@ -76,10 +83,13 @@ export async function decideDestination(
     replaces,
   });
   if (isBoundTo(newcomer, occupant)) return overwrite('imported copy');
-  if (identity === undefined || identity.fs !== newcomer.fsUuid) {
-    if (settings.stranger === 'overwrite') return overwrite("stranger's blob");
-    const whose = identity === undefined ? 'that is not of lfsazsync' : `of another file system (${identity.fs})`;
-    return refuse('stranger', `a blob ${whose} is in the way`, false);
+  if (identity === undefined) {
+    if (settings.stranger === 'fail') return refuse('stranger', 'a blob that is not of lfsazsync is in the way', false);
+    if ((await settings.isUnbound?.(occupant)) === true) return overwrite("stranger's blob");
+    return refuse('maybe-imported', 'a blob is in the way that may be the only copy of an imported file', false);
+  }
+  if (identity.fs !== newcomer.fsUuid) {
+    return refuse('stranger', `a blob of another file system (${identity.fs}) is in the way`, false);
   }
   if (identity.fid === newcomer.fid) return decideOwn(occupant, identity, newcomer, overwrite);
   const fate = await fateOf(identity.fid);

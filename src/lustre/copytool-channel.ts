@@ -54,6 +54,8 @@ export interface Begun {
   readonly dfid: Fid;
   /** Of an archive: the data version taken at the beginning. */
   readonly dataVersion?: bigint;
+  /** Of a restore: why the volatile has the directory's default layout instead of the file's own (positive errno). */
+  readonly layoutErrno?: number;
 }
 
 /** How an action ended. */
@@ -173,11 +175,15 @@ function nameFields(action: ActionName): object {
 interface RawBegun {
   readonly dfid: string;
   readonly dv?: string;
+  readonly layout_rc?: number;
 }
 
 function begunOf(raw: RawBegun): Begun {
-  const dfid = fidOf(raw.dfid);
-  return raw.dv === undefined ? { dfid } : { dfid, dataVersion: BigInt(raw.dv) };
+  return {
+    dfid: fidOf(raw.dfid),
+    ...(raw.dv === undefined ? {} : { dataVersion: BigInt(raw.dv) }),
+    ...(raw.layout_rc === undefined || raw.layout_rc >= 0 ? {} : { layoutErrno: -raw.layout_rc }),
+  };
 }
 
 function actionOf(event: HelperEvent): HsmAction {
