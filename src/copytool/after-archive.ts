@@ -30,7 +30,8 @@ export async function afterArchive(archived: Archived, target: Archive, context:
   try {
     const now = await context.fs.files.get({ fid }, { parts: ['hsm', 'dv', 'paths'], flush: true });
     if (now.hsm !== undefined && now.dataVersion !== undefined && now.dataVersion !== archived.dataVersion) {
-      if (isClean(now.hsm) && !isReleased(now.hsm)) await markDirty(fid, 'file changed at the very end of its archive', context);
+      if (isClean(now.hsm) && !isReleased(now.hsm))
+        await markDirty(fid, 'file changed at the very end of its archive', context);
     }
     await checkCopy(archived, target, context);
     if (now.paths !== undefined) await checkPlace(now.paths, archived, target, context);

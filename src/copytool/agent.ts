@@ -197,7 +197,7 @@ export class CopytoolAgent {
     } catch (error) {
       this.#log.error('journal could not be written', { err: error });
     } finally {
-      task.forget();
+      job.task.forget();
     }
   }
 

@@ -181,7 +181,11 @@ async function mayGo(blob: BlobState, fid: Fid, name: string, context: CopytoolC
  * The last look before the end, which takes the file's flags off. An archive of another machine that has ended
  * meanwhile has lost its copy if ours was the later one: marked dirty, it is made again.
  */
-async function mustHaveStayedUnarchived(fid: Fid, deleted: string | undefined, context: CopytoolContext): Promise<void> {
+async function mustHaveStayedUnarchived(
+  fid: Fid,
+  deleted: string | undefined,
+  context: CopytoolContext,
+): Promise<void> {
   const now = await lookAt(fid, context);
   if (now === undefined || !(isReleased(now.hsm) || isArchived(now.hsm))) return;
   if (deleted !== undefined && !isReleased(now.hsm)) {

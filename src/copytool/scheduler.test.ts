@@ -121,9 +121,11 @@ test('a pause leaves the slot to others, keeps the file, and goes on before thos
   for (const job of [paused, same, second, third]) scheduler.add(job);
   const { promise: wait, resolve: readable } = Promise.withResolvers<string>();
   let result: string | undefined;
-  void scheduler.pause(paused, () => wait, new AbortController().signal).then((value) => {
-    result = value;
-  });
+  void scheduler
+    .pause(paused, () => wait, new AbortController().signal)
+    .then((value) => {
+      result = value;
+    });
   expect([same.begun, second.begun, third.begun]).toEqual([false, true, false]);
   readable('readable');
   await turns();

@@ -70,17 +70,24 @@ describe('an action on a file that another copytool action is at work on waits f
     },
   );
 
-  test('the one that waits is kept alive, and ended when it is cancelled', async () => {
+  test('the one that waits is ended as soon as it is cancelled', async () => {
     const path = rig.write('waits', 'version 1');
-    const { fid, after } = await rig.archiveHeldAt('archive.committed', path);
-    await rig.lfs('hsm_remove', path);
-    await taken('remove', fid, after);
-    await rig.lfs('hsm_cancel', path);
-    expect((await rig.ended('remove', fid, after)).record).toMatchObject({ outcome: 'cancelled', errno: 'ECANCELED' });
-    rig.letGo('archive.committed');
-    await rig.ended('archive', fid, after);
-    expect(await read(path)).toBe('version 1');
     await rig.archive(path);
+    const [fid, after] = [await rig.fid(path), rig.copytool.lines.length];
+    rig.hold('remove.located');
+    await rig.lfs('hsm_remove', path);
+    await rig.held('remove.located');
+    writeFileSync(path, 'version 2');
+    await rig.lfs('hsm_archive', path);
+    await taken('archive', fid, after);
+    await rig.lfs('hsm_cancel', path);
+    expect((await rig.ended('archive', fid, after)).record).toMatchObject({
+      outcome: 'cancelled',
+      errno: 'ECANCELED',
+    });
+    rig.letGo('remove.located');
+    await rig.ended('remove', fid, after);
+    expect(await read(path)).toBe('version 2');
   });
 });
 
@@ -93,7 +100,10 @@ describe('another machine at work on the same file', () => {
     await rig.lfs('hsm_remove', path);
     await rig.held('remove.located');
     const { metadata } = await rig.blob(path).getProperties();
-    await rig.blob(path).getBlockBlobClient().upload('version 1', 9, { metadata: { ...metadata, lfsazsync_gen: `2-${randomUUID()}` } });
+    await rig
+      .blob(path)
+      .getBlockBlobClient()
+      .upload('version 1', 9, { metadata: { ...metadata, lfsazsync_gen: `2-${randomUUID()}` } });
     rig.letGo('remove.located');
     expect((await rig.ended('remove', fid, after)).record).toMatchObject({
       outcome: 'failed',
