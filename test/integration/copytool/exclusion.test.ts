@@ -69,26 +69,6 @@ describe('an action on a file that another copytool action is at work on waits f
       expect(await read(path)).toBe('version 2');
     },
   );
-
-  test('the one that waits is ended as soon as it is cancelled', async () => {
-    const path = rig.write('waits', 'version 1');
-    await rig.archive(path);
-    const [fid, after] = [await rig.fid(path), rig.copytool.lines.length];
-    rig.hold('remove.located');
-    await rig.lfs('hsm_remove', path);
-    await rig.held('remove.located');
-    writeFileSync(path, 'version 2');
-    await rig.lfs('hsm_archive', path);
-    await taken('archive', fid, after);
-    await rig.lfs('hsm_cancel', path);
-    expect((await rig.ended('archive', fid, after)).record).toMatchObject({
-      outcome: 'cancelled',
-      errno: 'ECANCELED',
-    });
-    rig.letGo('remove.located');
-    await rig.ended('remove', fid, after);
-    expect(await read(path)).toBe('version 2');
-  });
 });
 
 describe('another machine at work on the same file', () => {
