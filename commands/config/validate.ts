@@ -13,6 +13,8 @@ export default class ConfigValidate extends BaseCommand {
     const { args, flags } = await this.parse(ConfigValidate);
     const loaded = await this.loadConfig({ ...flags, config: args.file ?? flags.config });
     const archives = [...loaded.config.archives.keys()];
+    const { placeholderWarnings } = await import('../../src/config/template.ts');
+    for (const warning of placeholderWarnings(loaded.config.archives)) this.warning(warning);
     if (archives.length === 0) this.warning('no archive is configured: nothing can be archived or restored');
     this.log(
       `${loaded.file ?? 'The environment'} is valid: mount ${loaded.config.mount}, archives ${archives.join(', ') || 'none'}.`,

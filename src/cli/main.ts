@@ -12,7 +12,7 @@ import { type Failure, failureOf } from './failure.ts';
  */
 export async function main(argv: readonly string[], root: string): Promise<number> {
   try {
-    await run([...argv], root);
+    await run([...argv], loadOptions(root));
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0;
@@ -22,6 +22,11 @@ export async function main(argv: readonly string[], root: string): Promise<numbe
     if (asksForDetail(argv) && error instanceof Error) process.stderr.write(`${redact(error.stack ?? '')}\n`);
     return failure.exit;
   }
+}
+
+/** Without plugins: oclif would look for them in the user's home, which may be out of reach. */
+function loadOptions(root: string) {
+  return { root, userPlugins: false, devPlugins: false };
 }
 
 /** oclif's 'command a:b not found' in the operator's spelling, with the command that was meant. */
@@ -38,7 +43,7 @@ async function unknownCommand(error: unknown, root: string): Promise<OperatorErr
 }
 
 async function commandNames(root: string): Promise<string[]> {
-  const { commandIDs, topics } = await Config.load(root);
+  const { commandIDs, topics } = await Config.load(loadOptions(root));
   return [...commandIDs, ...topics.map((topic) => topic.name)];
 }
 

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { Args, Flags } from '@oclif/core';
 import type { BlobStore } from '../blob/store.ts';
 import type { Config } from '../config/types.ts';
@@ -142,7 +141,7 @@ export abstract class RequestCommand extends BaseCommand {
       };
       const summary = await runRequest(options);
       display.clear();
-      return await this.#finish(summary, flags);
+      return await this.#finish(summary, flags, config);
     } finally {
       display.clear();
       await fs.close();
@@ -151,7 +150,7 @@ export abstract class RequestCommand extends BaseCommand {
   }
 
   async #paths(argv: readonly string[], flags: ParsedRequest): Promise<AsyncIterable<Buffer> | Buffer[]> {
-    const { pathsFrom, rawArguments } = await import('../request/paths.ts');
+    const { openList, pathsFrom, rawArguments } = await import('../request/paths.ts');
     const list = flags['files-from'];
     if (list === undefined && argv.length === 0) {
       throw new OperatorError('No files are named.', {
@@ -162,7 +161,7 @@ export abstract class RequestCommand extends BaseCommand {
     }
     const named = rawArguments(argv);
     if (list === undefined) return named;
-    const source: AsyncIterable<Buffer> = list === '-' ? process.stdin : createReadStream(list);
+    const source: AsyncIterable<Buffer> = list === '-' ? process.stdin : await openList(list);
     const nul = flags.from0 ?? false;
     return (async function* () {
       yield* named;
@@ -176,7 +175,7 @@ export abstract class RequestCommand extends BaseCommand {
     flags: ParsedRequest,
     waiting: boolean,
   ): Promise<(event: RequestEvent) => void> {
-    const { problemLine, progressLine } = await import('../request/report.ts');
+    const { problemLine, progressLine, stalledLine } = await import('../request/report.ts');
     const { printable } = await import('../lustre/printable.ts');
     let problems = 0;
     return (event) => {
@@ -184,6 +183,8 @@ export abstract class RequestCommand extends BaseCommand {
         display.update(() => progressLine(event.progress, { verb, waiting, width: display.width }));
       } else if (event.type === 'would_ask') {
         if (flags.verbose === true) this.log(printable(event.file.path));
+      } else if (event.type === 'stalled') {
+        display.line(stalledLine(event.since));
       } else {
         problems += 1;
         if (flags.verbose === true || problems <= PROBLEM_LINES) display.line(problemLine(event.problem));
@@ -194,15 +195,16 @@ export abstract class RequestCommand extends BaseCommand {
   }
 
   /** Shows how it ended, and sets the exit code. */
-  async #finish(summary: RequestSummary, flags: ParsedRequest): Promise<RequestResult> {
-    const { afterword, summaryLines, toJson } = await import('../request/report.ts');
+  async #finish(summary: RequestSummary, flags: ParsedRequest, config: Config): Promise<RequestResult> {
+    const { afterword, logHint, summaryLines, toJson } = await import('../request/report.ts');
     const { stoppedBy } = summary;
     const interrupted = this.shutdown.exit() !== undefined;
     if (stoppedBy !== undefined && summary.selected + summary.badPaths === 0 && !interrupted) throw stoppedBy;
     for (const line of summaryLines(summary)) this.log(line);
     if (flags['dry-run'] === true) this.log('A dry run: nothing was asked for.');
-    const more = afterword(summary);
-    if (more !== undefined) this.log(more);
+    for (const more of [logHint(summary, config.log.file), afterword(summary)]) {
+      if (more !== undefined) this.log(more);
+    }
     this.endWith(summary.exit);
     if (stoppedBy === undefined) return toJson(summary);
     if (!this.jsonEnabled() && !interrupted) throw stoppedBy;
@@ -229,8 +231,16 @@ function archiveOf(
   config: Config,
 ): Pick<RequestOptions, 'archive' | 'forceArchive'> {
   if (verb !== 'archive') return {};
-  if (flag !== undefined) return { archive: flag, forceArchive: true };
   const ids = [...config.archives.keys()];
+  if (flag !== undefined) {
+    // A client that only asks may have none in its configuration: its operator knows then.
+    if (ids.length === 0 || ids.includes(flag)) return { archive: flag, forceArchive: true };
+    throw new OperatorError(`Archive ${flag} is not configured, so a request for it would wait for ever.`, {
+      code: 'ARCHIVE_UNKNOWN',
+      hint: `Configured: ${ids.join(', ')}.`,
+      exit: 'usage',
+    });
+  }
   if (ids.length > 1) {
     throw new OperatorError(`Several archives are configured (${ids.join(', ')}): which is it?`, {
       code: 'ARCHIVE_UNCLEAR',

@@ -2,6 +2,19 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OperatorError } from '../service/errors.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
+import type { ArchiveConfig } from './types.ts';
+
+/** To be replaced by the operator. They are valid, and name nothing: an account has no hyphen in its name. */
+const PLACEHOLDERS = { endpoint: 'https://your-account.blob.core.windows.net', container: 'your-container' } as const;
+
+/** What is still as the template has it, one sentence a setting. */
+export function placeholderWarnings(archives: ReadonlyMap<number, ArchiveConfig>): string[] {
+  return [...archives].flatMap(([id, archive]) =>
+    (['endpoint', 'container'] as const)
+      .filter((key) => archive[key] === PLACEHOLDERS[key])
+      .map((key) => `archives.${id}.${key} is still the template's (${archive[key]}): fill in your own`),
+  );
+}
 
 const HEAD = `# Configuration of lfsazsync. 'lfsazsync config validate' checks it, 'lfsazsync config show' prints what is in force.
 # Lines that are commented out show the defaults. Sizes: 16MiB, 10G. Durations: 30s, 5m, 1h30m.
@@ -13,15 +26,15 @@ mount: /mnt/lustre
 # environment variable.
 archives:
   1:
-    endpoint: https://ACCOUNT.blob.core.windows.net
-    container: CONTAINER
+    endpoint: ${PLACEHOLDERS.endpoint}
+    container: ${PLACEHOLDERS.container}
     credential:
       type: managed_identity
       # type: sas
       # file: /etc/lfsazsync/sas
 `;
 
-/** A commented configuration that validates once ACCOUNT and CONTAINER are filled in; by default with a sample of them. */
+/** A commented configuration that is valid, with placeholders for the account and the container. */
 export function configTemplate(): string {
   const keys = configKeys();
   const archive = keys.filter(
@@ -31,7 +44,7 @@ export function configTemplate(): string {
       !/^(endpoint|container|credential)$/.test(key.path[2] ?? ''),
   );
   const rest = keys.filter((key) => key.path[0] !== 'archives' && key.path[0] !== 'mount');
-  const lines = [HEAD.replace('CONTAINER', 'lustre').replace('ACCOUNT', 'account').trimEnd()];
+  const lines = [HEAD.trimEnd()];
   for (const key of archive) lines.push(...setting(key, '    '));
   let section = '';
   for (const key of rest) {

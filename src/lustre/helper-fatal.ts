@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type ErrorDetails, OperatorError } from '../service/errors.ts';
 import { errnoText } from './errno.ts';
 
@@ -30,8 +31,7 @@ export function fatalError(fatal: FatalLine, mount: string): OperatorError {
         hint: 'lfsazsync needs liblustreapi of Lustre 2.12 or later; install the client that belongs to the file system.',
       });
     case 'LOCKED': {
-      const holder = fatal.holder === undefined ? 'another process' : `process ${fatal.holder}`;
-      return say(`A copytool is at work on ${mount} already: ${holder} holds the lock.`, {
+      return say(`A copytool is at work on ${mount} already: ${holderOf(fatal.holder)} the lock.`, {
         hint: 'One client can run one copytool. Stop the other first, or run this one on another client.',
         exit: 'locked',
       });
@@ -46,5 +46,23 @@ export function fatalError(fatal: FatalLine, mount: string): OperatorError {
       return say(`The native helper can't start on ${mount}: ${reason}`, {
         hint: 'See the lines that it wrote to the log.',
       });
+  }
+}
+
+/** The lock is held by a native helper; what can be stopped is the copytool that started it. */
+function holderOf(helper: number | undefined): string {
+  if (helper === undefined) return 'another process holds';
+  const copytool = parentOf(helper);
+  return copytool === undefined ? `process ${helper} holds` : `process ${copytool} (by its helper ${helper}) holds`;
+}
+
+/** Linux: the fourth field of /proc/PID/stat; before it, in parentheses, a name that may hold anything. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    return parent > 1 ? parent : undefined;
+  } catch {
+    return undefined;
   }
 }

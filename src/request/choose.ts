@@ -24,7 +24,7 @@ export interface ChooseOptions {
 export type Chosen =
   | { readonly file: RequestFile }
   | { readonly problem: Problem }
-  /** A filter left it out; it was chosen before by this or another name; it is gone since; it is not a regular file. */
+  /** A filter left it out (of excluded directories, nothing is told); it was chosen before by this or another name; it is gone since; it is not a regular file. */
   | { readonly passedOver: 'filtered' | 'again' | 'gone' | 'other' };
 
 const LOOK_AT_ONCE = 500;
@@ -33,9 +33,11 @@ const LOOKS_AHEAD = 4;
 interface Candidate {
   /** Relative to the mount. */
   readonly path: Buffer;
-  /** Named by the operator, not found in a directory. */
-  readonly named: boolean;
+  /** As the operator named it; undefined when it was found in a directory. */
+  readonly given?: Buffer;
 }
+
+type Met = Candidate | Problem | 'filtered';
 
 /**
  * The regular files that paths stand for, with their states, in the order of the paths. Each file comes once, however
@@ -45,35 +47,37 @@ export async function* choose(options: ChooseOptions): AsyncGenerator<Chosen[], 
   const seen = new Set<Fid>();
   const groups = inGroups(candidates(options), LOOK_AT_ONCE);
   for await (const group of mapAhead(groups, LOOKS_AHEAD, (group) => lookAt(group, options))) {
-    yield group.map(({ candidate, result }) => judge(candidate, result, options, seen));
+    yield group.map(({ met, result }) => judge(met, result, options, seen));
   }
 }
 
-type Looked = { readonly candidate: Candidate | Problem; readonly result?: FileAttributes | ErrnoError };
+type Looked = { readonly met: Met; readonly result?: FileAttributes | ErrnoError };
 
-const isProblem = (value: Candidate | Problem): value is Problem => 'code' in value;
+const isCandidate = (met: Met): met is Candidate => met !== 'filtered' && !('code' in met);
 
-async function lookAt(group: readonly (Candidate | Problem)[], options: ChooseOptions): Promise<Looked[]> {
+async function lookAt(group: readonly Met[], options: ChooseOptions): Promise<Looked[]> {
   const mount = Buffer.from(options.mount);
-  const places = group.filter((candidate): candidate is Candidate => !isProblem(candidate));
+  const places = group.filter(isCandidate);
   const found = await options.files.getMany(
     places.map(({ path }) => ({ path: joinBytes(mount, path) })),
     { parts: ['stat', 'hsm', 'action'] },
   );
   const results = found.values();
-  return group.map((candidate) =>
-    isProblem(candidate) ? { candidate } : { candidate, result: results.next().value as FileAttributes | ErrnoError },
+  return group.map((met) =>
+    isCandidate(met) ? { met, result: results.next().value as FileAttributes | ErrnoError } : { met },
   );
 }
 
 function judge(
-  candidate: Candidate | Problem,
+  met: Met,
   result: FileAttributes | ErrnoError | undefined,
   options: ChooseOptions,
   seen: Set<Fid>,
 ): Chosen {
-  if (isProblem(candidate) || result === undefined) return { problem: candidate as Problem };
-  const { path, named } = candidate;
+  if (met === 'filtered') return { passedOver: 'filtered' };
+  if ('code' in met || result === undefined) return { problem: met as Problem };
+  const named = met.given !== undefined;
+  const path = met.given ?? joinBytes(Buffer.from(options.mount), met.path);
   if (result instanceof ErrnoError) {
     if (!named && result.errno === ERRNO.ENOENT) return { passedOver: 'gone' };
     return { problem: { path, code: errnoName(result.errno), text: `can't be looked at: ${errnoText(result.errno)}` } };
@@ -90,7 +94,7 @@ function judge(
   return { file: { fid, path, size: stat.size, hsm, action } };
 }
 
-async function* candidates(options: ChooseOptions): AsyncGenerator<Candidate | Problem, void, undefined> {
+async function* candidates(options: ChooseOptions): AsyncGenerator<Met, void, undefined> {
   const { filters, mount, signal } = options;
   /** Directories that were walked, by their path as Latin-1 (bytes). */
   const roots = new Set<string>();
@@ -104,13 +108,13 @@ async function* candidates(options: ChooseOptions): AsyncGenerator<Candidate | P
     const { path, type } = place;
     if (isBelow(path, roots)) continue;
     if (type !== 'dir') {
-      if (type !== 'file') yield notRegular(path, type);
-      else if (filters.name(path)) yield { path, named: true };
+      if (type !== 'file') yield notRegular(given, type);
+      else yield filters.name(path) ? { path, given } : 'filtered';
     } else if (options.recursive) {
       yield* walked(path, roots, options);
       roots.add(path.toString('latin1'));
     } else {
-      yield { path, code: 'DIRECTORY', text: 'is a directory: add --recursive to take the files in it' };
+      yield { path: given, code: 'DIRECTORY', text: 'is a directory: add --recursive to take the files in it' };
     }
   }
 }
@@ -119,7 +123,7 @@ async function* walked(
   root: Buffer,
   roots: ReadonlySet<string>,
   options: ChooseOptions,
-): AsyncGenerator<Candidate | Problem, void, undefined> {
+): AsyncGenerator<Met, void, undefined> {
   const { filters, mount, signal } = options;
   const enter = (path: Buffer) => !roots.has(path.toString('latin1')) && filters.directory(path);
   const found: AsyncGenerator<Found> = walk({
@@ -129,8 +133,8 @@ async function* walked(
     ...(signal === undefined ? {} : { signal }),
   });
   for await (const entry of found) {
-    if ('problem' in entry) yield entry.problem;
-    else if (filters.name(entry.path)) yield { path: entry.path, named: false };
+    if ('problem' in entry) yield { ...entry.problem, path: joinBytes(Buffer.from(mount), entry.problem.path) };
+    else yield filters.name(entry.path) ? entry : 'filtered';
   }
 }
 
@@ -138,6 +142,7 @@ type Place = { readonly path: Buffer; readonly type: FileType };
 
 /** Where a path leads, and to what. */
 async function placeOf(given: Buffer, mount: string): Promise<Place | Problem> {
+  if (given.length === 0) return { path: given, code: 'PATH_EMPTY', text: 'an empty path: it names nothing' };
   try {
     const { absolute, relative } = await locate(given, mount);
     const [stat, root] = await Promise.all([lstat(absolute, { bigint: true }), lstat(mount, { bigint: true })]);

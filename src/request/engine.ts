@@ -60,6 +60,7 @@ export async function runRequest(options: RequestOptions): Promise<RequestSummar
     verb: options.verb,
     dryRun: options.dryRun,
     waited: options.wait !== undefined && !isImmediate(options.verb),
+    stalled: run.stalled,
     stoppedBy,
   });
 }
@@ -88,11 +89,17 @@ class Run {
       window: WINDOW,
       look: (fids) => this.#states(fids),
       onEnd: (file, outcome, why) => this.#end(file, outcome, why),
+      onStall: (since) => this.#options.onEvent({ type: 'stalled', since }),
       onRound: (bytes) => {
         this.tally.moving(bytes);
         this.#progress();
       },
     });
+  }
+
+  /** Nothing that was waited for was seen to start. */
+  get stalled(): boolean {
+    return this.#follower?.stalled ?? false;
   }
 
   /** @returns why it stopped early */
@@ -157,8 +164,16 @@ class Run {
     return forceArchive || file.hsm.archive === 0 ? archive : file.hsm.archive;
   }
 
+  async *#given(): AsyncGenerator<Buffer, void, undefined> {
+    for await (const path of this.#options.paths) {
+      this.tally.given();
+      yield path;
+    }
+  }
+
   async *#choose(): AsyncGenerator<Ready[], void, undefined> {
-    const { files, mount, paths, recursive, signal } = this.#options;
+    const { files, mount, recursive, signal } = this.#options;
+    const paths = this.#given();
     const filters = compileFilters(this.#options.filters, Date.now());
     const selection = choose({ files, mount, paths, recursive, filters, ...(signal === undefined ? {} : { signal }) });
     for await (const group of selection) yield group.flatMap((chosen) => this.#sort(chosen));

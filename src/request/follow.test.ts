@@ -56,6 +56,23 @@ function follow(
   return { follower, ends, moving, most: () => most };
 }
 
+test('what never starts is told of once; what runs or ends is not', async () => {
+  const WAITING: States = { ...RUNNING, action: { action: 'ARCHIVE', state: 'waiting', done: 0n } };
+  for (const [script, told] of [
+    [[WAITING], 1],
+    [[WAITING, RUNNING, WAITING], 0],
+  ] as const) {
+    const stalls: number[] = [];
+    const { follower } = follow(
+      { a: script, b: [WAITING] },
+      { timeout: 200, stallAfter: 50, onStall: (since) => stalls.push(since) },
+    );
+    await follower.finish();
+    expect([stalls.length, follower.stalled]).toEqual([told, told === 1]);
+    for (const since of stalls) expect(since).toBeGreaterThanOrEqual(50);
+  }
+});
+
 describe('following', () => {
   test('files to their end: done, failed with the reason, vanished', async () => {
     const { follower, ends, moving } = follow({
@@ -69,7 +86,7 @@ describe('following', () => {
     expect(Object.fromEntries([...ends].map(([name, [outcome, why]]) => [name, [outcome, why?.code]]))).toEqual({
       quick: ['done', undefined],
       slow: ['done', undefined],
-      changed: ['failed', 'CHANGED'],
+      changed: ['failed', 'STILL_DIRTY'],
       ended: ['failed', 'ENDED_WITH_ERROR'],
       removed: ['vanished', undefined],
     });

@@ -13,6 +13,9 @@ export interface FollowOptions {
   readonly onEnd: (file: RequestFile, outcome: Outcome, why?: Why) => void;
   /** Told after every round. */
   readonly onRound: (movingBytes: bigint) => void;
+  /** Told once, when nothing of what is followed has started for `stallAfter` milliseconds (30,000 by default). */
+  readonly onStall?: (since: number) => void;
+  readonly stallAfter?: number | undefined;
   /** Milliseconds between two rounds; shorter at first, up to five times as long while nothing changes. */
   readonly pollInterval: number;
   /** Files followed at a time: `room` waits above it. */
@@ -35,6 +38,7 @@ const MISS_GRACE_MS = 2_000;
 /** A file that can't be looked at may be behind a server that recovers. */
 const ERROR_GRACE_MS = 60_000;
 const FIRST_DELAY_MS = 100;
+const STALL_MS = 30_000;
 
 /**
  * Follows files that were asked for to their end, by reading their states in bulk: done, failed (nothing under way any
@@ -49,6 +53,10 @@ export class Follower {
   #complete = false;
   #over = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** Since when something waits and nothing was seen at work or at its end; told of once. */
+  #idleSince: number | undefined;
+  #moved = false;
+  #stallTold = false;
 
   constructor(options: FollowOptions) {
     this.#options = options;
@@ -59,12 +67,18 @@ export class Follower {
     });
   }
 
+  /** Files were followed, and none was seen at work or at its end. */
+  get stalled(): boolean {
+    return this.#idleSince !== undefined && !this.#moved;
+  }
+
   /** Files that were asked for just now. */
   add(file: RequestFile): void {
     if (this.#over) {
       this.#options.onEnd(file, 'pending');
       return;
     }
+    this.#idleSince ??= Date.now();
     this.#files.set(file.fid, { file, misses: 0, missedSince: 0 });
     this.#wake();
   }
@@ -120,7 +134,16 @@ export class Follower {
       else if (state !== undefined) moving += this.#judge(one, state);
     }
     this.#options.onRound(moving);
+    this.#tellStall();
     this.#wake();
+  }
+
+  #tellStall(): void {
+    if (this.#moved || this.#stallTold || this.#idleSince === undefined) return;
+    const since = Date.now() - this.#idleSince;
+    if (since < (this.#options.stallAfter ?? STALL_MS)) return;
+    this.#stallTold = true;
+    this.#options.onStall?.(since);
   }
 
   /** @returns the bytes that its action has moved so far */
@@ -131,6 +154,7 @@ export class Follower {
       this.#end(one, 'done');
     } else if (at === 'under_way') {
       one.misses = 0;
+      if (state.action.state === 'running') this.#moved = true;
       return state.action.done;
     } else if (this.#missed(one, MISS_GRACE_MS)) {
       this.#end(one, 'failed', whyMissed(verb, state));
@@ -153,6 +177,7 @@ export class Follower {
 
   #end(one: Followed, outcome: Outcome, why?: Why): void {
     this.#files.delete(one.file.fid);
+    if (outcome !== 'pending') this.#moved = true;
     this.#options.onEnd(one.file, outcome, why);
   }
 

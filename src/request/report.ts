@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { printable } from '../lustre/printable.ts';
 import { EXIT, type ExitName } from '../service/exit-code.ts';
-import { formatBytes } from '../service/units.ts';
+import { formatBytes, formatDuration } from '../service/units.ts';
 import type { RequestSummary } from './tally.ts';
 import { OUTCOMES, type Outcome, type Problem, type Progress, type Verb } from './types.ts';
+import { isLogged } from './verbs.ts';
 
 /** What `--json` prints: documented in docs/commands.md. Sizes are bytes. */
 export interface RequestJson {
@@ -12,6 +13,7 @@ export interface RequestJson {
   readonly waited: boolean;
   readonly selected: number;
   readonly outcomes: Readonly<Record<Outcome, { readonly files: number; readonly bytes: number }>>;
+  readonly given: number;
   readonly badPaths: number;
   readonly filtered: number;
   readonly reasons: readonly { outcome: Outcome | 'path'; code: string; text: string; files: number }[];
@@ -21,7 +23,7 @@ export interface RequestJson {
 }
 
 export function toJson(summary: RequestSummary): RequestJson {
-  const { verb, dryRun, waited, selected, badPaths, filtered, problemsLeftOut, exit } = summary;
+  const { verb, dryRun, waited, selected, given, badPaths, filtered, problemsLeftOut, exit } = summary;
   const outcomes = Object.fromEntries(
     OUTCOMES.map((name) => [name, { files: summary.outcomes[name], bytes: Number(summary.bytes[name]) }]),
   ) as RequestJson['outcomes'];
@@ -31,6 +33,7 @@ export function toJson(summary: RequestSummary): RequestJson {
     waited,
     selected,
     outcomes,
+    given,
     badPaths,
     filtered,
     reasons: summary.reasons.map(({ outcome, code, text, files }) => ({ outcome, code, text, files })),
@@ -45,9 +48,11 @@ export function toJson(summary: RequestSummary): RequestJson {
   };
 }
 
-/** One line about one path, safe to print. */
+/** One line about one path, safe to print; with the FID, where the copytool's log tells of it by that. */
 export function problemLine(problem: Problem): string {
-  return `${problem.path.length === 0 ? '.' : printable(problem.path)}: ${problem.text}`;
+  const { path, fid, code, text } = problem;
+  const byFid = fid !== undefined && isLogged(code) ? ` [${fid}]` : '';
+  return `${path.length === 0 ? "''" : printable(path)}${byFid}: ${text}`;
 }
 
 const DONE: Readonly<Record<Verb, string>> = {
@@ -83,7 +88,12 @@ export function summaryLines(summary: RequestSummary): string[] {
   if (summary.badPaths > 0) {
     lines.push(`${countOf(summary.badPaths, 'path')} with nothing to ask for`, ...reasonLines(summary, 'path'));
   }
-  return lines.length === 0 ? ['No files: the paths hold no regular files.'] : lines;
+  if (lines.length > 0) return lines;
+  return [
+    summary.given === 0
+      ? 'No files: the list is empty.'
+      : 'No files: the paths hold no regular files, or none that no filter excludes.',
+  ];
 }
 
 function reasonLines(summary: RequestSummary, outcome: Outcome | 'path'): string[] {
@@ -92,15 +102,31 @@ function reasonLines(summary: RequestSummary, outcome: Outcome | 'path'): string
     .map(({ files, text }) => `  ${files} × ${text}`);
 }
 
+/** Where to read on about files that failed; undefined when there is nothing to. @param file the configured log file */
+export function logHint(summary: RequestSummary, file: string | undefined): string | undefined {
+  if (!summary.reasons.some(({ code }) => isLogged(code))) return undefined;
+  const place = file ?? 'its standard error (under systemd: the journal)';
+  return `The copytool's log has the reasons, by FID, where it runs: ${place}.`;
+}
+
+/** For people who wait: nothing has started. */
+export function stalledLine(since: number): string {
+  return `Nothing has started for ${formatDuration(Math.floor(since / 1000) * 1000)}. ${NO_COPYTOOL}`;
+}
+
+const NO_COPYTOOL =
+  'No copytool seems to serve the archive, or the coordinator is disabled. On an HSM client, `lfsazsync copytool` starts one.';
+
 /** What goes on after a run that was interrupted or did not wait; undefined when nothing does. */
 export function afterword(summary: RequestSummary): string | undefined {
   const { asked, pending } = summary.outcomes;
   const under = asked + pending;
   if (under === 0 || (summary.stoppedBy === undefined && pending === 0)) return undefined;
   const left = `${countOf(under, 'file')} asked for: Lustre goes on with them`;
+  const more = summary.stalled ? ` None of them has started. ${NO_COPYTOOL}` : '';
   return summary.verb === 'cancel'
-    ? `${left}, as soon as a copytool is there.`
-    : `${left}. To stop them: lfsazsync cancel.`;
+    ? `${left}, as soon as a copytool is there.${more}`
+    : `${left}. To stop them: lfsazsync cancel.${more}`;
 }
 
 /** One line of progress, at most `width` characters. */

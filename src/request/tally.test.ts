@@ -27,7 +27,7 @@ function summaryOf(
   for (let index = 0; index < (options.unended ?? 0); index++) tally.selected(file);
   for (let index = 0; index < (options.badPaths ?? 0); index++)
     tally.badPath({ path: file.path, code: 'ENOENT', text: 'missing' });
-  return tally.summary({ verb: 'archive', dryRun: false, waited: true, stoppedBy: options.stoppedBy });
+  return tally.summary({ verb: 'archive', dryRun: false, waited: true, stalled: false, stoppedBy: options.stoppedBy });
 }
 
 describe('the exit code', () => {
@@ -89,6 +89,7 @@ test('the JSON holds what the documentation names, and paths that are not UTF-8 
       'dryRun',
       'exit',
       'filtered',
+      'given',
       'outcomes',
       'problems',
       'problemsLeftOut',

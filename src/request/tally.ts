@@ -16,6 +16,8 @@ export interface RequestSummary {
   readonly selected: number;
   readonly outcomes: Readonly<Record<Outcome, number>>;
   readonly bytes: Readonly<Record<Outcome, bigint>>;
+  /** Paths that were given, as arguments and in a list. */
+  readonly given: number;
   /** Paths that named nothing to ask for: missing, a directory, a symlink. */
   readonly badPaths: number;
   /** Files that a filter left out. */
@@ -24,6 +26,8 @@ export interface RequestSummary {
   /** The first problems, and how many more there were. */
   readonly problems: readonly Problem[];
   readonly problemsLeftOut: number;
+  /** Nothing of what was asked for was seen to start while it was waited for. */
+  readonly stalled: boolean;
   /** Why the run stopped early: its error. */
   readonly stoppedBy: Error | undefined;
   readonly exit: ExitName;
@@ -38,6 +42,7 @@ export class Tally {
   readonly #reasons = new Map<string, { why: Why; outcome: Outcome | 'path'; files: number }>();
   readonly #problems: Problem[] = [];
   #problemCount = 0;
+  #given = 0;
   #badPaths = 0;
   #filtered = 0;
   #selected = 0;
@@ -54,6 +59,10 @@ export class Tally {
 
   selectionDone(): void {
     this.#selectionDone = true;
+  }
+
+  given(): void {
+    this.#given += 1;
   }
 
   filtered(): void {
@@ -102,7 +111,7 @@ export class Tally {
   }
 
   /** At the end of the run: a file without an end was on its way to being asked for when the run stopped. */
-  summary(run: { verb: Verb; dryRun: boolean; waited: boolean; stoppedBy: Error | undefined }): RequestSummary {
+  summary(run: Pick<RequestSummary, 'verb' | 'dryRun' | 'waited' | 'stalled' | 'stoppedBy'>): RequestSummary {
     this.#outcomes.unasked += this.#selected - sum(Object.values(this.#outcomes));
     this.#bytes.unasked += this.#selectedBytes - Object.values(this.#bytes).reduce((a, b) => a + b, 0n);
     return {
@@ -110,6 +119,7 @@ export class Tally {
       selected: this.#selected,
       outcomes: { ...this.#outcomes },
       bytes: { ...this.#bytes },
+      given: this.#given,
       badPaths: this.#badPaths,
       filtered: this.#filtered,
       reasons: [...this.#reasons.values()]
@@ -130,7 +140,8 @@ export class Tally {
   }
 
   #count(outcome: Outcome | 'path', why: Why): void {
-    const key = `${outcome} ${why.code}`;
+    // What is wrong with a path is one of few texts, and a code may have several of them.
+    const key = `${outcome} ${why.code} ${outcome === 'path' ? why.text : ''}`;
     const held = this.#reasons.get(key);
     if (held === undefined) this.#reasons.set(key, { why, outcome, files: 1 });
     else held.files += 1;

@@ -7,7 +7,7 @@ export type Verb = RequestAction;
 /** A regular file, as it was when it was looked at. */
 export interface RequestFile {
   readonly fid: Fid;
-  /** Relative to the mount. */
+  /** As the operator named it; absolute, when it was found in a directory. */
   readonly path: Buffer;
   /** Bytes. */
   readonly size: bigint;
@@ -59,7 +59,7 @@ export interface Why {
 
 /** Something an operator should know of one path. */
 export interface Problem extends Why {
-  /** As given or found: relative to the mount for what was found there. */
+  /** As the operator named it; absolute, when it was found in a directory. */
   readonly path: Buffer;
   readonly fid?: Fid;
 }
@@ -84,6 +84,8 @@ export interface Progress {
 export type RequestEvent =
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'problem'; readonly problem: Problem }
+  /** Once in a run: nothing of what was asked for has started for so many milliseconds. */
+  | { readonly type: 'stalled'; readonly since: number }
   /** Of a dry run: a file that a real one would ask for. */
   | { readonly type: 'would_ask'; readonly file: RequestFile };
 

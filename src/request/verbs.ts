@@ -36,7 +36,13 @@ export interface States {
 
 const ENDED: Why = {
   code: 'ENDED_WITH_ERROR',
-  text: 'its action ended without success: cancelled, or refused by the copytool (its log says why)',
+  text: 'its action ended without success: cancelled, or ended by the copytool with an error (its log says which)',
+};
+
+/** The flags alone can't tell a write during the archive from one before an archive that failed. */
+const STILL_DIRTY: Why = {
+  code: 'STILL_DIRTY',
+  text: 'not archived: it is still dirty (changed meanwhile, or the copytool ended it with an error: its log says which)',
 };
 
 const RULES: Readonly<Record<Verb, VerbRules>> = {
@@ -45,8 +51,7 @@ const RULES: Readonly<Record<Verb, VerbRules>> = {
     conflict: 'REMOVE',
     judge: (file, archive) => canArchive(file.hsm, archive),
     reached: ({ hsm }) => isClean(hsm),
-    missed: ({ hsm }) =>
-      isDirty(hsm) ? { code: 'CHANGED', text: 'changed while it was archived: ask for it again' } : ENDED,
+    missed: ({ hsm }) => (isDirty(hsm) ? STILL_DIRTY : ENDED),
   },
   restore: {
     action: 'RESTORE',
@@ -109,6 +114,11 @@ export function standing(verb: Verb, state: States): 'reached' | 'under_way' | '
 /** Why the file is not in the state that was asked for. */
 export function whyMissed(verb: Verb, state: States): Why {
   return RULES[verb].missed(state);
+}
+
+/** Whether the copytool's log has more about it. */
+export function isLogged(code: string): boolean {
+  return code === ENDED.code || code === STILL_DIRTY.code;
 }
 
 /** Whether a request of this verb is at its end when the coordinator took it. */

@@ -111,6 +111,29 @@ describe('bin/lfsazsync', () => {
   });
 });
 
+it.each([
+  ['for people', ['config', 'show']],
+  ['as JSON', ['config', 'show', '--json']],
+  ['help', ['--help']],
+  ['an error as JSON', ['config', 'shwo', '--json']],
+])('does not end well when its output can’t be written: %s', (_, args) => {
+  const { status, stderr } = start('sh', ['-c', 'exec "$0" "$@" >/dev/full', EXECUTABLE, ...args], {
+    LFSAZSYNC_MOUNT: '/m',
+  });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^error: can't write to standard output: ENOSPC/);
+});
+
+it('looks for nothing in the user’s home', () => {
+  // A file in the way of a directory fails for root, too, where a missing permission would not.
+  const home = join(folder, 'home');
+  writeFileSync(home, '');
+  expect(start(EXECUTABLE, ['config', 'show'], { HOME: home, LFSAZSYNC_MOUNT: '/m' })).toMatchObject({
+    status: 0,
+    stderr: '',
+  });
+});
+
 describe('errors', () => {
   it('go to standard error, with a hint and the exit code of the table', () => {
     expect(start(EXECUTABLE, ['config', 'shwo'])).toEqual({
@@ -165,8 +188,13 @@ describe('lfsazsync config', () => {
     expect(start(EXECUTABLE, ['config', 'validate', file])).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('is valid'),
-      stderr: '',
+      stderr: expect.stringMatching(
+        /^warning: archives\.1\.endpoint is still the template's .*\nwarning: archives\.1\.container is still .*\n$/,
+      ),
     });
+    const filled = readFileSync(file, 'utf8').replace('your-account', 'acme').replace('your-container', 'lustre');
+    writeFileSync(file, filled);
+    expect(start(EXECUTABLE, ['config', 'validate', file])).toMatchObject({ status: 0, stderr: '' });
     const shown = start(EXECUTABLE, ['config', 'show', '--json', '--log-level', 'debug'], {
       LFSAZSYNC_CONFIG: file,
       LFSAZSYNC_RUN_DIR: '/r',

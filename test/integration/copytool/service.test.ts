@@ -223,7 +223,7 @@ describe('what is wrong is told before registering', () => {
   test('a second copytool on the same client: who holds the lock', async () => {
     const { code, text } = await refused((config) => config);
     expect(code).toBe(6);
-    expect(text).toMatch(/already: process \d+ holds the lock/);
+    expect(text).toMatch(/already: process \d+ \(by its helper \d+\) holds the lock/);
     const path = rig.write('still served', 'x');
     await rig.archive(path);
   });

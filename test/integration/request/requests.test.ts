@@ -7,7 +7,7 @@ import { type LustreFileSystem, openFileSystem } from '../../../src/lustre/file-
 import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { ErrnoError } from '../../../src/service/errors.ts';
 import { helperPath } from '../../support/project.ts';
-import { type CommandOptions, type Sandbox, startSandbox } from '../../support/sandbox.ts';
+import { archiveId, type CommandOptions, type Sandbox, startSandbox } from '../../support/sandbox.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { Mover } from './mover.ts';
 
@@ -63,7 +63,11 @@ const ends = (json: RequestResult) =>
       .filter(([, { files }]) => files > 0)
       .map(([outcome, { files }]) => [outcome, files]),
   );
-const reasonsOf = (json: RequestResult) => Object.fromEntries(json.reasons.map(({ code, files }) => [code, files]));
+function reasonsOf(json: RequestResult): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { code, files } of json.reasons) counts[code] = (counts[code] ?? 0) + files;
+  return counts;
+}
 
 function directory(name: string): string {
   const dir = join(sandbox.tree, name);
@@ -197,7 +201,12 @@ describe('with a copytool at work', () => {
       OUTSIDE_MOUNT: 1,
     });
     expect(stderr.trim().split('\n')).toHaveLength(6);
-    expect(stderr).toMatch(/link: is a symlink/);
+    for (const path of named.slice(1, 2).concat(named.slice(3))) expect(stderr).toContain(`${path}: `);
+    expect(json.problems.map(({ path }) => path).sort()).toEqual([never, ...named.slice(3)].sort());
+    expect(json.reasons.filter(({ code }) => code === 'NOT_REGULAR').map(({ text }) => text.slice(0, 12))).toEqual([
+      'is a symlink',
+      'is a named p',
+    ]);
     expect(await statesOf(plain)).toBe(CLEAN);
 
     // In a directory only files count: the symlink and the pipe are passed over without a word.
@@ -245,12 +254,14 @@ describe('with a copytool at work', () => {
       writeFileSync(join(dir, name), Buffer.alloc(size));
     }
     const relative = dir.slice(sandbox.mount.length + 1);
+    const none = await sandbox.run(['archive', '-r', dir, '--include', '*.none']);
+    expect([none.exitCode, none.stdout]).toEqual([0, '4 files left out by filters\n']);
     const chosen = async (...flags: string[]) => {
       const { stdout } = await sandbox.run(['archive', '-r', '--dry-run', '--verbose', dir, ...flags]);
       return stdout
         .split('\n')
-        .filter((line) => line.startsWith(relative))
-        .map((line) => line.slice(relative.length + 1))
+        .filter((line) => line.startsWith(dir))
+        .map((line) => line.slice(dir.length + 1))
         .sort();
     };
     expect(await chosen()).toEqual(['a.dat', 'b.dat', 'c.txt', 'tmp/d.dat']);
@@ -271,6 +282,26 @@ describe('with a copytool at work', () => {
       const { exitCode, json, stderr } = await command(['archive', '--wait', ...paths]);
       expect([exitCode, ends(json), reasonsOf(json)]).toEqual([1, { failed: 3 }, { ENDED_WITH_ERROR: 3 }]);
       expect(stderr.trim().split('\n')).toHaveLength(3);
+      const { fid } = await attributes(paths[0] as string);
+      expect(stderr).toContain(`${paths[0]} [${fid}]: its action ended without success`);
+      const told = await sandbox.run(['archive', '--wait', ...paths], { env: { LFSAZSYNC_LOG_FILE: '/dev/null' } });
+      expect(told.stdout).toContain("The copytool's log has the reasons, by FID, where it runs: /dev/null.");
+    } finally {
+      mover.conduct = 'work';
+    }
+  });
+
+  test('a file that changed before its archive failed is not said to have changed during it', async () => {
+    const [path = ''] = files(directory('dirty'), 1);
+    await command(['archive', '--wait', path]);
+    writeFileSync(path, 'other content');
+    mover.conduct = 5;
+    try {
+      const { exitCode, json, stderr } = await command(['archive', '--wait', path]);
+      expect([exitCode, reasonsOf(json)]).toEqual([1, { STILL_DIRTY: 1 }]);
+      expect(stderr).toMatch(
+        /not archived: it is still dirty \(changed meanwhile, or the copytool ended it with an error/,
+      );
     } finally {
       mover.conduct = 'work';
     }
@@ -312,6 +343,59 @@ describe('with a copytool at work', () => {
   });
 });
 
+describe('wrong usage', () => {
+  const VERBS = ['archive', 'restore', 'release', 'remove', 'cancel'];
+
+  test.each(VERBS)('%s of an empty path is refused: it is not the current directory', async (verb) => {
+    const dir = directory(`empty-${verb}`);
+    files(dir, 2);
+    const { exitCode, stdout } = await sandbox.run([verb, '-r', '--dry-run', dir, '', '--json'], { cwd: dir });
+    expect([exitCode, JSON.parse(stdout)]).toEqual([
+      2,
+      { error: { code: 'PATH_EMPTY', message: expect.any(String), hint: expect.stringMatching(/variable/), exit: 2 } },
+    ]);
+  });
+
+  test('an empty entry of a list names nothing, and an empty list is told', async () => {
+    const dir = directory('empty-entries');
+    const [path = ''] = files(dir, 2);
+    const listed = (input: string, ...flags: string[]) =>
+      command(['archive', '-r', '--dry-run', '--files-from', '-', ...flags], { cwd: dir, input: Buffer.from(input) });
+    const nul = await listed(`${path}\0\0`, '--from0');
+    expect([nul.exitCode, ends(nul.json), reasonsOf(nul.json)]).toEqual([3, { would_ask: 1 }, { PATH_EMPTY: 1 }]);
+    const lines = await listed(`\n${path}\n\n`);
+    expect([lines.exitCode, lines.json.given, ends(lines.json)]).toEqual([0, 1, { would_ask: 1 }]);
+    expect((await listed('')).json.given).toBe(0);
+    const { stdout } = await sandbox.run(['archive', '--files-from', '/dev/null']);
+    expect(stdout).toBe('No files: the list is empty.\n');
+  });
+
+  test.each([
+    ['/nonexistent', /No such file/i],
+    ['/etc', /is a directory/i],
+  ])('--files-from %s: an error with a hint', async (list, reason) => {
+    const { exitCode, stdout, stderr } = await sandbox.run(['archive', '--files-from', list]);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: The list of files .*\nhint: .*--files-from.*\n$/);
+    expect(stderr).toMatch(reason);
+    const json = await sandbox.run(['archive', '--files-from', list, '--json']);
+    expect([json.exitCode, JSON.parse(json.stdout)]).toMatchObject([
+      2,
+      { error: { code: 'LIST_UNREADABLE', exit: 2 } },
+    ]);
+  });
+
+  test('an archive id that is not configured would wait for ever', async () => {
+    const [path = ''] = files(directory('unknown-archive'), 1);
+    const { exitCode, stdout } = await sandbox.run(['archive', '--archive', '77', path, '--json']);
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([
+      2,
+      { error: { code: 'ARCHIVE_UNKNOWN', hint: `Configured: ${archiveId}.` } },
+    ]);
+    expect((await attributes(path)).action?.action).toBe('NOOP');
+  });
+});
+
 describe('without a copytool', () => {
   test('a dry run asks for nothing', async () => {
     const dir = directory('dry');
@@ -327,6 +411,10 @@ describe('without a copytool', () => {
     const [path = ''] = files(dir, 1);
     const late = await command(['archive', '--wait-timeout', '500ms', path]);
     expect([late.exitCode, ends(late.json)]).toEqual([5, { pending: 1 }]);
+    const told = await sandbox.run(['archive', '--wait-timeout', '500ms', path]);
+    expect(told.stdout).toMatch(
+      /None of them has started\. No copytool seems to serve the archive.*`lfsazsync copytool`/,
+    );
     const before = await actions();
     const again = await command(['archive', path]);
     expect([again.exitCode, reasonsOf(again.json)]).toEqual([0, { UNDER_WAY: 1 }]);
