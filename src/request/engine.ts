@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import type { Fid } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import { ERRNO } from '../lustre/errno.ts';
@@ -76,6 +77,8 @@ class Run {
   readonly #options: RequestOptions;
   readonly #size: BatchSize;
   readonly #follower: Follower | undefined;
+  /** Of the mount, when it was first looked at. */
+  #device: bigint | undefined;
 
   constructor(options: RequestOptions) {
     this.#options = options;
@@ -87,7 +90,10 @@ class Run {
       verb,
       signal,
       window: WINDOW,
-      look: (fids) => this.#states(fids),
+      look: async (fids) => {
+        await this.#checkMount();
+        return await this.#states(fids);
+      },
       onEnd: (file, outcome, why) => this.#end(file, outcome, why),
       onStall: (since) => this.#options.onEvent({ type: 'stalled', since }),
       onRound: (bytes) => {
@@ -107,6 +113,7 @@ class Run {
     const { signal, parallel } = this.#options;
     let stoppedBy: Error | undefined;
     try {
+      if (this.#follower !== undefined) await this.#checkMount();
       await forEachBounded(this.#batches(), (batch) => this.#ask(batch), { concurrency: parallel, signal });
     } catch (error) {
       stoppedBy = asError(error);
@@ -277,6 +284,19 @@ class Run {
     });
   }
 
+  /** The helper keeps a file system alive that was unmounted meanwhile: nobody serves it from here any more. */
+  async #checkMount(): Promise<void> {
+    const { mount } = this.#options;
+    const stat = await lstat(mount, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
+      // Servers that are away for a while are no reason to stop; the files' own grace ends that.
+      if (error.code !== 'ENOENT') return undefined;
+      throw mountGone(mount);
+    });
+    if (stat === undefined) return;
+    this.#device ??= stat.dev;
+    if (stat.dev !== this.#device) throw mountGone(mount);
+  }
+
   #answer(file: RequestFile, answer: Answer): void {
     if (answer.is === 'asked') this.#askedFor(file);
     else this.#end(file, answer.is, 'why' in answer ? answer.why : undefined);
@@ -309,6 +329,13 @@ function forbidden(verb: Verb): OperatorError {
     code: 'NOT_PERMITTED',
     hint: 'Run it as root.',
     exit: 'notAuthorised',
+  });
+}
+
+function mountGone(mount: string): OperatorError {
+  return new OperatorError(`${mount} was unmounted while files were waited for.`, {
+    code: 'MOUNT_GONE',
+    hint: 'Mount it again; what was asked for goes on in Lustre, and the same command waits for it again.',
   });
 }
 
