@@ -14,10 +14,11 @@ export default class Release extends RequestCommand {
   static override flags = {
     ...requestFlags,
     verify: Flags.boolean({ description: 'look for the copy first', default: true, allowNo: true }),
+    wait: Flags.boolean({ char: 'w', description: 'as with the other requests; a release is always waited for' }),
   };
 
   async run(): Promise<RequestResult> {
     const { argv, flags } = await this.parse(Release);
-    return await this.request('release', argv, flags, { verify: flags.verify });
+    return await this.request('release', argv, { ...flags, wait: false }, { verify: flags.verify });
   }
 }

@@ -3,9 +3,6 @@ import { BugError, type ErrnoError } from '../service/errors.ts';
 import { LustreFiles } from './attributes.ts';
 import { type HelperEvent, type HelperOptions, HelperProcess } from './helper.ts';
 
-/** The extent's length that means 'to the end of the file'. */
-export const TO_EOF = 0xffff_ffff_ffff_ffffn;
-
 /** An action of the coordinator's, as it is journaled, too. */
 export interface HsmAction {
   readonly action: 'ARCHIVE' | 'RESTORE' | 'REMOVE' | 'CANCEL';
@@ -17,7 +14,7 @@ export interface HsmAction {
   readonly archive: number;
   readonly flags: number;
   readonly offset: bigint;
-  /** `TO_EOF` for the whole file. */
+  /** Bytes; 2^64 - 1: to the end of the file. */
   readonly length: bigint;
   readonly gid: bigint;
   /** The request's opaque data (`lfs hsm_archive --data`). */
