@@ -213,7 +213,7 @@ describe('with a copytool at work', () => {
     const walked = await command(['archive', '-r', '--wait', dir]);
     expect([walked.exitCode, walked.json.badPaths, ends(walked.json)]).toEqual([3, 0, { unneeded: 3, refused: 1 }]);
 
-    const release = await command(['release', '--no-verify', plain, never, kept]);
+    const release = await command(['release', '--wait', '--no-verify', plain, never, kept]);
     expect([release.exitCode, ends(release.json)]).toEqual([3, { done: 1, refused: 2 }]);
     expect(reasonsOf(release.json)).toEqual({ NEVER_ARCHIVED: 1, NORELEASE: 1 });
     const nothing = await command(['restore', '--wait', done]);
@@ -453,7 +453,7 @@ describe('without a copytool', () => {
     expect(usage.exitCode).toBe(2);
     expect(usage.stderr).toMatch(/hint: Name paths/);
     expect((await sandbox.run(['archive', '--larger', 'huge', 'x'])).exitCode).toBe(2);
-    expect((await sandbox.run(['release', '--wait', 'x'])).exitCode).toBe(2);
+    expect((await sandbox.run(['release', '--wait-timeout', '1s', 'x'])).exitCode).toBe(2);
   });
 
   test('a mount that is not Lustre', async () => {
