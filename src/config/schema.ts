@@ -136,7 +136,6 @@ export const configSchema = z.strictObject({
   liblustreapi: program().prefault('liblustreapi.so.1').meta({ description: 'library name or path' }),
   helper: absolutePath().optional().meta({ description: 'the native helper; unset: the one that comes along' }),
   lfs: program().prefault('lfs').meta({ description: 'the `lfs` program, by name (PATH) or path' }),
-  lctl: program().prefault('lctl').meta({ description: 'the `lctl` program, by name (PATH) or path' }),
   log: z
     .strictObject({
       level: z

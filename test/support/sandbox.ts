@@ -58,7 +58,7 @@ export function sandboxConfig(records: SandboxDirectory, fileSystem: TestFileSys
     state_dir: join(records.dir, 'state'),
     run_dir: join(records.dir, 'run-dir'),
     liblustreapi: fileSystem.llapi,
-    ...(fileSystem.standIn ? { lfs: join(simPrograms, 'lfs'), lctl: join(simPrograms, 'lctl') } : {}),
+    ...(fileSystem.standIn ? { lfs: join(simPrograms, 'lfs') } : {}),
     archives: {
       [archiveId]: {
         container,
