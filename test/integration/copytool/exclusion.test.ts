@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Fid } from '../../../src/identity/fid.ts';
 import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, Rig, read } from './fixture.ts';
@@ -69,6 +70,86 @@ describe('an action on a file that another copytool action is at work on waits f
       expect(await read(path)).toBe('version 2');
     },
   );
+});
+
+describe('of two actions on a file, one at work and one that waits for its end', () => {
+  const cancelled = { outcome: 'cancelled', errno: 'ECANCELED' };
+  const cancelArrived = async (fid: string, after: number) => {
+    const line = await rig.copytool.waitFor(
+      ({ record }) => record?.['fid'] === fid && record['msg'] === 'action cancelled',
+      { after },
+    );
+    return Date.parse(String(line.record?.['time']));
+  };
+  /** Lustre cancels the file's last request that has not ended. */
+  const cancelWaiting = async (verb: 'archive' | 'remove', path: string, fid: string) => {
+    const after = rig.copytool.lines.length;
+    await rig.lfs('hsm_cancel', path);
+    const told = await cancelArrived(fid, after);
+    const { record } = await rig.ended(verb, fid as Fid, after);
+    expect(record).toMatchObject(cancelled);
+    expect(Date.parse(String(record?.['time'])) - told).toBeLessThan(1_000);
+    await waitUntil('the coordinator has its end', async () => {
+      const { stdout } = await rig.sandbox.serverLctl(['get_param', '-n', 'mdt.*.hsm.active_requests']);
+      return !stdout.includes(`action=${verb.toUpperCase()}`);
+    });
+  };
+
+  test('a removal behind an archive is cancelled, the archive goes on', async () => {
+    const path = rig.write('archive goes on', 'version 1');
+    await rig.archive(path);
+    writeFileSync(path, 'version 2');
+    const { fid, after } = await rig.archiveHeldAt('archive.verified', path);
+    await rig.lfs('hsm_remove', path);
+    await taken('remove', fid, after);
+    await cancelWaiting('remove', path, fid);
+    expect(endings(fid, after)).toHaveLength(1);
+    rig.letGo('archive.verified');
+    expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'ok' });
+    await rig.release(path);
+    expect(await read(path)).toBe('version 2');
+  });
+
+  test('an archive behind a removal is cancelled, the removal goes on', async () => {
+    const path = rig.write('removal goes on', 'version 1');
+    await rig.archive(path);
+    const [fid, after] = [await rig.fid(path), rig.copytool.lines.length];
+    rig.hold('remove.located');
+    await rig.lfs('hsm_remove', path);
+    await rig.held('remove.located');
+    writeFileSync(path, 'version 2');
+    await rig.lfs('hsm_archive', path);
+    await taken('archive', fid, after);
+    await cancelWaiting('archive', path, fid);
+    expect(endings(fid, after)).toHaveLength(1);
+    rig.letGo('remove.located');
+    expect((await rig.ended('remove', fid, after)).record).toMatchObject({ outcome: 'ok' });
+    expect(await rig.content(path)).toBeUndefined();
+    expect((await rig.states(path)) & HSM.ARCHIVED).toBe(0);
+    expect(await read(path)).toBe('version 2');
+  });
+
+  test('the one at work is cancelled, the one that waits begins', async () => {
+    const path = rig.write('removal begins', 'version 1');
+    await rig.archive(path);
+    writeFileSync(path, 'version 2');
+    const { fid, after } = await rig.archiveHeldAt('archive.verified', path);
+    await rig.lfs('hsm_remove', path);
+    await taken('remove', fid, after);
+    await cancelWaiting('remove', path, fid);
+    const cancelledOnce = rig.copytool.lines.length;
+    await rig.lfs('hsm_cancel', path);
+    await cancelArrived(fid, cancelledOnce);
+    await rig.lfs('hsm_remove', path);
+    await taken('remove', fid, cancelledOnce);
+    expect(endings(fid, cancelledOnce)).toEqual([]);
+    rig.letGo('archive.verified');
+    expect((await rig.ended('archive', fid, cancelledOnce)).record).toMatchObject(cancelled);
+    expect((await rig.ended('remove', fid, cancelledOnce)).record).toMatchObject({ outcome: 'ok' });
+    expect(await rig.content(path)).toBeUndefined();
+    expect((await rig.states(path)) & HSM.ARCHIVED).toBe(0);
+    expect(await read(path)).toBe('version 2');
+  });
 });
 
 describe('another machine at work on the same file', () => {

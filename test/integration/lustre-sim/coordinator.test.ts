@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { ChangelogReader } from '../../contract/changelog.ts';
 import { CLEAN, EXISTS, RELEASED_FILE } from '../../contract/fixture.ts';
@@ -234,6 +234,25 @@ it('shutdown: no requests, no progress, readers get ENODATA, agents are forgotte
   expect((await next.restore('data', released.fid)).cookie).toBe(restore.cookie);
   await next.archive(unserved.fid);
   expect(await readFile(released.path, 'utf8')).toBe('data');
+});
+
+it('a cancel of a file means the last of its requests that have not ended, handed out or not', async () => {
+  const it = standIn.it;
+  await using agent = await it.agent();
+  const { path, fid } = await it.archived(agent, 'twice');
+  await it.ok('hsm_remove', path);
+  const remove = await agent.next('REMOVE', fid);
+  await writeFile(path, 'two');
+  await it.ok('hsm_archive', path);
+  const archive = await agent.next('ARCHIVE', fid);
+  await it.ok('hsm_cancel', path);
+  expect((await agent.next('CANCEL', fid)).cookie).toBe(archive.cookie);
+  expect((await agent.progress(archive, 0, 0)).rc).toBe(-125);
+  expect((await agent.progress(remove, 0, 0)).rc).toBe(0);
+  await it.ok('hsm_cancel', path);
+  expect((await agent.next('CANCEL', fid)).cookie).toBe(remove.cookie);
+  for (const action of [archive, remove]) expect((await agent.end(action, { errval: 125 })).rc).toBe(0);
+  expect(await statuses(it.sandbox, fid)).toEqual(['SUCCEED', 'CANCELED', 'CANCELED', 'SUCCEED', 'SUCCEED']);
 });
 
 it('purge: everything is cancelled, what runs is told, readers are let go', async () => {

@@ -290,6 +290,33 @@ static int permitted(uint32_t kind, const struct node *n, const struct who *w)
 	return mask & (1ULL << kind) ? 0 : -EPERM;
 }
 
+static bool cancellable(const struct action *a, const struct pfid *fid)
+{
+	return (a->status == ARS_WAITING || a->status == ARS_STARTED) && a->kind != HSMA_CANCEL && fid_eq(&a->fid, fid);
+}
+
+/*
+ * Cookie of the action that a cancel of a file means; 0: there is none. Of several the one that was asked for last,
+ * handed out or not: the MDT goes through its whole log, and each that fits takes the place of the one before.
+ */
+static uint64_t last_request(const struct pfid *fid)
+{
+	for (struct action *a = sim.cdt.last; a; a = a->prev)
+		if (cancellable(a, fid))
+			return a->cookie;
+	return 0;
+}
+
+/* The archive that all of a request's cancels go by: that of the first action in the log that one of them may mean. */
+static uint32_t archive_to_cancel(const struct hsm_item *items, size_t n)
+{
+	for (struct action *a = sim.cdt.first; a; a = a->next)
+		for (size_t i = 0; i < n; i++)
+			if (items[i].cookie == 0 && a->archive != 0 && cancellable(a, &items[i].fid))
+				return a->archive;
+	return 0;
+}
+
 int cdt_request(uint32_t kind, uint32_t archive, uint64_t flags, const struct hsm_item *items, size_t n, const void *data,
 		size_t datalen, const struct who *w, size_t *bad)
 {
@@ -301,6 +328,8 @@ int cdt_request(uint32_t kind, uint32_t archive, uint64_t flags, const struct hs
 		return -E2BIG;
 	if (c->state == CDT_STOPPED)
 		return -EAGAIN;
+	if (kind == HSMA_CANCEL && archive == 0)
+		archive = archive_to_cancel(items, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct hsm_item *item = &items[i];
 		struct node *node = node_find(&item->fid);
@@ -310,15 +339,7 @@ int cdt_request(uint32_t kind, uint32_t archive, uint64_t flags, const struct hs
 
 		*bad = i;
 		if (kind == HSMA_CANCEL) {
-			cookie = item->cookie;
-			/* by FID: the last compatible one, and its archive for those that come after it too */
-			for (struct action *a = c->first; cookie == 0 && a; a = a->next)
-				if ((a->status == ARS_WAITING || a->status == ARS_STARTED) && a->kind != HSMA_CANCEL &&
-				    fid_eq(&a->fid, &item->fid)) {
-					if (arc == 0)
-						arc = a->archive;
-					cookie = a->cookie;
-				}
+			cookie = item->cookie ? item->cookie : last_request(&item->fid);
 			if (cookie == 0)
 				continue;
 		}
