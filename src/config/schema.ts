@@ -181,7 +181,7 @@ export const configSchema = z.strictObject({
         .meta({ description: 'how long a stop waits for actions at work' }),
       helper_threads: count(1, 256).prefault(18).meta({
         description:
-          'threads of the native helper for actions and files; best more than concurrency, as each may hang with a bad OST',
+          'threads of the native helper for actions and files; never fewer than concurrency + 2, as each may hang with a bad OST',
       }),
       locate_timeout: duration('0s', '1h')
         .prefault('30s')

@@ -18,6 +18,9 @@ import { establishIdentity } from './identity-check.ts';
 import { newStats } from './stats.ts';
 import { stepHook } from './steps.ts';
 
+/** What the helper takes. */
+const MOST_HELPER_THREADS = 256;
+
 export interface CopytoolOptions {
   readonly config: Config;
   readonly log: ServiceLog;
@@ -53,7 +56,8 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   const helper = {
     liblustreapi: config.liblustreapi,
     helper: config.helper,
-    threads: config.copytool.helperThreads,
+    // An action at work may hang with its file's data; that must leave threads for the others.
+    threads: Math.min(Math.max(config.copytool.helperThreads, config.copytool.concurrency + 2), MOST_HELPER_THREADS),
     onDiagnostic,
   };
   const fs = await openFileSystem({ ...helper, mount: config.mount });
