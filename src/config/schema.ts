@@ -110,7 +110,10 @@ const archive = z
     on_conflict: z
       .enum(['fail', 'overwrite'])
       .prefault('fail')
-      .meta({ description: 'what archive does where a blob that is not ours is in the way' }),
+      .meta({
+        description:
+          'what archive does where a blob that is not ours is in the way; `overwrite` spares what may be the copy of an imported file, which without a catalog is every such blob',
+      }),
     rehydrate: z
       .enum(['none', 'Standard', 'High'])
       .prefault('none')
