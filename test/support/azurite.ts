@@ -6,8 +6,7 @@ import {
   generateBlobSASQueryParameters,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
-import { azuriteConnectionString } from './endpoint.ts';
-import { projectRoot } from './project.ts';
+import { azuriteArguments, azuriteConnectionString } from './endpoint.ts';
 
 /** Azurite as a child of this process: for tests of src/blob alone, which need no sandbox and no file system. */
 export interface Azurite {
@@ -32,15 +31,7 @@ export interface AzuriteOptions {
 /** Starts a blob server on a free port of 127.0.0.1, and waits until it listens. */
 export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const storage = options.location === undefined ? ['--inMemoryPersistence'] : ['--location', options.location];
-  const child = spawn(
-    process.execPath,
-    [
-      `${projectRoot}/node_modules/azurite/dist/src/blob/main.js`,
-      ...['--blobHost', '127.0.0.1', '--blobPort', '0', '--skipApiVersionCheck', '--silent', '--disableTelemetry'],
-      ...storage,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const child = spawn(process.execPath, azuriteArguments(storage), { stdio: ['ignore', 'pipe', 'inherit'] });
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const atExit = () => child.kill('SIGKILL');
   process.once('exit', atExit);

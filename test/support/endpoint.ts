@@ -16,18 +16,20 @@ export function azuriteConnectionString(port: number): string {
   return `DefaultEndpointsProtocol=http;AccountName=${ACCOUNT};AccountKey=${KEY};BlobEndpoint=http://127.0.0.1:${port}/${ACCOUNT};`;
 }
 
+/** The arguments with which Node runs Azurite's blob server on a free port, its data where `storage` says. */
+export function azuriteArguments(storage: readonly string[]): string[] {
+  needBuilt(AZURITE, 'run npm ci');
+  const address = ['--blobHost', '127.0.0.1', '--blobPort', '0'];
+  return [AZURITE, ...address, ...storage, '--skipApiVersionCheck', '--disableTelemetry', '--silent'];
+}
+
 /** Starts the sandbox's Azurite on a free port, its data below the sandbox's directory. Gives its connection string. */
 export async function startEndpoint(sandbox: SandboxDirectory): Promise<string> {
-  needBuilt(AZURITE, 'run npm ci');
   mkdirSync(sandbox.endpointDir, { recursive: true });
   const { match } = await startDetached(sandbox, {
     name: ENDPOINT,
     file: process.execPath,
-    args: [
-      AZURITE,
-      ...['--blobHost', '127.0.0.1', '--blobPort', '0', '--location', sandbox.endpointDir],
-      ...['--skipApiVersionCheck', '--disableTelemetry', '--silent'],
-    ],
+    args: azuriteArguments(['--location', sandbox.endpointDir]),
     logFile: join(sandbox.dir, 'azurite.log'),
     ready: /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/,
   });
