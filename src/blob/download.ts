@@ -1,4 +1,5 @@
 import { EMPTY_CRC64 } from '../checksum/crc64.ts';
+import { type RateBucket, takeAll } from '../service/rate-bucket.ts';
 import type { BufferPool } from './buffers.ts';
 import { isBlobError } from './errors.ts';
 import type { BlobStore } from './store.ts';
@@ -21,6 +22,8 @@ export interface DownloadOptions {
   /** Ranges of this blob on the way at the same time. */
   readonly concurrency: number;
   readonly buffers: BufferPool;
+  /** What every range waits for before it is asked for. */
+  readonly limits?: readonly RateBucket[] | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes that have been written. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
@@ -49,7 +52,7 @@ const MAX_ETAG_CHANGES = 1000;
  * @throws BlobError CONDITION when the content is another one now; NOT_FOUND; LENGTH; ARCHIVED; or what the sink throws
  */
 export async function downloadBlob(store: BlobStore, name: string, options: DownloadOptions): Promise<Downloaded> {
-  const { length, into, blockSize, buffers, onBytes } = options;
+  const { length, into, blockSize, buffers, limits = [], onBytes } = options;
   const version = new Version(options.etag, options.onEtagChanged);
   const count = Math.max(1, Number((length + BigInt(blockSize) - 1n) / BigInt(blockSize)));
   const lengthOf = (index: number) =>
@@ -60,6 +63,7 @@ export async function downloadBlob(store: BlobStore, name: string, options: Down
     const offset = index * blockSize;
     const loan = await buffers.acquire(lengthOf(index), signal);
     try {
+      await takeAll(limits, loan.buffer.length, signal);
       await version.read((ifMatch) =>
         store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, signal }),
       );

@@ -1,5 +1,6 @@
 import { crc64Hex, EMPTY_CRC64 } from '../checksum/crc64.ts';
 import { formatGeneration, type Generation } from '../identity/generation.ts';
+import { type RateBucket, takeAll } from '../service/rate-bucket.ts';
 import { blockId, blockSizeFor } from './blocks.ts';
 import type { BufferPool } from './buffers.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
@@ -36,6 +37,8 @@ export interface UploadOptions {
   /** Blocks of this file on the way at the same time. */
   readonly concurrency: number;
   readonly buffers: BufferPool;
+  /** What every block waits for before it is sent, and the commit before it is decided. */
+  readonly limits?: readonly RateBucket[] | undefined;
   /** `lfsazsync_gen`, `lfsazsync_size` and `lfsazsync_crc64` are added here. */
   readonly metadata: BlobMetadata;
   readonly tier?: string | undefined;
@@ -85,6 +88,7 @@ export async function uploadFile(
     : await stageBlocks(store, name, source, options, blockSize);
   try {
     const { content } = upload;
+    await takeAll(options.limits ?? [], single ? Number(content.bytes) : 0, options.signal);
     const etag = await commitDecided(store, name, options, upload);
     if (single) options.onBytes?.(Number(content.bytes));
     return { ...content, etag };
@@ -160,7 +164,7 @@ async function stageBlocks(
   options: UploadOptions,
   blockSize: number,
 ): Promise<Prepared> {
-  const { generation, buffers, onBytes } = options;
+  const { generation, buffers, limits = [], onBytes } = options;
   const count = Number((source.size + BigInt(blockSize) - 1n) / BigInt(blockSize));
   const crcs: bigint[] = new Array<bigint>(count).fill(EMPTY_CRC64);
   const lengthOf = (index: number) =>
@@ -175,6 +179,7 @@ async function stageBlocks(
       if (bytes !== length) throw fileChanged(store, name, source.size, `${position + bytes} bytes`);
       const crc64 = store.crc64.of(loan.buffer);
       crcs[index] = crc64;
+      await takeAll(limits, length, signal);
       await store.putBlock(name, blockId(generation, index), loan.buffer, { crc64, signal });
       onBytes?.(length);
     } finally {

@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { configSchema } from './schema.ts';
 
+/** What a number of the loaded configuration counts. */
+export type Unit = 'bytes' | 'bytes per second' | 'milliseconds';
+
 /** One setting of the schema. A `*` in the path stands for any key (an archive id). */
 export interface ConfigKey {
   readonly path: readonly string[];
@@ -10,7 +13,7 @@ export interface ConfigKey {
   readonly required: boolean;
   /** The allowed words, when there are only so many. */
   readonly choices?: readonly string[];
-  readonly unit?: 'bytes' | 'milliseconds';
+  readonly unit?: Unit;
   readonly list: boolean;
   /** The environment variable of a setting outside `archives`. */
   readonly env?: string;
@@ -90,7 +93,7 @@ interface Unwrapped {
   inner: z.core.$ZodType;
   defaultValue: unknown;
   optional: boolean;
-  unit: 'bytes' | 'milliseconds' | undefined;
+  unit: Unit | undefined;
   description: string;
   values: readonly string[];
 }
@@ -106,9 +109,7 @@ function unwrap(schema: z.core.$ZodType): Unwrapped {
     values: [],
   };
   for (;;) {
-    const meta = z.globalRegistry.get(found.inner) as
-      | { description?: string; unit?: 'bytes' | 'milliseconds' }
-      | undefined;
+    const meta = z.globalRegistry.get(found.inner) as { description?: string; unit?: Unit } | undefined;
     found.description ||= meta?.description ?? '';
     found.unit ??= meta?.unit;
     const current = found.inner;

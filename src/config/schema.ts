@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { formatBytes, formatDuration, parseBytes, parseDuration } from '../service/units.ts';
+import { formatBytes, formatDuration, formatRate, parseBytes, parseDuration, parseRate } from '../service/units.ts';
 
 /**
  * The one table of what can be configured: keys, kinds, limits, defaults and what they mean. The loader, `config show`,
@@ -33,6 +33,14 @@ const size = (min: string, max: string) =>
   measured(parseBytes, formatBytes, parseBytes(min), parseBytes(max)).meta({ unit: 'bytes' });
 const duration = (min: string, max: string) =>
   measured(parseDuration, formatDuration, parseDuration(min), parseDuration(max)).meta({ unit: 'milliseconds' });
+const rate = () =>
+  z.union(
+    [
+      z.literal('unlimited'),
+      measured(parseRate, formatRate, parseRate('64KiB/s'), parseRate('1TiB/s')).meta({ unit: 'bytes per second' }),
+    ],
+    { error: "must be 'unlimited' or a rate from 64KiB/s to 1TiB/s, such as 500MiB/s or 10Gbit/s" },
+  );
 const count = (min: number, max: number) => measured(parseCount, String, min, max);
 const absolutePath = () => z.string().startsWith('/', 'must be an absolute path');
 const program = () => z.string().min(1);
@@ -163,6 +171,9 @@ export const configSchema = z.strictObject({
       concurrency: count(1, 1024).prefault(16).meta({ description: 'actions at work at the same time' }),
       restore_reserve: count(0, 1023).prefault(4).meta({ description: 'of these, kept free for restores' }),
       max_bytes_in_flight: size('1MiB', '64GiB').prefault('256MiB').meta({ description: 'memory for data on the way' }),
+      bandwidth: rate().prefault('unlimited').meta({ description: 'most that archives and restores move together' }),
+      bandwidth_archive: rate().prefault('unlimited').meta({ description: 'most that archives move' }),
+      bandwidth_restore: rate().prefault('unlimited').meta({ description: 'most that restores move' }),
       block_size: z
         .union([z.literal('auto'), size('64KiB', '4000MiB')], {
           error: "must be 'auto' or a size from 64KiB to 4000MiB",

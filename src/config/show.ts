@@ -1,5 +1,5 @@
 import { redact } from '../service/redact.ts';
-import { formatBytes, formatDuration } from '../service/units.ts';
+import { formatBytes, formatDuration, formatRate } from '../service/units.ts';
 import { keyOf } from './keys.ts';
 import type { LoadedConfig, Origin } from './load.ts';
 
@@ -37,5 +37,6 @@ function show(path: readonly string[], value: unknown): string {
   const unit = keyOf(path)?.unit;
   if (typeof value !== 'number') return Array.isArray(value) ? value.join(', ') : String(value);
   if (unit === 'bytes') return formatBytes(value);
+  if (unit === 'bytes per second') return formatRate(value);
   return unit === 'milliseconds' ? formatDuration(value) : String(value);
 }

@@ -172,6 +172,7 @@ async function transfer(
     blockSize: context.config.blockSize,
     concurrency: context.config.uploadConcurrencyPerFile,
     buffers: context.buffers.archive,
+    limits: context.limits.archive,
     metadata: {},
     beforeCommit: (content) => gate.pass(content.bytes),
     signal: task.signal,

@@ -6,6 +6,7 @@ import type { Begun, HsmAction } from '../lustre/copytool-channel.ts';
 import type { LustreFileSystem } from '../lustre/file-system.ts';
 import type { AuditLog } from '../service/audit.ts';
 import type { Log } from '../service/log.ts';
+import type { RateBucket } from '../service/rate-bucket.ts';
 import type { DirectoryMarkers } from './directory-markers.ts';
 import type { CopytoolStats } from './stats.ts';
 import type { StepHook } from './steps.ts';
@@ -40,6 +41,8 @@ export interface CopytoolContext {
   readonly config: Config['copytool'];
   /** Memory for data on the way; restores have their own, so that archives can't take it all. */
   readonly buffers: { readonly archive: BufferPool; readonly restore: BufferPool };
+  /** What data on the way waits for: the bandwidth of its direction, and that of both. */
+  readonly limits: { readonly archive: readonly RateBucket[]; readonly restore: readonly RateBucket[] };
   readonly stats: CopytoolStats;
   readonly step: StepHook;
   readonly log: Log;

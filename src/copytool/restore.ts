@@ -128,6 +128,7 @@ async function download(
     blockSize: context.config.rangeSize,
     concurrency: context.config.uploadConcurrencyPerFile,
     buffers: context.buffers.restore,
+    limits: context.limits.restore,
     signal: task.signal,
     onBytes: (count) => task.add(count),
     // A chmod gives the blob another ETag: as long as it is the same version, a large restore goes on.

@@ -17,6 +17,7 @@ import { DirectoryMarkers } from './directory-markers.ts';
 import { establishIdentity } from './identity-check.ts';
 import { newStats } from './stats.ts';
 import { stepHook } from './steps.ts';
+import { Traffic } from './traffic.ts';
 
 /** What the helper takes. */
 const MOST_HELPER_THREADS = 256;
@@ -71,6 +72,8 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   atEnd(() => audit.close());
 
   const stats = newStats();
+  const traffic = new Traffic();
+  traffic.apply(config.copytool);
   const channel = await CopytoolChannel.open({
     ...helper,
     mount: fs.mount,
@@ -88,6 +91,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     archives: openArchives({ config, stores, fs, fsUuid, audit, log }),
     config: config.copytool,
     buffers: splitMemory(config.copytool),
+    limits: traffic.limits,
     stats,
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
     log,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatDuration, parseBytes, parseDuration } from './units.ts';
+import { formatBytes, formatDuration, formatRate, parseBytes, parseDuration, parseRate } from './units.ts';
 
 describe('sizes', () => {
   it.each([
@@ -72,5 +72,28 @@ describe('durations', () => {
         expect(parseDuration(formatDuration(milliseconds))).toBe(milliseconds);
       }),
     );
+  });
+});
+
+describe('rates', () => {
+  it.each([
+    ['500MB/s', 500 * 1024 ** 2],
+    ['500 MiB / s', 500 * 1024 ** 2],
+    ['1.5G', 1.5 * 1024 ** 3],
+    [65536, 65536],
+    ['10Gbit/s', 1_250_000_000],
+    ['2.5 Gbit/s', 312_500_000],
+    ['100Mbps', 12_500_000],
+    ['8 bit/s', 1],
+  ])('reads %s', (text, bytesPerSecond) => {
+    expect(parseRate(text)).toBe(bytesPerSecond);
+  });
+
+  it.each(['', '/s', 'fast', '10Gb/s', '5mb/s', '1MiB/h', '10 Gbit', '-1M/s'])('refuses %j', (text) => {
+    expect(() => parseRate(text)).toThrow(RangeError);
+  });
+
+  it('reads back what it prints', () => {
+    expect(parseRate(formatRate(500 * 1024 ** 2))).toBe(500 * 1024 ** 2);
   });
 });

@@ -47,6 +47,37 @@ export function formatBytes(bytes: number | bigint): string {
   return `${digits}${units[power]}`;
 }
 
+const BIT_RATE_PATTERN = /^(\d{1,15})(?:\.(\d{1,9}))?\s*([kmgt]?)(?:bit\/s|bps)$/i;
+const BIT_RATE_UNITS: Readonly<Record<string, number>> = { '': 0, k: 1, m: 2, g: 3, t: 4 };
+
+/**
+ * Reads a rate such as `500MB/s` (bytes, units as of sizes; `/s` may be left out) or `10Gbit/s` (bits in powers of
+ * 1,000, as lines are sold).
+ * @returns bytes per second, a safe integer
+ * @throws RangeError that says what is wrong with the text
+ */
+export function parseRate(text: string | number): number {
+  const source = String(text).trim();
+  const bits = BIT_RATE_PATTERN.exec(source);
+  if (bits !== null) {
+    const [, whole = '', fraction = '', unit = ''] = bits;
+    const scaled = BigInt(whole + fraction) * 1000n ** BigInt(BIT_RATE_UNITS[unit.toLowerCase()] ?? 0);
+    return safe(scaled / 10n ** BigInt(fraction.length) / 8n, 'bytes per second');
+  }
+  if (/[kKmMgGtTpP]b(\s*\/\s*s)?$/.test(source))
+    throw new RangeError("'b' may mean bits or bytes: write 'MiB/s' for bytes or 'Mbit/s' for bits");
+  try {
+    return parseBytes(source.replace(/\s*\/\s*s$/i, ''));
+  } catch {
+    throw new RangeError("not a rate: write it as '500MiB/s' or '10Gbit/s'");
+  }
+}
+
+/** Bytes per second for people: `500MiB/s`. */
+export function formatRate(bytesPerSecond: number): string {
+  return `${formatBytes(Math.round(bytesPerSecond))}/s`;
+}
+
 /**
  * Reads a duration such as `30m`, `1d`, `250ms` or `1h30m`; `0` alone needs no unit. A year has 365 days.
  * @returns milliseconds, a safe integer
