@@ -126,6 +126,33 @@ static int import_exclusive(void *library, char **a)
 	return say(fchmod(fd, strtol(a[2], NULL, 8) & 07777));
 }
 
+/* The argument of LL_IOC_HSM_COPY_END (uapi lustre_user.h): 88 bytes; the number carries the size of a pointer. */
+struct copy_argument {
+	uint64_t data_version;
+	uint16_t flags, error;
+	uint32_t padding, item_size, action;
+	struct fid fid, dfid;
+	uint64_t offset, length, cookie, gid;
+};
+_Static_assert(sizeof(struct copy_argument) == 88, "the kernel's size");
+#define COPY_END_IOCTL _IOC(_IOC_WRITE, 'f', 215, 8)
+
+/* mount action (20: archive, 21: restore) fid cookie data-version error */
+static int copy_end(char **a)
+{
+	struct copy_argument argument = { .item_size = 72, .action = atoi(a[1]), .data_version = strtoull(a[4], NULL, 10),
+					  .error = atoi(a[5]), .cookie = strtoull(a[3], NULL, 10) };
+	unsigned long long seq;
+	int fd = open(a[0], O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return say(-1);
+	if (sscanf(a[2], "%llx:%x:%x", &seq, &argument.fid.oid, &argument.fid.ver) != 3)
+		return 1;
+	argument.fid.seq = seq;
+	return say(ioctl(fd, COPY_END_IOCTL, &argument));
+}
+
 static int import_with(char **a, int (*how)(void *, char **))
 {
 	void *library = dlopen(a[0], RTLD_NOW);
@@ -150,6 +177,7 @@ int main(int argc, char **argv)
 	if (IS("rename", 3)) return say(renameat2(AT_FDCWD, a[0], AT_FDCWD, a[1], atoi(a[2])));
 	if (IS("touch", 3)) return touch(a[0], atol(a[1]), atol(a[2]));
 	if (IS("tmpfile", 1)) return say(open(a[0], O_TMPFILE | O_RDWR, 0600));
+	if (IS("copy-end", 6)) return copy_end(a);
 	if (IS("import", 9)) return import_with(a, import_plain);
 	if (IS("import-exclusive", 9)) return import_with(a, import_exclusive);
 	fprintf(stderr, "usage: seam-tool WHAT ARGUMENTS…\n");

@@ -595,6 +595,7 @@ struct push {
 	uint32_t archive;
 	uint64_t flags;
 	struct action **items;
+	uint64_t *cookies; /* of those that run because of it; 0 for the others */
 	unsigned n;
 };
 
@@ -672,6 +673,7 @@ static bool send_batch(struct push *p)
 	for (unsigned i = 0; i < p->n; i++)
 		p->flags = p->items[i]->flags;
 	hal_begin(&p->msg, p->archive, p->flags);
+	p->cookies = xcalloc(p->n, sizeof(*p->cookies));
 	for (unsigned i = 0; i < p->n; i++) {
 		struct action *a = p->items[i], *orig;
 		struct node *n = node_find(&a->fid);
@@ -695,6 +697,7 @@ static bool send_batch(struct push *p)
 		    !((n->hsm_flags & HS_EXISTS) && n->hsm_archive == p->archive))
 			hsm_set(n, n->hsm_flags | HS_EXISTS, p->archive, n->hsm_ver, &mdt_self);
 		run_begin(a, ag->mount);
+		p->cookies[i] = a->cookie;
 		ag->current++;
 		set_status(a, ARS_STARTED);
 	}
@@ -789,10 +792,29 @@ static struct push *collect(void)
 		} else {
 			pmsg_free(&p->msg);
 			free(p->items);
+			free(p->cookies);
 			free(p);
 		}
 	}
 	return out;
+}
+
+/* What could not be sent waits again, for the coordinator's next round; an agent that is gone is forgotten. */
+static void take_back(const struct push *p, int rc)
+{
+	sim_lock();
+	for (unsigned i = 0; i < p->n; i++) {
+		struct action *a = p->cookies[i] ? cdt_running(p->cookies[i]) : NULL;
+
+		if (a == NULL || a->agent_mount != p->mount || a->status != ARS_STARTED)
+			continue;
+		a->later = true;
+		set_status(a, ARS_WAITING);
+		run_end(a);
+	}
+	if (rc == -EPIPE)
+		cdt_unregister(p->mount);
+	sim_unlock();
 }
 
 static void deliver(struct push *list)
@@ -800,12 +822,14 @@ static void deliver(struct push *list)
 	while (list) {
 		struct push *p = list;
 		const char *text = pmsg_end(&p->msg);
+		int rc = text ? server_push(p->mount, text, p->msg.len) : -E2BIG;
 
 		list = p->next;
-		if (text)
-			server_push(p->mount, text, p->msg.len);
+		if (rc)
+			take_back(p, rc);
 		pmsg_free(&p->msg);
 		free(p->items);
+		free(p->cookies);
 		free(p);
 	}
 }
@@ -891,6 +915,22 @@ void cdt_resume(void)
 			n->restoring = true;
 	}
 	cdt_event();
+}
+
+/*
+ * Clients stay connected, or come back, and register their copytools again by themselves; what was running is not known
+ * any more, and what is not a parameter of the configuration has its default again.
+ */
+void cdt_restart(void)
+{
+	forget_running();
+	sim.cdt.noretry = true;
+	sim.cdt.nonblocking = false;
+	sim.cdt.user_mask = sim.cdt.group_mask = sim.cdt.other_mask = 1ULL << HSMA_RESTORE;
+	if (sim.cdt.state == CDT_STOPPED)
+		return;
+	cdt_resume();
+	agents_reregister();
 }
 
 static void purge(void)

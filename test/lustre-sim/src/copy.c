@@ -93,53 +93,58 @@ int copy_begin(struct conn *c, const struct pline *l, const struct who *w, struc
 	return 0;
 }
 
-int copy_end(struct conn *c, const struct pline *l, const struct who *w)
+int copy_done(const struct copy_done *d, const struct who *w)
 {
-	struct copy *k = find(c, pline_u64(l, "handle", 0)), gone = { 0 };
-	uint32_t flags = (uint32_t)pline_u64(l, "flags", 0) | HP_COMPLETED, err = (uint32_t)pline_u64(l, "errval", 0);
+	uint32_t flags = d->flags | HP_COMPLETED, err = d->err;
 	uint64_t dv = 0;
-	struct pfid name;
-	struct node *n;
 	int rc = 0, rc2;
 
-	if (k == NULL) {
-		/* the connection of the begin is gone, and with it its volatile file and version */
-		k = &gone;
-		k->cookie = pline_u64(l, "cookie", 0);
-		k->action = (uint32_t)pline_u64(l, "action", 0);
-		if (!pline_fid(l, "fid", &k->fid))
-			return -EINVAL;
-		k->dfid = k->fid;
-		pline_fid(l, "dfid", &k->dfid);
-	}
-	/* a restore is told of under the volatile file's FID */
-	name = k->action == HSMA_RESTORE ? k->dfid : k->fid;
-	if (err == 0 && (k->action == HSMA_ARCHIVE || k->action == HSMA_RESTORE)) {
-		n = node_find(&name);
-		if (n == NULL || (k->action == HSMA_RESTORE && !n->is_volatile && !fid_eq(&k->dfid, &k->fid))) {
+	if (err == 0 && (d->action == HSMA_ARCHIVE || d->action == HSMA_RESTORE)) {
+		const struct node *n = node_find(&d->fid);
+
+		if (n == NULL) {
 			flags |= HP_RETRY;
 			err = ENOENT;
 			rc = -ENOENT;
 		} else {
 			dv = n->dv;
-			if (k->action == HSMA_ARCHIVE && dv != k->dv) {
+			if (d->action == HSMA_ARCHIVE && dv != d->dv) {
 				flags &= ~(uint32_t)HP_RETRY;
 				err = EBUSY;
 				rc = -EBUSY;
 			}
 		}
 	}
-	rc2 = cdt_progress(&name, k->cookie, 0, 0, flags, err, dv, w);
-	if (k != &gone) {
-		struct copy **at = &c->copies;
-
-		while (*at != k)
-			at = &(*at)->next;
-		*at = k->next;
-		drop_volatile(k);
-		free(k);
-	}
+	rc2 = cdt_progress(&d->fid, d->cookie, d->off, d->len, flags, err, dv, w);
 	return rc ? rc : rc2;
+}
+
+int copy_end(struct conn *c, const struct pline *l, const struct who *w)
+{
+	struct copy *k = find(c, pline_u64(l, "handle", 0)), **at;
+	struct copy_done d = { .cookie = pline_u64(l, "cookie", 0), .action = (uint32_t)pline_u64(l, "action", 0),
+			       .flags = (uint32_t)pline_u64(l, "flags", 0), .err = (uint32_t)pline_u64(l, "errval", 0),
+			       .off = pline_u64(l, "off", 0), .len = pline_u64(l, "len", 0) };
+	int rc;
+
+	if (k == NULL) {
+		/* the connection of the begin is gone, and with it its volatile file and version */
+		if (!pline_fid(l, d.action == HSMA_RESTORE ? "dfid" : "fid", &d.fid))
+			return -EINVAL;
+		return copy_done(&d, w);
+	}
+	d.cookie = k->cookie;
+	d.action = k->action;
+	d.dv = k->dv;
+	/* a restore is told of under the volatile file's FID */
+	d.fid = k->action == HSMA_RESTORE ? k->dfid : k->fid;
+	rc = copy_done(&d, w);
+	for (at = &c->copies; *at != k; at = &(*at)->next)
+		;
+	*at = k->next;
+	drop_volatile(k);
+	free(k);
+	return rc;
 }
 
 /* The copytool went away in the middle: its volatile files go, its actions stay as they are. */
@@ -151,5 +156,15 @@ void copy_forget(struct copy *list)
 		list = k->next;
 		drop_volatile(k);
 		free(k);
+	}
+}
+
+void copy_evict(struct copy *list)
+{
+	for (; list; list = list->next) {
+		struct node *v = list->action == HSMA_RESTORE && !fid_eq(&list->fid, &list->dfid) ? node_find(&list->dfid) : NULL;
+
+		if (v && v->is_volatile)
+			node_remove(v);
 	}
 }

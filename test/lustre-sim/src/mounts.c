@@ -113,6 +113,18 @@ static ssize_t channel_writev(int fd, struct iovec *iov, int count, void *userda
 	return writev(fd, iov, count);
 }
 
+/* A client that has lost its servers answers nothing but an error; what only ends something passes. */
+static bool refused(struct mnt *m, const struct fuse_in_header *h)
+{
+	struct fuse_out_header out = { .len = sizeof(out), .error = -EIO, .unique = h->unique };
+
+	if (!__atomic_load_n(&m->lost, __ATOMIC_SEQ_CST) || h->opcode == FUSE_FORGET || h->opcode == FUSE_BATCH_FORGET ||
+	    h->opcode == FUSE_INTERRUPT || h->opcode == FUSE_RELEASE || h->opcode == FUSE_RELEASEDIR || h->opcode == FUSE_INIT ||
+	    h->opcode == FUSE_DESTROY)
+		return false;
+	return write(m->fd, &out, sizeof(out)) == (ssize_t)sizeof(out);
+}
+
 static void *worker(void *arg)
 {
 	struct mnt *m = arg;
@@ -134,6 +146,10 @@ static void *worker(void *arg)
 			break;
 		}
 		h = buf.mem;
+		if (refused(m, h)) {
+			pthread_mutex_unlock(&m->recv);
+			continue;
+		}
 		/*
 		 * close(2) returns before FUSE has told of it: what was closed is seen before anything that came later,
 		 * so its record stands where Lustre's would.

@@ -283,6 +283,8 @@ struct mnt {
 	struct fuse_session *se;
 	int fd;
 	bool mounted, direct_mmap;
+	bool lost; /* cut off from the servers: nothing is answered any more */
+	unsigned dead_readers; /* copytools that went without a word, and the client's kernel has not noticed */
 	uint64_t init_unique;
 	pthread_mutex_t recv;
 };
@@ -469,6 +471,7 @@ void cdt_remove_archived(const struct node *n);
 int cdt_progress(const struct pfid *fid, uint64_t cookie, uint64_t off, uint64_t len, uint32_t flags, uint32_t errval,
 		 uint64_t dv, const struct who *w);
 int cdt_control(const char *cmd);
+void cdt_restart(void); /* the MDT was restarted */
 void cdt_event(void);
 struct action *cdt_current(const struct pfid *fid);
 struct action *cdt_running(uint64_t cookie);
@@ -521,6 +524,15 @@ struct copy {
 int copy_begin(struct conn *c, const struct pline *l, const struct who *w, struct pmsg *reply);
 int copy_end(struct conn *c, const struct pline *l, const struct who *w);
 void copy_forget(struct copy *list);
+void copy_evict(struct copy *list); /* with files that are still open on the client */
+/* The kernel's half of an end (llite's ll_ioc_copy_end, LL_IOC_HSM_COPY_END): the data's version is checked and told. */
+struct copy_done {
+	uint64_t cookie, dv; /* dv: of an archive, what it was at the beginning */
+	uint64_t off, len;
+	struct pfid fid; /* of the file that was copied, or that has the copy */
+	uint32_t action, flags, err;
+};
+int copy_done(const struct copy_done *d, const struct who *w);
 
 /* ---- fault.c ---- */
 
@@ -542,12 +554,20 @@ struct conn {
 	uint32_t uid, gid;
 	pid_t pid;
 	uint64_t ct;
+	uint32_t *archives; /* of a copytool's registration */
+	unsigned narchives;
 	pthread_mutex_t wlock;
 	struct conn *next;
 	struct copy *copies;
 };
-/* Sends a line to every copytool of a client; called without the lock. */
-void server_push(unsigned mount, const char *text, size_t len);
+/*
+ * Sends a line to every copytool of a client; called without the lock. 0 when one got it, -EPIPE when all that were there
+ * have gone, -EAGAIN when there is none.
+ */
+int server_push(unsigned mount, const char *text, size_t len);
+/* What clients do when their server is back. Under the lock. */
+void agents_reregister(void);
+int client_evict(unsigned mount, bool for_good);
 void server_request_quit(void);
 
 #endif

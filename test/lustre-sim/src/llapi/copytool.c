@@ -15,13 +15,12 @@
 
 #define CT_MAGIC 0xC0BE2001u
 #define ACTION_MAGIC 0x19880429u
-#define FID_PATH_MAX (PATH_MAX + 96)
 
 struct hsm_copytool_private {
 	unsigned magic;
 	struct sim_conn *channel;
 	char *sock, *mnt;
-	int mnt_fd;
+	int mnt_fd, by_fid_fd; /* of the mount's root and of .lustre/fid: files are found by the latter, also once it is unmounted */
 	uint64_t number; /* the daemon's for this registration */
 	bool nonblocking;
 	uint32_t *archives; /* none: all of them */
@@ -88,6 +87,8 @@ static void free_ct(struct hsm_copytool_private *ct)
 	sim_close(ct->channel);
 	if (ct->mnt_fd >= 0)
 		close(ct->mnt_fd);
+	if (ct->by_fid_fd >= 0)
+		close(ct->by_fid_fd);
 	free(ct->sock);
 	free(ct->mnt);
 	free(ct->archives);
@@ -139,19 +140,15 @@ static int register_agent(struct hsm_copytool_private *ct)
 
 static int open_mount(struct hsm_copytool_private *ct)
 {
-	char path[FID_PATH_MAX];
 	struct sim_mount m;
-	int fd;
 
 	ct->mnt_fd = open(ct->mnt, O_RDONLY | O_CLOEXEC);
 	if (ct->mnt_fd < 0)
 		return -errno;
-	/* the real library keeps this directory open: outside of Lustre there is none, and only root may enter it */
-	snprintf(path, sizeof(path), "%s/.lustre/fid", ct->mnt);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	/* outside of Lustre there is none, and only root may enter it */
+	ct->by_fid_fd = openat(ct->mnt_fd, ".lustre/fid", O_RDONLY | O_CLOEXEC);
+	if (ct->by_fid_fd < 0)
 		return -errno;
-	close(fd);
 	return sim_mount_by_fd(ct->mnt_fd, &m);
 }
 
@@ -187,7 +184,7 @@ int llapi_hsm_copytool_register(struct hsm_copytool_private **priv, const char *
 	if (ct == NULL)
 		return -ENOMEM;
 	ct->magic = CT_MAGIC;
-	ct->mnt_fd = -1;
+	ct->mnt_fd = ct->by_fid_fd = -1;
 	ct->nonblocking = (rfd_flags & O_NONBLOCK) != 0;
 	ct->mnt = strdup(mnt);
 	ct->archives = calloc((size_t)(archive_count > 0 ? archive_count : 1), sizeof(*ct->archives));
@@ -381,11 +378,11 @@ int llapi_hsm_copytool_recv(struct hsm_copytool_private *ct, struct hsm_action_l
 
 static int open_fid(const struct hsm_copytool_private *ct, const struct lu_fid *fid, int flags)
 {
-	char path[FID_PATH_MAX];
+	char name[PFID_STR_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/.lustre/fid/" DFID_NOBRACE, ct->mnt, PFID(fid));
-	fd = open(path, flags);
+	snprintf(name, sizeof(name), DFID_NOBRACE, PFID(fid));
+	fd = openat(ct->by_fid_fd, name, flags);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -1,6 +1,6 @@
 /*
- * ioctl(2) as the library's users see it. LL_IOC_HSM_PROGRESS carries a struct twice as long as its number says, and
- * FUSE hands on no more than the number says: a daemon behind FUSE can't see the extent, flags and error. So a
+ * ioctl(2) as the library's users see it. LL_IOC_HSM_PROGRESS and LL_IOC_HSM_COPY_END carry structs longer than their
+ * numbers say, and FUSE hands on no more than the number says: a daemon behind FUSE can't see the rest. So a
  * program that reports progress by the ioctl takes `ioctl` from the library's scope (dlsym on its handle), which with
  * the real library is libc's, and here this one. Everything else goes to the kernel.
  */
@@ -36,6 +36,32 @@ static int progress(int fd, const void *arg)
 	return sim_call_fd(fd, &msg, NULL);
 }
 
+static int copy_end(int fd, const void *arg)
+{
+	struct hsm_copy copy;
+	struct sim_mount m;
+	struct pfid fid;
+	struct pmsg msg;
+	int rc = sim_mount_by_fd(fd, &m);
+
+	if (rc == 0 && arg == NULL)
+		rc = -EFAULT;
+	if (rc < 0)
+		return rc;
+	memcpy(&copy, arg, sizeof(copy));
+	fid = sim_pfid(&copy.hc_hai.hai_fid);
+	pmsg_begin(&msg, "ct_copy_end");
+	pmsg_u64(&msg, "cookie", copy.hc_hai.hai_cookie);
+	pmsg_u64(&msg, "action", copy.hc_hai.hai_action);
+	pmsg_fid(&msg, "fid", &fid);
+	pmsg_u64(&msg, "dv", copy.hc_data_version);
+	pmsg_u64(&msg, "off", copy.hc_hai.hai_extent.offset);
+	pmsg_u64(&msg, "len", copy.hc_hai.hai_extent.length);
+	pmsg_u64(&msg, "flags", copy.hc_flags);
+	pmsg_u64(&msg, "errval", copy.hc_errval);
+	return sim_call_fd(fd, &msg, NULL);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -45,8 +71,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (request == LL_IOC_HSM_PROGRESS) {
-		rc = progress(fd, arg);
+	if (request == LL_IOC_HSM_PROGRESS || request == LL_IOC_HSM_COPY_END) {
+		rc = request == LL_IOC_HSM_COPY_END ? copy_end(fd, arg) : progress(fd, arg);
 		if (rc != -ENOTTY) {
 			errno = -rc;
 			return rc < 0 ? -1 : 0;

@@ -175,6 +175,15 @@ struct ioc_data_version {
 #define LL_DV_RD_FLUSH 0x1
 #define LL_DV_WR_FLUSH 0x2
 
+struct hsm_copy {
+	uint64_t hc_data_version;
+	uint16_t hc_flags;
+	uint16_t hc_errval;
+	uint32_t padding;
+	struct hsm_action_item hc_hai;
+};
+
+#define LL_IOC_HSM_COPY_END _IOW('f', 215, struct hsm_copy *)
 /* The real header names the user request here, though a struct hsm_progress is passed. */
 #define LL_IOC_HSM_PROGRESS _IOW('f', 216, struct hsm_user_request)
 #define LL_IOC_DATA_VERSION _IOR('f', 218, struct ioc_data_version)
@@ -346,6 +355,7 @@ static_assert(sizeof(struct hsm_action_item) == 72, "hsm_action_item");
 static_assert(sizeof(struct hsm_action_list) == 32, "hsm_action_list");
 static_assert(sizeof(struct hsm_user_import) == 48, "hsm_user_import");
 static_assert(sizeof(struct hsm_progress) == 48, "hsm_progress");
+static_assert(sizeof(struct hsm_copy) == 88, "hsm_copy");
 static_assert(sizeof(struct ioc_data_version) == 16, "ioc_data_version");
 static_assert(sizeof(struct changelog_rec) == 64, "changelog_rec");
 static_assert(sizeof(struct changelog_ext_rename) == 32, "changelog_ext_rename");
