@@ -1,7 +1,8 @@
+import type { Pipeline } from '@azure/core-rest-pipeline';
 import { type BlockBlobClient, ContainerClient, newPipeline } from '@azure/storage-blob';
 import { type Crc64, crc64Header } from '../checksum/crc64.ts';
 import type { BlobAccess } from './credential.ts';
-import { BlobError } from './errors.ts';
+import { HotRequests, requireName } from './hot-requests.ts';
 import type { LeanHttpClient } from './http-client.ts';
 
 /**
@@ -21,6 +22,17 @@ const UNUSED = [
   'logPolicy',
 ];
 
+/** What does nothing for requests that are whole already. What is left signs them. */
+const UNUSED_BY_HOT = [
+  'serializationPolicy',
+  'deserializationPolicy',
+  'userAgentPolicy',
+  'setClientRequestIdPolicy',
+  'StorageCorrectContentLengthPolicy',
+];
+
+const USER_AGENT = `lfsazsync Node/${process.versions.node}`;
+
 /** Clients of blobs that are kept: an archive asks for its blob more than once, and large ones for every block. */
 const KEPT = 256;
 
@@ -35,11 +47,13 @@ export interface ClientOptions {
 /** The SDK's clients of one container and its blobs, with one credential. */
 export class BlobClients {
   readonly container: ContainerClient;
+  /** The requests of the data path. */
+  readonly hot: HotRequests;
   readonly #blobs = new Map<string, BlockBlobClient>();
 
   constructor(options: ClientOptions, access: BlobAccess) {
     const url = `${options.endpoint}/${options.container}`;
-    this.container = new LeanContainerClient(
+    const container = new LeanContainerClient(
       access.sas === undefined ? url : `${url}?${access.sas.reveal()}`,
       newPipeline(access.credential, {
         retryOptions: { maxTries: 1 },
@@ -48,18 +62,22 @@ export class BlobClients {
       }),
       options,
     );
+    this.container = container;
+    this.hot = new HotRequests({
+      pipeline: container.signing,
+      http: options.http,
+      url,
+      query: access.sas?.reveal(),
+      version: container.version,
+      userAgent: USER_AGENT,
+    });
   }
 
   /** @throws BlobError INVALID for a name that the way to the service would change */
   blob(name: string): BlockBlobClient {
     const kept = this.#blobs.get(name);
     if (kept !== undefined) return kept;
-    // A URL loses such segments, and then names another blob.
-    if (name === '' || /(?:^|\/)\.{1,2}(?:\/|$)/.test(name)) {
-      throw new BlobError(`there is no way to the blob ${JSON.stringify(name)}: its name is not one for a URL`, {
-        code: 'INVALID',
-      });
-    }
+    requireName(name);
     const client = this.container.getBlockBlobClient(name);
     if (this.#blobs.size >= KEPT) this.#blobs.clear();
     this.#blobs.set(name, client);
@@ -73,10 +91,18 @@ export class BlobClients {
  * converted there and back, headers and all.
  */
 class LeanContainerClient extends ContainerClient {
+  /** What is left of the pipeline for requests that are whole: the policy that signs, or nothing. */
+  readonly signing: Pipeline;
+  /** `x-ms-version`. */
+  readonly version: string;
+
   constructor(url: string, pipeline: ReturnType<typeof newPipeline>, { http, crc64 }: ClientOptions) {
     super(url, pipeline);
-    const { pipeline: core } = this.storageClientContext;
+    const { pipeline: core, version } = this.storageClientContext;
     for (const name of UNUSED) core.removePolicy({ name });
+    this.version = version;
+    this.signing = core.clone();
+    for (const name of UNUSED_BY_HOT) this.signing.removePolicy({ name });
     core.addPolicy({
       name: 'lfsazsyncCommitChecksum',
       sendRequest(request, next) {

@@ -1,4 +1,3 @@
-import type { BlobGetPropertiesResponse } from '@azure/storage-blob';
 import type { BlobIdentity } from '../identity/blob-identity.ts';
 import { type BlobMetadata, identityFrom } from './metadata.ts';
 
@@ -25,19 +24,25 @@ export interface BlobState {
 
 const COPY_STATES = ['success', 'pending', 'failed', 'aborted'] as const;
 
-/** The state from the answer to a HEAD. */
-export function stateFromProperties(name: string, properties: BlobGetPropertiesResponse): BlobState {
+const METADATA = 'x-ms-meta-';
+
+/** The state from the header fields of an answer to a HEAD, names in lower case. */
+export function stateFromHeaders(name: string, fields: Readonly<Record<string, string>>): BlobState {
+  const metadata: BlobMetadata = {};
+  for (const field in fields) {
+    if (field.startsWith(METADATA)) metadata[field.slice(METADATA.length)] = fields[field] as string;
+  }
   return blobState({
     name,
-    etag: properties.etag ?? '',
-    length: BigInt(properties.contentLength ?? 0),
-    metadata: properties.metadata ?? {},
-    lastModified: properties.lastModified ?? new Date(0),
-    blobType: properties.blobType ?? 'BlockBlob',
-    copyStatus: properties.copyStatus,
-    accessTier: properties.accessTier,
-    archiveStatus: properties.archiveStatus,
-    leaseState: properties.leaseState,
+    etag: fields['etag'] ?? '',
+    length: BigInt(fields['content-length'] ?? 0),
+    metadata,
+    lastModified: new Date(fields['last-modified'] ?? 0),
+    blobType: fields['x-ms-blob-type'] ?? 'BlockBlob',
+    copyStatus: fields['x-ms-copy-status'],
+    accessTier: fields['x-ms-access-tier'],
+    archiveStatus: fields['x-ms-archive-status'],
+    leaseState: fields['x-ms-lease-state'],
   });
 }
 

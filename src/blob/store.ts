@@ -1,15 +1,16 @@
-import { type Crc64, crc64Bytes, loadCrc64 } from '../checksum/crc64.ts';
+import { type Crc64, loadCrc64 } from '../checksum/crc64.ts';
 import type { ArchiveConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { BlobClients } from './clients.ts';
 import { openCredential, type SasFacts } from './credential.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
+import { blockListXml, type WriteFields } from './hot-requests.ts';
 import { type ListDepth, type ListOptions, type ListPage, readPage } from './list.ts';
 import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
 import { prefixProblem } from './naming.ts';
 import { type RangeRequest, type RangeResult, readRange } from './range.ts';
 import { DEFAULT_RETRY, type RetryOptions } from './retry.ts';
-import { type BlobState, stateFromProperties } from './state.ts';
+import { type BlobState, stateFromHeaders } from './state.ts';
 import { BlobWire, type WireRequest } from './wire.ts';
 
 /** Every write says in what state the blob must be: that of an ETag, or absent. There is no other way to write. */
@@ -135,13 +136,9 @@ export class BlobStore {
     const { ifMatch } = options;
     const signal = this.#signal(options.signal);
     try {
-      return await this.#wire.run({ verb: 'look at', blob: name, signal }, async (clients) => {
-        const properties = await clients.blob(name).getProperties({
-          ...(ifMatch === undefined ? {} : { conditions: { ifMatch } }),
-          ...abortable(signal),
-        });
-        return stateFromProperties(name, properties);
-      });
+      return await this.#wire.run({ verb: 'look at', blob: name, signal }, async ({ hot }) =>
+        stateFromHeaders(name, (await hot.properties(name, ifMatch, signal)).fields),
+      );
     } catch (error) {
       // An answer to HEAD has no body: without the code in the header, a missing container reads as a missing blob.
       if (isBlobError(error, 'NOT_FOUND')) return undefined;
@@ -153,13 +150,10 @@ export class BlobStore {
   async put(name: string, body: Uint8Array, options: PutOptions & { readonly crc64?: bigint }): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
     const signal = this.#signal(options.signal);
-    const upload = {
-      ...this.#commitOptions(options),
-      ...abortable(signal),
-      transactionalContentCrc64: crc64Bytes(options.crc64 ?? this.crc64.of(body)),
-    };
-    return this.#commit(name, options.condition, { verb: 'write', blob: name, signal }, (clients) =>
-      clients.blob(name).upload(body, body.length, upload),
+    const crc64 = options.crc64 ?? this.crc64.of(body);
+    const fields = this.#writeFields(options);
+    return this.#commit(name, options.condition, { verb: 'write', blob: name, signal }, ({ hot }) =>
+      hot.putBlob(name, body, crc64, fields, signal),
     );
   }
 
@@ -171,9 +165,8 @@ export class BlobStore {
     options: { readonly crc64: bigint; readonly signal?: AbortSignal | undefined },
   ): Promise<void> {
     const signal = this.#signal(options.signal);
-    const stage = { transactionalContentCrc64: crc64Bytes(options.crc64), ...abortable(signal) };
-    await this.#wire.run({ verb: 'write a block of', blob: name, signal }, (clients) =>
-      clients.blob(name).stageBlock(blockId, body, body.length, stage),
+    await this.#wire.run({ verb: 'write a block of', blob: name, signal }, ({ hot }) =>
+      hot.putBlock(name, blockId, body, options.crc64, signal),
     );
   }
 
@@ -181,9 +174,11 @@ export class BlobStore {
   async commitBlocks(name: string, blockIds: readonly string[], options: PutOptions): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
     const signal = this.#signal(options.signal);
-    const commit = { ...this.#commitOptions(options), ...abortable(signal) };
-    return this.#commit(name, options.condition, { verb: 'commit', blob: name, signal }, (clients) =>
-      clients.blob(name).commitBlockList([...blockIds], commit),
+    const list = blockListXml(blockIds);
+    const crc64 = this.crc64.of(list);
+    const fields = this.#writeFields(options);
+    return this.#commit(name, options.condition, { verb: 'commit', blob: name, signal }, ({ hot }) =>
+      hot.putBlockList(name, list, crc64, fields, signal),
     );
   }
 
@@ -299,14 +294,8 @@ export class BlobStore {
     return { etag: etag ?? '' };
   }
 
-  #commitOptions(options: PutOptions) {
-    const tier = options.tier ?? this.accessTier;
-    return {
-      conditions: conditions(options.condition),
-      metadata: { ...options.metadata },
-      blobHTTPHeaders: { blobContentType: CONTENT_TYPE },
-      ...(tier === undefined ? {} : { tier }),
-    };
+  #writeFields({ condition, metadata, tier = this.accessTier }: PutOptions): WriteFields {
+    return { condition: conditions(condition), metadata, contentType: CONTENT_TYPE, tier };
   }
 
   #checkMetadata(name: string, metadata: BlobMetadata): void {

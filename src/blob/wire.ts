@@ -94,14 +94,6 @@ export class BlobWire {
   }
 }
 
-/** The body ended before all of it was there. */
-export class TruncatedError extends Error {
-  readonly code = 'TRUNCATED';
-  constructor(got: number, expected: number) {
-    super(`the answer ended after ${got} of ${expected} bytes`);
-  }
-}
-
 /** Errors of sockets, TLS and parsing carry a string code; ours and those of callbacks' own making do not. */
 function isTransportError(error: Error): boolean {
   if (error.name === 'BlobError' || error.name === 'AbortError') return false;

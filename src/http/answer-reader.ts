@@ -128,7 +128,10 @@ export class AnswerReader {
    */
   ended(): void {
     if (this.answer !== undefined) return;
-    if (this.#head !== undefined && this.#framing.by === 'close') return this.#finish();
+    if (this.#head !== undefined && this.#framing.by === 'close') {
+      this.#finish();
+      return;
+    }
     const got = this.#target?.filled ?? this.#collectedBytes;
     throw new TruncatedError(got, this.#framing.by === 'length' ? got + this.#left : undefined);
   }
@@ -171,7 +174,7 @@ export class AnswerReader {
       if (this.#end - this.#start >= MAX_HEAD) throw new MalformedAnswerError(`more than ${MAX_HEAD} bytes of fields`);
       return false;
     }
-    const head = parseAnswerHead(buffer.latin1Slice(this.#start, end));
+    const head = parseAnswerHead(buffer.toString('latin1', this.#start, end));
     this.#start = end + END_OF_HEAD.length;
     if (head.status === 101) throw new MalformedAnswerError('another protocol');
     // Interim answers, which nobody asked for.
@@ -180,7 +183,8 @@ export class AnswerReader {
     this.#framing = framingOf(this.#options.method, head);
     this.#target = this.#framing.by === 'none' ? undefined : this.#options.target?.(head);
     if (this.#framing.by === 'length') this.#left = this.#framing.length;
-    if (this.#target !== undefined && this.#left > this.#target.buffer.length - this.#target.filled) throw this.#tooLong();
+    if (this.#target !== undefined && this.#left > this.#target.buffer.length - this.#target.filled)
+      throw this.#tooLong();
     if (this.#framing.by === 'none' || (this.#framing.by === 'length' && this.#left === 0)) this.#finish();
     return true;
   }
@@ -231,7 +235,7 @@ export class AnswerReader {
       if (this.#end - this.#start > MAX_CHUNK_LINE) throw new MalformedAnswerError('a chunk without a size');
       return undefined;
     }
-    const line = buffer.latin1Slice(this.#start, end);
+    const line = buffer.toString('latin1', this.#start, end);
     this.#start = end + 2;
     return line;
   }

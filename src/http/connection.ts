@@ -18,7 +18,7 @@ export interface ConnectionOptions {
 }
 
 export interface Exchange extends AnswerReaderOptions {
-  /** Request line and fields, with the empty line after them. */
+  /** Request line and fields, with the empty line after them; latin1. See {@link requestHead}. */
   readonly head: string;
   /** Must not be changed before the promise settles. */
   readonly body?: Uint8Array | undefined;
@@ -48,7 +48,6 @@ class ClosedError extends Error {
 const JOINED = 24 << 10;
 // TLS encrypts what a write holds as a whole, into new memory: in pieces it stays in the processor's cache.
 const TLS_PIECE = 256 << 10;
-const OUTSIDE_LATIN1 = /[^\x00-\xff]/;
 
 interface Active {
   readonly exchange: Exchange;
@@ -123,13 +122,12 @@ export class Connection {
 
   #write({ head, body }: Exchange): void {
     const socket = this.#socket;
-    if (OUTSIDE_LATIN1.test(head)) return this.#end(new TypeError('a request with characters outside of latin1'));
     const size = body?.length ?? 0;
     if (body === undefined || size === 0) {
       socket.write(head, 'latin1');
     } else if (head.length + size <= JOINED) {
       this.#joined ??= Buffer.allocUnsafeSlow(JOINED);
-      this.#joined.latin1Write(head, 0);
+      this.#joined.write(head, 'latin1');
       this.#joined.set(body, head.length);
       socket.write(this.#joined.subarray(0, head.length + size));
     } else if (this.#options.secure) {
@@ -185,8 +183,10 @@ export class Connection {
 
   #ended(): void {
     const active = this.#active;
-    if (active === undefined) return this.#end(new ClosedError());
-    if (!active.reader.begun) return this.#end(new ClosedError());
+    if (active === undefined || !active.reader.begun) {
+      this.#end(new ClosedError());
+      return;
+    }
     try {
       active.reader.ended();
       const { answer } = active.reader;
