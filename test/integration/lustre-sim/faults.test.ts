@@ -49,7 +49,8 @@ it('an OST that is full: ENOSPC there only; a release frees its space; a restore
   expect(written).toBeGreaterThan(8 * MiB);
   expect((await stat(full)).size).toBe(written);
   expect(await fill(await onOst('other', 1), 4 * MiB)).toEqual({ code: undefined, written: 4 * MiB });
-  expect(await fill(await onOst('no-room', 0), 8 * MiB)).toMatchObject({ code: 'ENOSPC' });
+  // The MDT puts new files elsewhere, whatever OST is asked for.
+  expect(await it.ok('getstripe', '-i', await onOst('no-room', 0))).toMatch(/^1\n/);
   const free = async (): Promise<number> => {
     const { bavail, bsize } = await statfs(it.sandbox.mount);
     return bavail * bsize;

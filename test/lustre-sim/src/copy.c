@@ -19,7 +19,7 @@ static struct copy *find(struct conn *c, uint64_t handle)
 }
 
 /* The nameless file that a restore writes to; open until the copytool lets go of it. */
-static struct node *make_volatile(struct node *file, bool delayed)
+static struct node *make_volatile(struct node *file, bool delayed, int *rc)
 {
 	struct pfid fid = fid_next();
 	struct node *v = node_new(&fid, S_IFREG | 0600, 0, 0), *dir = node_parent(file);
@@ -29,9 +29,11 @@ static struct node *make_volatile(struct node *file, bool delayed)
 	if (dir)
 		v->vparent = dir->fid;
 	v->opens = 1;
-	if (!delayed)
-		layout_instantiate(v, 1);
-	return v;
+	*rc = delayed ? 0 : layout_instantiate(v, 1);
+	if (*rc >= 0)
+		return v;
+	node_remove(v);
+	return NULL;
 }
 
 static void drop_volatile(const struct copy *k)
@@ -73,7 +75,12 @@ int copy_begin(struct conn *c, const struct pline *l, const struct who *w, struc
 				return -ENOENT;
 			}
 			/* O_LOV_DELAY_CREATE leaves the layout to be set before the first write */
-			k->dfid = make_volatile(n, pline_u64(l, "oflags", 0) & O_ASYNC)->fid;
+			n = make_volatile(n, pline_u64(l, "oflags", 0) & O_ASYNC, &rc);
+			if (n == NULL) {
+				free(k);
+				return rc;
+			}
+			k->dfid = n->fid;
 		}
 		rc = cdt_progress(&fid, cookie, off, 0, err ? HP_RETRY | HP_COMPLETED : 0, err, 0, w);
 		if (err)

@@ -80,8 +80,12 @@ static int set_size(struct node *n, uint64_t size)
 
 	if (size > INT64_MAX - 4096)
 		return -EFBIG;
-	if (layout_instantiate(n, size ? size : 1))
+	rc = layout_instantiate(n, size ? size : 1);
+	if (rc < 0)
+		return rc;
+	if (rc)
 		log_node(n);
+	rc = 0;
 	if (n->obj == NULL && size > 0) {
 		n->obj = obj_new(n);
 		if (n->obj == NULL)
@@ -293,7 +297,10 @@ static int prepare_write(struct node *n, uint64_t end)
 
 	if (end > INT64_MAX - 4096)
 		return -EFBIG;
-	if (layout_instantiate(n, end)) {
+	rc = layout_instantiate(n, end);
+	if (rc < 0)
+		return rc;
+	if (rc) {
 		static const struct who mdt = { .nid = "0@<0:0>" };
 
 		log_node(n);

@@ -16,6 +16,7 @@ struct fault {
 	char what[32]; /* operation or point; "*" any */
 	struct pfid fid;
 	bool any;
+	int ost; /* only files with an object there; -1: any */
 	int err;
 	unsigned ms;
 	long left; /* how often still; -1: always */
@@ -51,6 +52,7 @@ int fault_set(const char *spec)
 	f->spec = xstrdup(spec);
 	f->left = -1;
 	f->any = true;
+	f->ost = -1;
 	f->err = EIO;
 	strcpy(f->what, "*");
 	kind = strtok_r(copy, ",", &save);
@@ -82,6 +84,8 @@ int fault_set(const char *spec)
 			if (!pfid_parse(eq, &f->fid))
 				goto bad;
 			f->any = false;
+		} else if (strcmp(word, "ost") == 0) {
+			f->ost = atoi(eq);
 		} else if (strcmp(word, "errno") == 0) {
 			f->err = errno_of(eq);
 			if (f->err <= 0)
@@ -148,6 +152,8 @@ static bool hit(int kind, const char *what, const struct node *n, int *err, unsi
 		if ((int)f->kind != kind || (strcmp(f->what, "*") != 0 && strcmp(f->what, what) != 0))
 			continue;
 		if (!f->any && (n == NULL || !fid_eq(&f->fid, &n->fid)))
+			continue;
+		if (f->ost >= 0 && (n == NULL || !layout_on_ost(n, (unsigned)f->ost)))
 			continue;
 		if (f->skip > 0) {
 			f->skip--;

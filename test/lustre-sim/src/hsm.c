@@ -128,11 +128,14 @@ int hsm_swap(struct node *n, struct node *vol, const struct who *w)
 {
 	uint32_t gen = n->layout ? n->layout->gen : 0;
 	struct layout *was = n->layout;
+	int rc;
 
 	if (vol == NULL || vol == n || !S_ISREG(vol->mode))
 		return -ENOENT;
 	fault_point("swap");
-	layout_instantiate(vol, 1);
+	rc = layout_instantiate(vol, 1);
+	if (rc < 0)
+		return rc;
 	n->layout = vol->layout;
 	layout_bump(n->layout, gen + 1);
 	vol->layout = was;

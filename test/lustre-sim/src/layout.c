@@ -76,36 +76,100 @@ bool layout_released(const struct layout *l)
 	return l && l->ncomps > 0 && (l->comps[0].pattern & PATTERN_RELEASED);
 }
 
-static void give_objects(struct comp *c)
+/* ---- which OSTs ---- */
+
+/* The MDT takes no OST into account that is switched off or has less than 0.1 % (at least 1 MiB) left. */
+static bool ost_takes_objects(unsigned i)
+{
+	const struct ost *o = &sim.osts[i];
+	uint64_t used = o->used / 1024 + o->fill_kb, free_mb = o->size_kb > used ? (o->size_kb - used) / 1024 : 0;
+	uint64_t low_mb = o->size_kb >> 20;
+
+	return !o->inactive && free_mb >= (low_mb ? low_mb : 1);
+}
+
+/* A pool that is not there, or has no OST, is passed over: the MDT then looks at all of them. */
+static const struct pool *pool_of(const struct comp *c)
+{
+	for (unsigned i = 0; c->pool[0] && i < sim.npools; i++)
+		if (strcmp(sim.pools[i].name, c->pool) == 0 && sim.pools[i].osts != 0)
+			return &sim.pools[i];
+	return NULL;
+}
+
+/*
+ * OSTs for a component: up to c->stripe_count of them into osts. The number found, or -ENOSPC; with a first OST asked for,
+ * fewer than wanted are an error, too (-EFBIG), otherwise they will do.
+ */
+static int choose_osts(const struct comp *c, unsigned turn, unsigned osts[MAX_STRIPES])
+{
+	const struct pool *pool = pool_of(c);
+	unsigned of[MAX_OSTS], n = 0, active = 0, got = 0, want = c->stripe_count ? c->stripe_count : 1, first;
+	bool over = c->pattern & PATTERN_OVERSTRIPE, asked = c->offset < sim.nosts;
+
+	for (unsigned i = 0; i < sim.nosts; i++) {
+		active += !sim.osts[i].inactive;
+		if (pool == NULL || (pool->osts & 1ULL << i))
+			of[n++] = i;
+	}
+	if (want > MAX_STRIPES)
+		want = MAX_STRIPES;
+	if (!over && want > active)
+		want = active;
+	if (!over && want > n)
+		want = n;
+	first = turn % n;
+	if (asked) {
+		for (first = 0; first < n && of[first] != c->offset; first++)
+			;
+		if (first == n)
+			return -EINVAL;
+	}
+	for (unsigned round = 0; got < want && (round == 0 || (over && got > 0)); round++)
+		for (unsigned i = 0; i < n && got < want; i++)
+			if (ost_takes_objects(of[(first + i) % n]))
+				osts[got++] = of[(first + i) % n];
+	if (got == 0)
+		return -ENOSPC;
+	return asked && got < want ? -EFBIG : (int)got;
+}
+
+static int give_objects(struct comp *c)
 {
 	static unsigned turn;
-	unsigned count = c->stripe_count, first;
+	unsigned osts[MAX_STRIPES];
+	int count;
 
 	if (c->pattern & PATTERN_MDT) {
 		c->stripe_count = 0;
-		return;
+		return 0;
 	}
-	if (count == 0)
-		count = 1;
-	if (count > sim.nosts && !(c->pattern & PATTERN_OVERSTRIPE))
-		count = sim.nosts;
-	if (count > MAX_STRIPES)
-		count = MAX_STRIPES;
-	first = c->offset < sim.nosts ? c->offset : turn++ % sim.nosts;
+	count = choose_osts(c, turn++, osts);
+	if (count < 0)
+		return count;
 	c->stripe_count = (uint16_t)count;
 	c->nobjs = (uint16_t)count;
-	c->objs = xcalloc(count, sizeof(*c->objs));
-	for (unsigned i = 0; i < count; i++) {
-		unsigned ost = (first + i) % sim.nosts;
-
-		c->objs[i].ost = ost;
-		c->objs[i].seq = 0x240000400ULL + 0x40000000ULL * ost;
-		c->objs[i].oid = (uint32_t)++sim.osts[ost].next_oid;
-		log_ost(ost);
+	c->objs = xcalloc((size_t)count, sizeof(*c->objs));
+	for (int i = 0; i < count; i++) {
+		c->objs[i].ost = osts[i];
+		c->objs[i].seq = 0x240000400ULL + 0x40000000ULL * osts[i];
+		c->objs[i].oid = (uint32_t)++sim.osts[osts[i]].next_oid;
+		log_ost(osts[i]);
 	}
+	return 0;
 }
 
-bool layout_instantiate(struct node *n, uint64_t end)
+int layout_check(const struct node *dir)
+{
+	struct layout *l = layout_default(dir);
+	unsigned osts[MAX_STRIPES];
+	int rc = l->comps[0].pattern & (PATTERN_MDT | PATTERN_RELEASED) ? 0 : choose_osts(&l->comps[0], 0, osts);
+
+	layout_free(l);
+	return rc < 0 ? rc : 0;
+}
+
+int layout_instantiate(struct node *n, uint64_t end)
 {
 	bool changed = false;
 
@@ -117,12 +181,15 @@ bool layout_instantiate(struct node *n, uint64_t end)
 		return changed;
 	for (unsigned i = 0; i < n->layout->ncomps; i++) {
 		struct comp *c = &n->layout->comps[i];
+		int rc;
 
 		if (c->flags & COMP_INIT)
 			continue;
 		if (i > 0 && c->start >= end)
 			continue;
-		give_objects(c);
+		rc = give_objects(c);
+		if (rc)
+			return rc;
 		c->flags |= COMP_INIT;
 		if (n->layout->composite) {
 			c->id = c->id ? c->id : i + 1;
@@ -156,26 +223,48 @@ void layout_bump(struct layout *l, uint32_t gen)
 	l->gen = gen;
 }
 
-unsigned layout_osts(const struct node *n, unsigned osts[MAX_OSTS])
+void layout_spread(const struct node *n, uint64_t from, uint64_t to, uint64_t bytes[MAX_OSTS])
 {
-	unsigned count = 0;
-
+	memset(bytes, 0, MAX_OSTS * sizeof(*bytes));
 	if (n->layout == NULL || layout_released(n->layout))
-		return 0;
-	/* the last component that has objects holds most of a large file */
-	for (unsigned i = n->layout->ncomps; i-- > 0 && count == 0;) {
+		return;
+	for (unsigned i = 0; i < n->layout->ncomps; i++) {
 		const struct comp *c = &n->layout->comps[i];
+		uint64_t a = from > c->start ? from : c->start, b = to < c->end ? to : c->end;
 
-		for (unsigned k = 0; k < c->nobjs && count < MAX_OSTS; k++) {
-			unsigned at = 0;
-
-			while (at < count && osts[at] != c->objs[k].ost)
-				at++;
-			if (at == count && c->objs[k].ost < sim.nosts)
-				osts[count++] = c->objs[k].ost;
-		}
+		for (unsigned k = 0; k < c->nobjs && a < b; k++)
+			if (c->objs[k].ost < sim.nosts)
+				bytes[c->objs[k].ost] += (b - a + c->nobjs - 1) / c->nobjs;
 	}
-	return count;
+}
+
+bool layout_on_ost(const struct node *n, unsigned ost)
+{
+	if (n->layout == NULL)
+		return false;
+	for (unsigned i = 0; i < n->layout->ncomps; i++)
+		for (unsigned k = 0; k < n->layout->comps[i].nobjs; k++)
+			if (n->layout->comps[i].objs[k].ost == ost)
+				return true;
+	return false;
+}
+
+int pool_set(const char *name, uint64_t osts)
+{
+	unsigned i;
+
+	if (strlen(name) == 0 || strlen(name) >= sizeof(sim.pools[0].name))
+		return -EINVAL;
+	for (i = 0; i < sim.npools && strcmp(sim.pools[i].name, name) != 0; i++)
+		;
+	if (i == MAX_POOLS)
+		return -ENOSPC;
+	snprintf(sim.pools[i].name, sizeof(sim.pools[i].name), "%s", name);
+	sim.pools[i].osts = osts;
+	if (i == sim.npools)
+		sim.npools++;
+	log_pool(&sim.pools[i]);
+	return 0;
 }
 
 /* ---- binary ---- */
@@ -298,6 +387,8 @@ static int check_comp(struct comp *c)
 	if (c->stripe_count > sim.nosts && !(c->pattern & PATTERN_OVERSTRIPE))
 		c->stripe_count = (uint16_t)sim.nosts;
 	if (c->offset != ANY_OST && c->offset >= sim.nosts)
+		return -EINVAL;
+	if (c->offset != ANY_OST && pool_of(c) && !(pool_of(c)->osts & 1ULL << c->offset))
 		return -EINVAL;
 	if (c->start >= c->end)
 		return -EINVAL;

@@ -63,7 +63,7 @@ struct node *make_node(struct node *dir, const char *name, uint32_t mode, uint64
 		touch_dir(dir);
 		cl_name(types[mode >> 12 & 15], 0, &n->fid, &dir->fid, name, strlen(name), w);
 	}
-	if (S_ISREG(mode) && !delayed && layout_instantiate(n, 1))
+	if (S_ISREG(mode) && !delayed && layout_instantiate(n, 1) > 0)
 		log_node(n);
 	return n;
 }
@@ -83,6 +83,8 @@ static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, 
 		err = EEXIST;
 	if (!err)
 		err = -fault_io("create", dir);
+	if (!err && S_ISREG(mode))
+		err = -layout_check(dir);
 	if (!err)
 		entry_of(make_node(dir, name, mode, rdev, target, &w, fuse_req_ctx(req)->umask, false), &e);
 	sim_unlock();

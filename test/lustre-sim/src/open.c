@@ -117,7 +117,7 @@ void handle_close(struct handle *h, const struct who *w)
 		tell_modified(n, w);
 		n->wopens--;
 	}
-	if (S_ISREG(n->mode) && n->layout == NULL && n->opens == 1 && layout_instantiate(n, 1))
+	if (S_ISREG(n->mode) && n->layout == NULL && n->opens == 1 && layout_instantiate(n, 1) > 0)
 		log_node(n);
 	if (!h->dir && !n->is_volatile && ((h->flags & (MDS_WRITE | MDS_APPEND | MDS_TRUNC)) || opens_recorded))
 		cl_plain(CL_CLOSE, h->flags, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
@@ -202,6 +202,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		err = EEXIST;
 	if (!err)
 		err = -fault_io("create", dir);
+	if (!err && !(fi->flags & DELAY_CREATE))
+		err = -layout_check(dir);
 	if (!err) {
 		n = make_node(dir, name, S_IFREG | (mode & 07777), 0, NULL, &w, fuse_req_ctx(req)->umask,
 			      fi->flags & DELAY_CREATE);

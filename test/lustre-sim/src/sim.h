@@ -23,6 +23,7 @@
 
 #define MAX_OSTS 64
 #define MAX_MOUNTS 16
+#define MAX_POOLS 16
 #define MAX_NAME 255
 #define MAX_XATTR 65536
 #define MAX_STRIPES 160
@@ -108,7 +109,7 @@ struct obj {
 	int fd; /* -1 when closed */
 	unsigned io; /* uses in flight */
 	uint64_t blocks; /* 512-byte blocks of the backing file */
-	uint64_t charged[MAX_OSTS]; /* bytes of this object on each OST */
+	uint64_t *charged; /* bytes of this object on each OST */
 };
 
 struct waiter;
@@ -274,7 +275,12 @@ struct cdt {
 struct ost {
 	uint64_t size_kb, fill_kb, used; /* used: bytes of files */
 	uint64_t next_oid;
-	uint64_t nobjs;
+	bool inactive; /* switched off on the MDT: gets no new objects */
+};
+
+struct pool {
+	char name[16];
+	uint64_t osts;
 };
 
 struct mnt {
@@ -296,6 +302,8 @@ struct sim {
 	bool v215; /* dialect */
 	unsigned nosts, nmounts;
 	struct ost osts[MAX_OSTS];
+	struct pool pools[MAX_POOLS];
+	unsigned npools;
 	struct mnt mounts[MAX_MOUNTS];
 	struct cdt cdt;
 	uint64_t next_dv, next_obj;
@@ -342,6 +350,7 @@ void log_user_gone(uint32_t id);
 void log_param(const char *name, const char *value);
 void log_counters(void);
 void log_ost(unsigned i);
+void log_pool(const struct pool *p);
 
 struct obj *obj_new(struct node *n);
 int obj_begin(struct obj *o); /* under the lock: opens if needed and counts a use; 0 or -errno */
@@ -357,8 +366,13 @@ int obj_room(struct node *n, uint64_t end);
 struct layout *layout_default(const struct node *dir);
 struct layout *layout_copy(const struct layout *l);
 void layout_free(struct layout *l);
-/* Gives a file its layout if it was delayed, and objects to the components that reach below end. True if changed. */
-bool layout_instantiate(struct node *n, uint64_t end);
+/*
+ * Gives a file its layout if it was delayed, and objects to the components that reach below end. 1 if it changed, 0 if not,
+ * -ENOSPC when no OST takes an object, -EFBIG when fewer do than a layout with a first OST wants.
+ */
+int layout_instantiate(struct node *n, uint64_t end);
+/* Could a new file in dir get its objects? 0 or -errno. */
+int layout_check(const struct node *dir);
 bool layout_released(const struct layout *l);
 void layout_release(struct layout *l);
 void layout_bump(struct layout *l, uint32_t gen);
@@ -368,7 +382,11 @@ uint8_t *layout_pack(const struct node *n, size_t *len, bool as_xattr); /* false
 int layout_unpack(const void *buf, size_t len, struct layout **out);
 void layout_encode(const struct layout *l, void (*put)(void *ctx, const void *p, size_t n), void *ctx);
 struct layout *layout_decode(const uint8_t **p, const uint8_t *end);
-unsigned layout_osts(const struct node *n, unsigned osts[MAX_OSTS]);
+/* How the bytes of a range lie on the OSTs. */
+void layout_spread(const struct node *n, uint64_t from, uint64_t to, uint64_t bytes[MAX_OSTS]);
+bool layout_on_ost(const struct node *n, unsigned ost);
+/* A pool's OSTs, as a mask; none: as if there were no such pool. 0 or -errno. */
+int pool_set(const char *name, uint64_t osts);
 
 /* ---- ns.c: nodes and names ---- */
 

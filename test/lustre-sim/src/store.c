@@ -20,7 +20,7 @@
 
 enum rec {
 	R_NODE = 1, R_ATTR, R_NODE_GONE, R_LINK, R_UNLINK, R_ACTION, R_ACTION_GONE, R_CL, R_CL_PURGED, R_USER, R_USER_GONE,
-	R_PARAM, R_COUNTERS, R_OST, R_FSNAME,
+	R_PARAM, R_COUNTERS, R_OST, R_FSNAME, R_POOL,
 };
 
 static int journal_fd = -1;
@@ -389,6 +389,16 @@ void log_ost(unsigned i)
 	put64(sim.osts[i].size_kb);
 	put64(sim.osts[i].fill_kb);
 	put64(sim.osts[i].next_oid);
+	put32(sim.osts[i].inactive);
+	rec_end();
+}
+
+void log_pool(const struct pool *p)
+{
+	if (!rec_begin(R_POOL))
+		return;
+	put_text(p->name);
+	put64(p->osts);
 	rec_end();
 }
 
@@ -438,6 +448,7 @@ static void obj_free(struct obj *o)
 {
 	if (o->fd >= 0)
 		close(o->fd);
+	free(o->charged);
 	free(o);
 }
 
@@ -462,7 +473,7 @@ void obj_end(struct obj *o)
 
 static void uncharge(struct obj *o)
 {
-	for (unsigned i = 0; i < sim.nosts; i++) {
+	for (unsigned i = 0; o->charged && i < sim.nosts; i++) {
 		sim.osts[i].used -= o->charged[i];
 		o->charged[i] = 0;
 	}
@@ -470,14 +481,17 @@ static void uncharge(struct obj *o)
 
 static void charge(struct obj *o)
 {
-	unsigned osts[MAX_OSTS], n = o->node ? layout_osts(o->node, osts) : 0;
+	uint64_t bytes[MAX_OSTS];
 
 	uncharge(o);
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t part = o->blocks * 512 / n;
-
-		o->charged[osts[i]] += part;
-		sim.osts[osts[i]].used += part;
+	if (o->node == NULL || o->blocks == 0)
+		return;
+	if (o->charged == NULL)
+		o->charged = xcalloc(sim.nosts, sizeof(*o->charged));
+	layout_spread(o->node, 0, o->blocks * 512, bytes);
+	for (unsigned i = 0; i < sim.nosts; i++) {
+		o->charged[i] = bytes[i];
+		sim.osts[i].used += bytes[i];
 	}
 }
 
@@ -519,24 +533,28 @@ void obj_refresh(struct obj *o)
 
 int obj_room(struct node *n, uint64_t end)
 {
-	unsigned osts[MAX_OSTS], count = layout_osts(n, osts);
-	uint64_t have = n->obj ? n->obj->blocks * 512 : 0;
-	uint64_t from = n->size > have ? n->size : have, more;
+	uint64_t have = n->obj ? n->obj->blocks * 512 : 0, from = n->size > have ? n->size : have, bytes[MAX_OSTS];
 
-	if (end <= from || count == 0)
+	if (end <= from)
 		return 0;
-	more = (end - from) / count + 1;
-	for (unsigned i = 0; i < count; i++) {
-		const struct ost *o = &sim.osts[osts[i]];
-		uint64_t used = o->used + o->fill_kb * 1024;
+	layout_spread(n, from, end, bytes);
+	for (unsigned i = 0; i < sim.nosts; i++) {
+		const struct ost *o = &sim.osts[i];
 
-		if (used + more > o->size_kb * 1024)
+		if (bytes[i] > 0 && o->used + o->fill_kb * 1024 + bytes[i] > o->size_kb * 1024)
 			return -ENOSPC;
 	}
 	return 0;
 }
 
 /* ---- loading ---- */
+
+static void obj_forget(struct node *n)
+{
+	if (n->obj)
+		obj_free(n->obj);
+	n->obj = NULL;
+}
 
 /* Object ids while the journal is read: nodes take them over as they come. */
 static void load_attr(struct cur *c, bool whole)
@@ -567,8 +585,7 @@ static void load_attr(struct cur *c, bool whole)
 	blocks = get64(c);
 	n->modified = get32(c);
 	if (objid == 0) {
-		free(n->obj);
-		n->obj = NULL;
+		obj_forget(n);
 	} else {
 		if (n->obj == NULL) {
 			n->obj = xcalloc(1, sizeof(*n->obj));
@@ -698,8 +715,7 @@ static void load_record(uint8_t type, struct cur *c)
 		struct node *n = node_find(&fid);
 
 		if (n) {
-			free(n->obj);
-			n->obj = NULL;
+			obj_forget(n);
 			node_remove(n);
 		}
 		break;
@@ -767,7 +783,15 @@ static void load_record(uint8_t type, struct cur *c)
 			sim.osts[i].size_kb = get64(c);
 			sim.osts[i].fill_kb = get64(c);
 			sim.osts[i].next_oid = get64(c);
+			sim.osts[i].inactive = get32(c);
 		}
+		break;
+	}
+	case R_POOL: {
+		char *name = get_text(c);
+
+		pool_set(name ? name : "", get64(c));
+		free(name);
 		break;
 	}
 	default:
@@ -883,6 +907,8 @@ static int compact(void)
 	log_counters();
 	for (unsigned i = 0; i < sim.nosts; i++)
 		log_ost(i);
+	for (unsigned i = 0; i < sim.npools; i++)
+		log_pool(&sim.pools[i]);
 	node_each(dump_node, NULL);
 	node_each(dump_links, NULL);
 	cdt_dump();
@@ -1073,10 +1099,7 @@ int store_open(void)
 	by_root();
 	node_each(stray, &strays);
 	for (size_t i = 0; i < strays.n; i++) {
-		if (strays.list[i]->obj) {
-			free(strays.list[i]->obj);
-			strays.list[i]->obj = NULL;
-		}
+		obj_forget(strays.list[i]);
 		node_remove(strays.list[i]);
 	}
 	free(strays.list);

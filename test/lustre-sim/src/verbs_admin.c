@@ -249,6 +249,20 @@ void v_fault(struct conn *c, const struct pline *l)
 	}
 }
 
+/* "0,2" */
+static uint64_t ost_mask(const char *list)
+{
+	uint64_t mask = 0;
+	char *end;
+
+	for (unsigned long i = strtoul(list, &end, 10); end != list; i = strtoul(list, &end, 10)) {
+		if (i < sim.nosts)
+			mask |= 1ULL << i;
+		list = *end == ',' ? end + 1 : end;
+	}
+	return mask;
+}
+
 void v_sim(struct conn *c, const struct pline *l)
 {
 	const char *op = pline_str(l, "op", "");
@@ -265,6 +279,15 @@ void v_sim(struct conn *c, const struct pline *l)
 			sim.osts[index].fill_kb = kb;
 		if (rc == 0)
 			log_ost((unsigned)index);
+	} else if (strcmp(op, "ost_active") == 0) {
+		if (index >= sim.nosts) {
+			rc = -EINVAL;
+		} else {
+			sim.osts[index].inactive = pline_u64(l, "on", 1) == 0;
+			log_ost((unsigned)index);
+		}
+	} else if (strcmp(op, "pool") == 0) {
+		rc = pool_set(pline_str(l, "name", ""), ost_mask(pline_str(l, "osts", "")));
 	} else if (strcmp(op, "sync") == 0) {
 		store_commit();
 		store_sync();

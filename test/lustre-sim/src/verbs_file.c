@@ -241,12 +241,19 @@ void v_setstripe(struct conn *c, const struct pline *l)
 	if (rc == 0)
 		rc = layout_unpack(lum->value, lum->len, &layout);
 	if (rc == 0) {
-		struct node *dir = node_parent(n);
-
 		layout_free(n->layout);
 		n->layout = layout;
 		if (S_ISREG(n->mode))
-			layout_instantiate(n, 1);
+			rc = layout_instantiate(n, 1);
+		rc = rc < 0 ? rc : 0;
+		if (rc) {
+			layout_free(n->layout);
+			n->layout = NULL;
+		}
+	}
+	if (rc == 0) {
+		struct node *dir = node_parent(n);
+
 		log_node(n);
 		if (!n->is_volatile) {
 			cl_plain(CL_LAYOUT, 0, &n->fid, dir ? &dir->fid : NULL, &w);

@@ -174,7 +174,12 @@ static int set_lov(struct node *n, const void *val, size_t len, const struct who
 	layout_free(n->layout);
 	n->layout = l;
 	if (S_ISREG(n->mode))
-		layout_instantiate(n, 1);
+		rc = layout_instantiate(n, 1);
+	if (rc < 0) {
+		layout_free(n->layout);
+		n->layout = NULL;
+		return rc;
+	}
 	log_node(n);
 	if (!n->is_volatile)
 		cl_plain(CL_LAYOUT, 0, &n->fid, NULL, w);
