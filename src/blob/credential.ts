@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/identity';
 import { AnonymousCredential, StorageSharedKeyCredential } from '@azure/storage-blob';
-import { readSecret, type SecretSource } from '../config/credential-source.ts';
+import { describeSource, readSecret, type SecretSource } from '../config/credential-source.ts';
 import type { ArchiveConfig, CredentialConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
 import { redact } from '../service/redact.ts';
@@ -19,16 +19,24 @@ export interface BlobAuth {
   readonly kind: 'sas' | 'key' | 'token';
   /** What to make clients with now. */
   access(): Promise<BlobAccess>;
-  /** After a refusal: reads or fetches the secret again. True when there is another one, worth another try. */
-  refresh(): Promise<boolean>;
+  /**
+   * After a refusal: reads or fetches the secret again. True when there is another one than the request was sent with
+   * (default: than there was before), worth another try.
+   */
+  refresh(sentWith?: BlobAccess): Promise<boolean>;
   /** What a SAS says of itself. */
   readonly sas: SasFacts | undefined;
+  /** What to do when it is refused: a sentence that says where its successor belongs. */
+  readonly renewal: string;
 }
 
 /** What can be read in a SAS without its signature. */
 export interface SasFacts {
   /** Letters of `sp`; undefined when a stored access policy decides. */
   readonly permissions: string | undefined;
+  /** Not valid before. */
+  readonly starts: Date | undefined;
+  /** The end of its validity; of a user delegation SAS, the end of the key that it was made with if that is sooner. */
   readonly expires: Date | undefined;
 }
 
@@ -62,7 +70,7 @@ export async function openCredential(
   }
   const auth =
     credential.type === 'sas'
-      ? await SasAuth.open(async () => sasOf((await readSecret(credential, env)).reveal()))
+      ? await SasAuth.open(async () => sasOf((await readSecret(credential, env)).reveal()), renewalOf(credential))
       : new TokenAuth(() => tokenCredential(credential));
   return { endpoint, account: accountOf(endpoint), auth };
 }
@@ -74,14 +82,25 @@ export function accountOf(endpoint: string): string {
   return segment === '' ? (url.hostname.split('.')[0] as string) : segment;
 }
 
-/** Permissions and expiry from the query of a SAS. */
+/** Permissions and validity from the query of a SAS. */
 export function sasFacts(sas: string): SasFacts {
   const fields = new URLSearchParams(sas);
-  const expires = new Date(fields.get('se') ?? '');
+  const date = (name: string): number => Date.parse(fields.get(name) ?? '');
+  // A user delegation SAS is worth no more than the key of the user's that it was made with.
+  const starts = [date('st'), date('skt')].filter((time) => !Number.isNaN(time));
+  const expires = [date('se'), date('ske')].filter((time) => !Number.isNaN(time));
   return {
     permissions: fields.get('sp') ?? undefined,
-    expires: Number.isNaN(expires.getTime()) ? undefined : expires,
+    starts: starts.length === 0 ? undefined : new Date(Math.max(...starts)),
+    expires: expires.length === 0 ? undefined : new Date(Math.min(...expires)),
   };
+}
+
+/** What to do about a secret that is not accepted any more. */
+function renewalOf(source: SecretSource): string {
+  return source.file === undefined
+    ? `Put a new one into the ${describeSource(source)}, and start this again.`
+    : `Write a new one into the ${describeSource(source)}; it is read again by itself.`;
 }
 
 /** The query of a SAS from what people paste: the query, with or without question mark, or a whole URL. */
@@ -99,63 +118,88 @@ function sasOf(text: string): Secret {
 /** A SAS that is in its last minute is read again before it is used. */
 const RENEW_BEFORE_MS = 60_000;
 const REREAD_EVERY_MS = 5_000;
+/** A new SAS is taken up within this time, long before the old one has expired. */
+const LOOK_EVERY_MS = 60_000;
 
 class SasAuth implements BlobAuth {
   readonly kind = 'sas';
+  readonly renewal: string;
   #access: BlobAccess & { readonly sas: Secret };
-  #lastRead = 0;
+  #lastRead = Date.now();
   sas: SasFacts;
   readonly #read: () => Promise<Secret>;
 
-  static async open(read: () => Promise<Secret>): Promise<SasAuth> {
-    return new SasAuth(await read(), read);
+  static async open(read: () => Promise<Secret>, renewal: string): Promise<SasAuth> {
+    return new SasAuth(await read(), read, renewal);
   }
 
-  constructor(secret: Secret, read: () => Promise<Secret>) {
+  constructor(secret: Secret, read: () => Promise<Secret>, renewal: string) {
     this.#access = { credential: new AnonymousCredential(), sas: secret };
     this.#read = read;
+    this.renewal = renewal;
     this.sas = sasFacts(secret.reveal());
   }
 
   async access(): Promise<BlobAccess> {
-    const left = (this.sas.expires?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
-    if (left < RENEW_BEFORE_MS && Date.now() - this.#lastRead > REREAD_EVERY_MS) await this.refresh();
+    const sinceRead = Date.now() - this.#lastRead;
+    if (sinceRead > REREAD_EVERY_MS) {
+      const left = (this.sas.expires?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
+      if (left < RENEW_BEFORE_MS) await this.refresh();
+      else if (sinceRead > LOOK_EVERY_MS) void this.refresh();
+    }
     return this.#access;
   }
 
   /** A source that can't be read right now (being replaced) leaves the old one in force. */
-  async refresh(): Promise<boolean> {
+  async refresh(sentWith: BlobAccess = this.#access): Promise<boolean> {
+    if (sentWith !== this.#access) return true;
     this.#lastRead = Date.now();
-    const old = this.#access.sas;
-    const secret = await this.#read().catch(() => old);
-    if (secret.reveal() === old.reveal()) return false;
-    this.#access = { credential: new AnonymousCredential(), sas: secret };
-    this.sas = sasFacts(secret.reveal());
-    return true;
+    const secret = await this.#read().catch(() => this.#access.sas);
+    if (secret.reveal() !== this.#access.sas.reveal()) {
+      this.#access = { credential: new AnonymousCredential(), sas: secret };
+      this.sas = sasFacts(secret.reveal());
+    }
+    return sentWith !== this.#access;
   }
 }
 
+/** Shared Key, from a connection string; a rotated key is read again like a SAS. */
 class SharedKeyAuth implements BlobAuth {
   readonly kind = 'key';
   readonly sas = undefined;
-  readonly #access: BlobAccess;
+  readonly renewal: string;
+  readonly #account: string;
+  readonly #read: () => Promise<Secret>;
+  #key: Secret;
+  #access: BlobAccess;
 
-  constructor(accountName: string, key: Secret) {
-    this.#access = { credential: new StorageSharedKeyCredential(accountName, key.reveal()) };
+  constructor(account: string, key: Secret, read: () => Promise<Secret>, renewal: string) {
+    this.#account = account;
+    this.#read = read;
+    this.renewal = renewal;
+    this.#key = key;
+    this.#access = { credential: new StorageSharedKeyCredential(account, key.reveal()) };
   }
 
   async access(): Promise<BlobAccess> {
     return this.#access;
   }
 
-  async refresh(): Promise<boolean> {
-    return false;
+  async refresh(sentWith: BlobAccess = this.#access): Promise<boolean> {
+    if (sentWith !== this.#access) return true;
+    const key = await this.#read().catch(() => this.#key);
+    if (key.reveal() !== this.#key.reveal()) {
+      this.#key = key;
+      this.#access = { credential: new StorageSharedKeyCredential(this.#account, key.reveal()) };
+    }
+    return sentWith !== this.#access;
   }
 }
 
 class TokenAuth implements BlobAuth {
   readonly kind = 'token';
   readonly sas = undefined;
+  readonly renewal = "Check that the identity exists, is assigned to this machine and has its role on the container.";
   readonly #credential: LazyCredential;
   #access: BlobAccess;
 
@@ -169,7 +213,8 @@ class TokenAuth implements BlobAuth {
   }
 
   /** The SDK keeps a token until shortly before its end, per pipeline: a new pipeline asks for a new one. */
-  async refresh(): Promise<boolean> {
+  async refresh(sentWith: BlobAccess = this.#access): Promise<boolean> {
+    if (sentWith !== this.#access) return true;
     if (!this.#credential.used) return false;
     this.#credential.used = false;
     this.#access = { credential: this.#credential };
@@ -246,11 +291,15 @@ async function openConnectionString(source: SecretSource, env: Environment): Pro
   if (!URL.canParse(endpoint)) throw malformedConnectionString('it names no account (AccountName or BlobEndpoint)');
   const key = fields.get('accountkey');
   const account = name ?? accountOf(endpoint);
-  if (key !== undefined) return { endpoint, account, auth: new SharedKeyAuth(account, new Secret(key)) };
+  const renewal = renewalOf(source);
+  if (key !== undefined) {
+    const again = async () => new Secret((await read()).get('accountkey') ?? key);
+    return { endpoint, account, auth: new SharedKeyAuth(account, new Secret(key), again, renewal) };
+  }
   if (!fields.has('sharedaccesssignature')) {
     throw malformedConnectionString('it has neither AccountKey nor SharedAccessSignature');
   }
-  const auth = await SasAuth.open(async () => sasOf((await read()).get('sharedaccesssignature') ?? ''));
+  const auth = await SasAuth.open(async () => sasOf((await read()).get('sharedaccesssignature') ?? ''), renewal);
   return { endpoint, account, auth };
 }
 

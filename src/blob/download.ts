@@ -61,18 +61,21 @@ export async function downloadBlob(store: BlobStore, name: string, options: Down
 
   await inParallel(count, options.concurrency, options.signal, async (index, signal) => {
     const offset = index * blockSize;
-    const loan = await buffers.acquire(lengthOf(index), signal);
-    try {
-      await takeAll(limits, loan.buffer.length, signal);
-      await version.read((ifMatch) =>
-        store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, signal }),
-      );
-      crcs[index] = store.crc64.of(loan.buffer);
-      if (loan.buffer.length > 0) await into.write(loan.buffer, offset);
-      onBytes?.(loan.buffer.length);
-    } finally {
-      loan.release();
-    }
+    // While the endpoint is out of reach, the memory is for others.
+    await store.hold('read', signal, async () => {
+      const loan = await buffers.acquire(lengthOf(index), signal);
+      try {
+        await takeAll(limits, loan.buffer.length, signal);
+        await version.read((ifMatch) =>
+          store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, held: false, signal }),
+        );
+        crcs[index] = store.crc64.of(loan.buffer);
+        if (loan.buffer.length > 0) await into.write(loan.buffer, offset);
+        onBytes?.(loan.buffer.length);
+      } finally {
+        loan.release();
+      }
+    });
   });
 
   const crc64 = crcs.reduce((sum, crc, index) => store.crc64.combine(sum, crc, BigInt(lengthOf(index))), EMPTY_CRC64);

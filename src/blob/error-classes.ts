@@ -29,7 +29,7 @@ const auth = (authReason: AuthReason, says: string, hint: string): ErrorClass =>
 const EXPIRED = auth(
   'expired',
   'the shared access signature has expired or is not valid yet',
-  'Put a new one where the archive’s credential names it; it is read again by itself.',
+  'Put a new one where the archive’s credential names it.',
 );
 const CLOCK = auth(
   'clock',
@@ -79,7 +79,12 @@ const INVALID: ErrorClass = { code: 'INVALID', says: 'the service refused the re
 const CONTAINER_NOT_FOUND: ErrorClass = {
   code: 'CONTAINER_NOT_FOUND',
   says: 'there is no such container',
-  hint: 'Create it, or correct the archive’s `container`.',
+  hint: 'Create it, or correct the archive’s `container`; a container that was deleted may be restored (soft delete).',
+};
+const TIER: ErrorClass = {
+  code: 'INVALID',
+  says: 'the account does not take this blob in the access tier that is asked for',
+  hint: 'Correct the archive’s `access_tier`.',
 };
 
 // https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes and …/common-rest-api-error-codes
@@ -92,8 +97,12 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   BlobNotFound: { code: 'NOT_FOUND', says: 'there is no such blob' },
   ResourceNotFound: { code: 'NOT_FOUND', says: 'there is no such blob or container' },
   ContainerNotFound: CONTAINER_NOT_FOUND,
-  ContainerBeingDeleted: { code: 'CONTAINER_NOT_FOUND', says: 'the container is being deleted' },
-  ContainerDisabled: { code: 'CONTAINER_NOT_FOUND', says: 'the container is disabled' },
+  ContainerBeingDeleted: {
+    code: 'CONTAINER_NOT_FOUND',
+    says: 'the container is being deleted',
+    hint: 'Restore it (soft delete), or create it anew.',
+  },
+  ContainerDisabled: auth('disabled', 'the container is disabled', 'Enable it; Azure’s support can say why it is.'),
   BlobArchived: ARCHIVED,
   BlobBeingRehydrated: {
     code: 'ARCHIVED',
@@ -109,6 +118,9 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
     hint: 'Delete the snapshots, which are not ours to delete.',
   },
   SnapshotOperationRateExceeded: THROTTLED,
+  // Another request of ours or of somebody else's holds the blob for a moment.
+  SystemInUse: THROTTLED,
+  OperationNotAllowedInCurrentState: { code: 'PENDING_COPY', says: 'another operation on it is not complete', retriable: true },
   Crc64Mismatch: CHECKSUM,
   Md5Mismatch: CHECKSUM,
   InvalidBlockList: {
@@ -121,12 +133,31 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
     says: 'uncommitted blocks of another program are in the way',
     hint: 'They vanish when that program commits, or a week after they were written.',
   },
+  BlobTierInadequateForContentLength: TIER,
+  BlobAccessTierNotSupportedForAccountType: TIER,
+  InvalidBlobTier: TIER,
+  CannotChangeToLowerTier: TIER,
+  BlobUsesCustomerSpecifiedEncryption: {
+    code: 'INVALID',
+    says: 'it is encrypted with a key of somebody else',
+    hint: 'Write it again without a customer-provided key; encryption scopes and keys of the account are fine.',
+  },
+  BlockCountExceedsLimit: {
+    code: 'BLOCK_IDS',
+    says: 'too many uncommitted blocks of given-up uploads are in the way',
+    hint: 'They vanish a week after they were written, or when a blob of this name is committed.',
+  },
+  BlobOperationNotSupported: {
+    code: 'BLOB_TYPE',
+    says: 'it was made by the Data Lake interface, which keeps it from being written as a blob',
+    hint: 'Move or delete it.',
+  },
   InvalidBlobType: { code: 'BLOB_TYPE', says: 'a page or append blob has this name', hint: 'Move or delete it.' },
   AuthorizationPermissionMismatch: PERMISSION,
   InsufficientAccountPermissions: PERMISSION,
   AuthorizationFailure: NETWORK_RULE,
   AuthorizationSourceIPMismatch: NETWORK_RULE,
-  AuthorizationProtocolMismatch: auth('refused', 'the SAS allows https only', 'Use an https endpoint.'),
+  AuthorizationProtocolMismatch: auth('protocol', 'the SAS allows https only', 'Use an https endpoint.'),
   AuthorizationResourceTypeMismatch: auth(
     'permission',
     'the SAS is not for blobs and containers',
@@ -145,13 +176,16 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   PublicAccessNotPermitted: SIGNATURE,
   NoAuthenticationInformation: SIGNATURE,
   InvalidAuthenticationInfo: SIGNATURE,
-  AccountIsDisabled: auth('refused', 'the storage account is disabled', 'Enable it in the portal.'),
+  AccountIsDisabled: auth('disabled', 'the storage account is disabled', 'Enable it, or its subscription, in the portal.'),
+  AccountBeingCreated: { code: 'SERVER', says: 'the storage account is being created', retriable: true },
   ServerBusy: THROTTLED,
   TooManyRequests: THROTTLED,
   InternalError: SERVER,
   OperationTimedOut: SERVER,
   CannotVerifyCopySource: { code: 'INVALID', says: 'the source of the copy can not be read by the service' },
 };
+
+const PROXY_HINT = 'Put both into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT.';
 
 /** The error for an answer of the service. Decided by Azure's error code; the status decides only without one. */
 export function errorOfAnswer(subject: RequestSubject, answer: ErrorAnswer): BlobError {
@@ -189,6 +223,9 @@ function classify(answer: ErrorAnswer): ErrorClass {
   if (status === 412) return CONDITION;
   if (status === 416) return { code: 'LENGTH', says: 'it is shorter than expected' };
   if (status === 429) return THROTTLED;
+  if (status === 407) return { code: 'NETWORK', says: 'the proxy wants a user and a password', hint: PROXY_HINT };
+  // Not implemented, HTTP version not supported: it will not be later either.
+  if (status === 501 || status === 505) return INVALID;
   if (status === 408 || status >= 500) return SERVER;
   return INVALID;
 }

@@ -36,7 +36,21 @@ export type BlobErrorCode =
   | 'INVALID';
 
 /** Why a request was not allowed. */
-export type AuthReason = 'expired' | 'permission' | 'clock' | 'signature' | 'network' | 'credential' | 'refused';
+export type AuthReason =
+  | 'expired'
+  /** This credential does not allow this operation. */
+  | 'permission'
+  | 'clock'
+  | 'signature'
+  /** Network rules of the account, or an address range in the SAS. */
+  | 'network'
+  /** No token could be had. */
+  | 'credential'
+  /** The SAS allows https only. */
+  | 'protocol'
+  /** The account or the container is disabled. */
+  | 'disabled'
+  | 'refused';
 
 export interface BlobErrorDetails {
   readonly code: BlobErrorCode;
@@ -90,6 +104,11 @@ export class BlobError extends Error {
     return new BlobError(this.message, { ...this.details(), ambiguous: true });
   }
 
+  /** The same error with another sentence on what to do. */
+  withHint(hint: string): BlobError {
+    return new BlobError(this.message, { ...this.details(), hint });
+  }
+
   private details(): BlobErrorDetails {
     const { code, hint, status, azureCode, requestId, retriable, retryAfter, authReason, ambiguous, cause } = this;
     return Object.fromEntries(
@@ -112,6 +131,15 @@ export class BlobError extends Error {
 /** Whether the error is of one of these kinds, or without kinds, a BlobError at all. */
 export function isBlobError(error: unknown, ...codes: readonly BlobErrorCode[]): error is BlobError {
   return error instanceof BlobError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/**
+ * Whether it is the endpoint that fails, or the credential that is refused, whatever is asked for: the same request will
+ * do when that is over. A permission that is missing is about the request.
+ */
+export function isOutage(error: BlobError): boolean {
+  if (error.code === 'AUTH') return error.authReason !== 'permission' && error.authReason !== 'protocol';
+  return error.code === 'NETWORK' || error.code === 'SERVER' || error.code === 'THROTTLED';
 }
 
 /** Whether trying again later may help, looked for along the chain of causes. */

@@ -12,6 +12,8 @@ export interface RangeRequest {
   readonly ifMatch: string;
   /** Length of the whole blob in bytes, which the answer must confirm. */
   readonly blobLength: bigint;
+  /** False within `BlobStore.hold`. */
+  readonly held?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -24,10 +26,10 @@ export function readRange(
   wire: BlobWire,
   subject: RequestSubject,
   name: string,
-  { offset, into, ifMatch, blobLength, signal }: RangeRequest,
+  { offset, into, ifMatch, blobLength, held, signal }: RangeRequest,
 ): Promise<RangeResult> {
   const target: BodyTarget = { buffer: into, filled: 0 };
-  return wire.run({ verb: subject.verb, blob: name, signal }, async (clients) => {
+  return wire.run({ verb: subject.verb, blob: name, held, signal }, async (clients) => {
     const start = offset + target.filled;
     const last = offset + into.length - 1;
     const asked = { start, last, blobLength };

@@ -3,13 +3,14 @@ import type { ArchiveConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { BlobClients } from './clients.ts';
 import { openCredential, type SasFacts } from './credential.ts';
+import type { EndpointEvent, EndpointHealth, RequestKind } from './endpoint.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
 import { blockListXml, type WriteFields } from './hot-requests.ts';
 import { type ListDepth, type ListOptions, type ListPage, readPage } from './list.ts';
 import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
 import { prefixProblem } from './naming.ts';
 import { type RangeRequest, type RangeResult, readRange } from './range.ts';
-import { DEFAULT_RETRY, type RetryOptions } from './retry.ts';
+import { DEFAULT_RETRY, type RetryPolicy } from './retry.ts';
 import { type BlobState, stateFromHeaders } from './state.ts';
 import { BlobWire, type WireRequest } from './wire.ts';
 
@@ -29,7 +30,12 @@ export interface StoreOptions {
   readonly audit?: Pick<StoreLog, 'info'>;
   /** Ends every request. */
   readonly signal?: AbortSignal;
-  readonly retry?: Partial<RetryOptions>;
+  /** Default: for a command, whose user waits. A service holds its work, see {@link RetryPolicy.hold}. */
+  readonly retry?: Partial<RetryPolicy>;
+  /** Told of every try that failed and is made again, with the delay before that in milliseconds. */
+  readonly onRetry?: (error: BlobError, delay: number) => void;
+  /** Told when the endpoint goes out of reach or refuses the credential, and when that is over; only while holding. */
+  readonly onEndpoint?: (event: EndpointEvent) => void;
   /** Milliseconds without a byte after which a connection is given up; default one minute. */
   readonly idleTimeout?: number;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -46,6 +52,8 @@ export interface PutOptions {
   readonly metadata: BlobMetadata;
   /** Access tier; default that of the archive's configuration. */
   readonly tier?: string | undefined;
+  /** False within {@link BlobStore.hold}. */
+  readonly held?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -108,9 +116,33 @@ export class BlobStore {
       crc64,
       retry: { ...DEFAULT_RETRY, ...options.retry },
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_MS,
-      onRetry: (error, delay) =>
-        options.log?.debug({ err: error, delay: Math.round(delay) }, 'blob request is tried again'),
+      onRetry: (error, delay) => {
+        options.log?.debug({ err: error, delay: Math.round(delay) }, 'blob request is tried again');
+        options.onRetry?.(error, delay);
+      },
+      ...(options.onEndpoint === undefined ? {} : { onEndpoint: options.onEndpoint }),
     });
+  }
+
+  /** How the endpoint is now, as far as requests of this store have shown. */
+  get health(): EndpointHealth {
+    return this.#wire.health;
+  }
+
+  /**
+   * From now on, work is held for so many milliseconds while the endpoint does not answer or refuses the credential:
+   * for a service, once it has started.
+   */
+  holdFor(milliseconds: number): void {
+    this.#wire.holdFor(milliseconds);
+  }
+
+  /**
+   * Work of several steps that is held as a whole, in place of its single requests, which say `held: false`: so that it
+   * gives back what it needs while it waits, and takes it afresh. See `hold.ts`.
+   */
+  hold<T>(kind: RequestKind, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return this.#wire.hold(kind, this.#signal(signal), work);
   }
 
   /** What the SAS in use says of itself; undefined with another credential. */
@@ -118,9 +150,9 @@ export class BlobStore {
     return this.#opened.auth.sas;
   }
 
-  /** Reads the credential again. True when there is another one. */
+  /** Reads the credential again. True when there is another one, which is then tried at once. */
   refresh(): Promise<boolean> {
-    return this.#opened.auth.refresh();
+    return this.#wire.refresh();
   }
 
   /** Ends idle connections. */
@@ -152,7 +184,7 @@ export class BlobStore {
     const signal = this.#signal(options.signal);
     const crc64 = options.crc64 ?? this.crc64.of(body);
     const fields = this.#writeFields(options);
-    return this.#commit(name, options.condition, { verb: 'write', blob: name, signal }, ({ hot }) =>
+    return this.#commit(name, options.condition, { verb: 'write', blob: name, ...writing(options), signal }, ({ hot }) =>
       hot.putBlob(name, body, crc64, fields, signal),
     );
   }
@@ -162,10 +194,15 @@ export class BlobStore {
     name: string,
     blockId: string,
     body: Uint8Array,
-    options: { readonly crc64: bigint; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly crc64: bigint;
+      /** False within {@link BlobStore.hold}. */
+      readonly held?: boolean | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<void> {
     const signal = this.#signal(options.signal);
-    await this.#wire.run({ verb: 'write a block of', blob: name, signal }, ({ hot }) =>
+    await this.#wire.run({ verb: 'write a block of', blob: name, ...writing(options), signal }, ({ hot }) =>
       hot.putBlock(name, blockId, body, options.crc64, signal),
     );
   }
@@ -177,7 +214,7 @@ export class BlobStore {
     const list = blockListXml(blockIds);
     const crc64 = this.crc64.of(list);
     const fields = this.#writeFields(options);
-    return this.#commit(name, options.condition, { verb: 'commit', blob: name, signal }, ({ hot }) =>
+    return this.#commit(name, options.condition, { verb: 'commit', blob: name, ...writing(options), signal }, ({ hot }) =>
       hot.putBlockList(name, list, crc64, fields, signal),
     );
   }
@@ -207,7 +244,7 @@ export class BlobStore {
     try {
       const signal = this.#signal(options.signal);
       const change = { conditions: conditions(options), ...abortable(signal) };
-      const written = await this.#write({ verb: 'change metadata of', blob: name, signal }, (clients) =>
+      const written = await this.#write({ verb: 'change metadata of', blob: name, kind: 'write', signal }, (clients) =>
         clients.blob(name).setMetadata(metadata, change),
       );
       return { ...written, metadata };
@@ -232,7 +269,9 @@ export class BlobStore {
       const signal = this.#signal(options.signal);
       const deletion = { conditions: conditions(options), ...abortable(signal) };
       await this.#audited('delete', name, options.ifMatch, () =>
-        this.#wire.run({ verb: 'delete', blob: name, signal }, (clients) => clients.blob(name).delete(deletion)),
+        this.#wire.run({ verb: 'delete', blob: name, kind: 'write', signal }, (clients) =>
+          clients.blob(name).delete(deletion),
+        ),
       );
       return true;
     } catch (error) {
@@ -253,7 +292,7 @@ export class BlobStore {
     const signal = this.#signal(options.signal);
     const { priority } = options;
     const change = { ...(priority === undefined ? {} : { rehydratePriority: priority }), ...abortable(signal) };
-    await this.#wire.run({ verb: 'change the tier of', blob: name, signal }, (clients) =>
+    await this.#wire.run({ verb: 'change the tier of', blob: name, kind: 'write', signal }, (clients) =>
       clients.blob(name).setAccessTier(tier, change),
     );
   }
@@ -339,6 +378,10 @@ export class BlobStore {
     if (own === undefined || signal === undefined) return own ?? signal;
     return own === signal ? own : AbortSignal.any([own, signal]);
   }
+}
+
+function writing({ held }: { readonly held?: boolean | undefined }): Pick<WireRequest, 'kind' | 'held'> {
+  return { kind: 'write', held };
 }
 
 type WriteWork = (clients: BlobClients) => Promise<{ readonly etag?: string }>;

@@ -3,7 +3,7 @@ import { formatGeneration, type Generation } from '../identity/generation.ts';
 import { type RateBucket, takeAll } from '../service/rate-bucket.ts';
 import { blockId, blockSizeFor } from './blocks.ts';
 import type { BufferPool } from './buffers.ts';
-import { BlobError, describeSubject, isBlobError } from './errors.ts';
+import { BlobError, describeSubject, isBlobError, isOutage } from './errors.ts';
 import { type BlobMetadata, mergeMetadata } from './metadata.ts';
 import type { BlobStore, PutOptions, WriteCondition } from './store.ts';
 
@@ -104,30 +104,46 @@ async function commitDecided(
   options: UploadOptions,
   upload: Prepared,
 ): Promise<string> {
-  const { content, commit } = upload;
   for (let round = 1; ; round++) {
-    const decision = await options.beforeCommit(content);
-    options.signal?.throwIfAborted();
-    const metadata = mergeMetadata(decision.metadata ?? options.metadata, {
-      lfsazsync_gen: formatGeneration(options.generation),
-      lfsazsync_size: content.bytes.toString(),
-      lfsazsync_crc64: crc64Hex(content.crc64),
-    });
-    const { condition } = decision;
     try {
-      return await resolved(store, name, options, content, () =>
-        commit({ condition, metadata, tier: options.tier, signal: options.signal }),
-      );
+      // What was decided before an outage need not hold any more after it: each try has its own decision.
+      return await store.hold('write', options.signal, () => decideAndCommit(store, name, options, upload));
     } catch (error) {
       if (round >= MAX_DECISIONS || !isBlobError(error, 'CONDITION') || error.ambiguous) throw error;
     }
   }
 }
 
+async function decideAndCommit(
+  store: BlobStore,
+  name: string,
+  options: UploadOptions,
+  { content, commit, park }: Prepared,
+): Promise<string> {
+  const decision = await options.beforeCommit(content);
+  options.signal?.throwIfAborted();
+  const metadata = mergeMetadata(decision.metadata ?? options.metadata, {
+    lfsazsync_gen: formatGeneration(options.generation),
+    lfsazsync_size: content.bytes.toString(),
+    lfsazsync_crc64: crc64Hex(content.crc64),
+  });
+  const { condition } = decision;
+  return await resolved(store, name, options, content, async () => {
+    try {
+      return await commit({ condition, metadata, tier: options.tier, held: false, signal: options.signal });
+    } catch (error) {
+      if (error instanceof BlobError && isOutage(error)) park();
+      throw error;
+    }
+  });
+}
+
 /** A file that is read and, in blocks, staged; `commit` makes it visible. */
 interface Prepared {
   readonly content: UploadContent;
   readonly commit: (options: PutOptions) => Promise<{ etag: string }>;
+  /** Gives the memory back for the time of an outage; the next commit reads the file again. */
+  readonly park: () => void;
   readonly release: () => void;
 }
 
@@ -137,20 +153,44 @@ async function readWhole(
   source: UploadSource,
   options: UploadOptions,
 ): Promise<Prepared> {
+  let whole: Whole | undefined = await readOnce(store, name, source, options);
+  const { crc64 } = whole;
+  const park = () => {
+    whole?.release();
+    whole = undefined;
+  };
+  return {
+    content: { bytes: source.size, crc64 },
+    async commit(put) {
+      whole ??= await readOnce(store, name, source, options);
+      if (whole.crc64 !== crc64) throw fileChanged(store, name, source.size, 'with other content');
+      return await store.put(name, whole.body, { ...put, crc64 });
+    },
+    park,
+    release: park,
+  };
+}
+
+interface Whole {
+  readonly body: Buffer;
+  readonly crc64: bigint;
+  readonly release: () => void;
+}
+
+async function readOnce(
+  store: BlobStore,
+  name: string,
+  source: UploadSource,
+  { buffers, signal }: UploadOptions,
+): Promise<Whole> {
   const size = Number(source.size);
   // One more byte, to see a file that has grown. A whole number of pages lets buffers be used again.
-  const loan = await options.buffers.acquire(roundUp(size + 1, 4096), options.signal);
+  const loan = await buffers.acquire(roundUp(size + 1, 4096), signal);
   try {
-    const room = loan.buffer.subarray(0, size + 1);
-    const bytes = await readFully(source, 0, room, options.signal);
+    const bytes = await readFully(source, 0, loan.buffer.subarray(0, size + 1), signal);
     if (bytes !== size) throw fileChanged(store, name, source.size, bytes > size ? 'longer' : `${bytes} bytes`);
-    const body = room.subarray(0, size);
-    const crc64 = store.crc64.of(body);
-    return {
-      content: { bytes: source.size, crc64 },
-      commit: (put) => store.put(name, body, { ...put, crc64 }),
-      release: loan.release,
-    };
+    const body = loan.buffer.subarray(0, size);
+    return { body, crc64: store.crc64.of(body), release: loan.release };
   } catch (error) {
     loan.release();
     throw error;
@@ -172,19 +212,22 @@ async function stageBlocks(
 
   await inParallel(count, options.concurrency, options.signal, async (index, signal) => {
     const length = lengthOf(index);
-    const loan = await buffers.acquire(length, signal);
-    try {
-      const position = index * blockSize;
-      const bytes = await readFully(source, position, loan.buffer, signal);
-      if (bytes !== length) throw fileChanged(store, name, source.size, `${position + bytes} bytes`);
-      const crc64 = store.crc64.of(loan.buffer);
-      crcs[index] = crc64;
-      await takeAll(limits, length, signal);
-      await store.putBlock(name, blockId(generation, index), loan.buffer, { crc64, signal });
-      onBytes?.(length);
-    } finally {
-      loan.release();
-    }
+    // While the endpoint is out of reach, the memory is for others; the block is read again afterwards.
+    await store.hold('write', signal, async () => {
+      const loan = await buffers.acquire(length, signal);
+      try {
+        const position = index * blockSize;
+        const bytes = await readFully(source, position, loan.buffer, signal);
+        if (bytes !== length) throw fileChanged(store, name, source.size, `${position + bytes} bytes`);
+        const crc64 = store.crc64.of(loan.buffer);
+        crcs[index] = crc64;
+        await takeAll(limits, length, signal);
+        await store.putBlock(name, blockId(generation, index), loan.buffer, { crc64, held: false, signal });
+        onBytes?.(length);
+      } finally {
+        loan.release();
+      }
+    });
   });
   if ((await source.read(Number(source.size), Buffer.alloc(1))) !== 0)
     throw fileChanged(store, name, source.size, 'longer');
@@ -194,6 +237,7 @@ async function stageBlocks(
   return {
     content: { bytes: source.size, crc64 },
     commit: (put) => store.commitBlocks(name, ids, put),
+    park: () => {},
     release: () => {},
   };
 }

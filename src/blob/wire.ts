@@ -2,10 +2,12 @@ import { RestError } from '@azure/storage-blob';
 import type { Crc64 } from '../checksum/crc64.ts';
 import { BlobClients } from './clients.ts';
 import type { BlobAccess, BlobAuth } from './credential.ts';
+import { Endpoint, type EndpointEvent, type EndpointHealth, type RequestKind } from './endpoint.ts';
 import { errorOfAnswer, errorOfNetwork } from './error-classes.ts';
 import { BlobError, describeSubject, type RequestSubject } from './errors.ts';
+import { hold } from './hold.ts';
 import { LeanHttpClient } from './http-client.ts';
-import { type RetryOptions, withRetries } from './retry.ts';
+import { type RetryPolicy, withRetries } from './retry.ts';
 
 export interface WireOptions {
   readonly endpoint: string;
@@ -13,10 +15,12 @@ export interface WireOptions {
   readonly container: string;
   readonly auth: BlobAuth;
   readonly crc64: Crc64;
-  readonly retry: RetryOptions;
+  readonly retry: RetryPolicy;
   /** Milliseconds without a byte in either direction after which a connection is given up. */
   readonly idleTimeout: number;
-  readonly onRetry?: (error: Error, delay: number) => void;
+  readonly onRetry?: (error: BlobError, delay: number) => void;
+  /** Told when the endpoint goes out of reach or refuses the credential, and when that is over; only while holding. */
+  readonly onEndpoint?: (event: EndpointEvent) => void;
 }
 
 export interface WireRequest {
@@ -24,6 +28,10 @@ export interface WireRequest {
   readonly verb: string;
   /** Blob name, for messages; absent for the container itself. */
   readonly blob?: string;
+  /** Default `read`. */
+  readonly kind?: RequestKind;
+  /** False for a part of work that is held as a whole, see {@link BlobWire.hold}. Default true. */
+  readonly held?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,6 +43,8 @@ export class BlobWire {
   readonly #options: WireOptions;
   readonly #host: string;
   readonly #http: LeanHttpClient;
+  readonly #endpoint: Endpoint;
+  #policy: RetryPolicy;
   #access: BlobAccess | undefined;
   #clients: BlobClients | undefined;
 
@@ -42,32 +52,73 @@ export class BlobWire {
     this.#options = options;
     this.#host = new URL(options.endpoint).host;
     this.#http = new LeanHttpClient(options.endpoint, options.idleTimeout);
+    this.#policy = options.retry;
+    this.#endpoint = new Endpoint(
+      options.retry,
+      () => this.run({ verb: 'look at', held: false }, ({ container }) => container.getProperties()),
+      (event) => options.onEndpoint?.(event),
+    );
+  }
+
+  /** How the endpoint is now. */
+  get health(): EndpointHealth {
+    return this.#endpoint.health;
+  }
+
+  /** From now on work is held for so many milliseconds while the endpoint does not answer. */
+  holdFor(milliseconds: number): void {
+    this.#policy = { ...this.#policy, hold: milliseconds };
   }
 
   /** Calls `work`, once for every try, with the clients of that time. */
   run<T>(request: WireRequest, work: (clients: BlobClients) => Promise<T>): Promise<T> {
-    const { auth, retry, onRetry } = this.#options;
-    return withRetries({
-      options: retry,
-      signal: request.signal,
-      attempt: () => this.#attempt(request, work),
-      refresh: () => auth.refresh(),
-      ...(onRetry === undefined ? {} : { onRetry }),
-    });
+    const { signal, kind = 'read', held = true } = request;
+    return held ? this.hold(kind, signal, () => this.#tries(request, work)) : this.#tries(request, work);
+  }
+
+  /** Holds work of several steps as a whole, see {@link hold}; its requests say that they are not held themselves. */
+  hold<T>(kind: RequestKind, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return hold({ endpoint: this.#endpoint, policy: this.#policy, kind, signal }, work);
+  }
+
+  /** Reads the credential again. True when there is another one, which is then tried at once. */
+  async refresh(): Promise<boolean> {
+    const isNew = await this.#options.auth.refresh();
+    if (isNew) this.#endpoint.nudge();
+    return isNew;
   }
 
   /** Ends idle connections. Requests at work are not touched. */
   close(): void {
+    this.#endpoint.stop();
     this.#http.close();
   }
 
-  async #attempt<T>(request: WireRequest, work: (clients: BlobClients) => Promise<T>): Promise<T> {
-    try {
-      return await work(this.#clientsFor(await this.#options.auth.access()));
-    } catch (error) {
-      request.signal?.throwIfAborted();
-      throw this.#translated(request, error);
-    }
+  #tries<T>(request: WireRequest, work: (clients: BlobClients) => Promise<T>): Promise<T> {
+    const { auth, onRetry } = this.#options;
+    let access: BlobAccess | undefined;
+    return withRetries({
+      policy: this.#policy,
+      signal: request.signal,
+      attempt: async () => {
+        try {
+          access = await auth.access();
+          const result = await work(this.#clientsFor(access));
+          this.#endpoint.answered(request.kind ?? 'read');
+          return result;
+        } catch (error) {
+          request.signal?.throwIfAborted();
+          throw this.#translated(request, error);
+        }
+      },
+      refresh: () => auth.refresh(access),
+      onFailure: (error) => {
+        if (this.#policy.hold === 0) return false;
+        this.#endpoint.failed(error, request.kind ?? 'read');
+        return this.#endpoint.down;
+      },
+      ...(onRetry === undefined ? {} : { onRetry }),
+    });
   }
 
   #clientsFor(access: BlobAccess): BlobClients {
@@ -86,12 +137,18 @@ export class BlobWire {
       container,
       ...(request.blob === undefined ? {} : { blob: request.blob }),
     };
-    if (error instanceof RestError) return errorOfRest(subject, error);
+    if (error instanceof RestError) return renewable(errorOfRest(subject, error), this.#options.auth.renewal);
     // What the SDK says to an answer without a length or an ETag.
     if (error instanceof RangeError) return unreadable(subject);
     if (error instanceof Error && isTransportError(error)) return errorOfNetwork(subject, error, this.#host);
     return error;
   }
+}
+
+/** A credential that is refused as a whole: the hint says where its successor belongs. */
+function renewable(error: BlobError, renewal: string): BlobError {
+  const { authReason } = error;
+  return authReason === 'expired' || authReason === 'signature' ? error.withHint(renewal) : error;
 }
 
 /** Errors of sockets, TLS and parsing carry a string code; ours and those of callbacks' own making do not. */
@@ -106,14 +163,22 @@ function errorOfRest(subject: RequestSubject, { code, response, statusCode }: Re
   if (status < 300) return unreadable(subject);
   const azureCode = response?.headers.get('x-ms-error-code') ?? (code === RestError.PARSE_ERROR ? undefined : code);
   const requestId = response?.headers.get('x-ms-request-id');
-  const retryAfter = Number(response?.headers.get('retry-after'));
+  const retryAfter = waitAskedFor(response?.headers.get('retry-after'));
   return errorOfAnswer(subject, {
     status,
     body: response?.bodyAsText ?? '',
     ...(azureCode === undefined ? {} : { azureCode }),
     ...(requestId === undefined ? {} : { requestId }),
-    ...(retryAfter >= 0 ? { retryAfter: retryAfter * 1000 } : {}),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
   });
+}
+
+/** Milliseconds from a Retry-After header: seconds or a date. */
+export function waitAskedFor(header: string | undefined, now = Date.now()): number | undefined {
+  const text = header?.trim() ?? '';
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
 function unreadable(subject: RequestSubject): BlobError {

@@ -28,7 +28,7 @@ export async function readSecret(
 }
 
 /** The place for people, never the secret. */
-function describeSource(source: SecretSource): string {
+export function describeSource(source: SecretSource): string {
   return source.file === undefined ? `environment variable ${source.env}` : `file ${source.file}`;
 }
 
