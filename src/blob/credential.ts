@@ -199,7 +199,7 @@ class SharedKeyAuth implements BlobAuth {
 class TokenAuth implements BlobAuth {
   readonly kind = 'token';
   readonly sas = undefined;
-  readonly renewal = "Check that the identity exists, is assigned to this machine and has its role on the container.";
+  readonly renewal = 'Check that the identity exists, is assigned to this machine and has its role on the container.';
   readonly #credential: LazyCredential;
   #access: BlobAccess;
 

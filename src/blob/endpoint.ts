@@ -1,4 +1,4 @@
-import { type BlobError, isOutage } from './errors.ts';
+import { type BlobError, type BlobErrorCode, isOutage } from './errors.ts';
 
 /** What a request does, as far as an outage can be of one kind only: a storage account may be readable and no more. */
 export type RequestKind = 'read' | 'write';
@@ -15,12 +15,11 @@ export type EndpointEvent =
       readonly state: 'down';
       /** Of the first failure; milliseconds since 1970. */
       readonly since: number;
-      /** A {@link BlobError}'s code. */
-      readonly code: string;
+      readonly code: BlobErrorCode;
       readonly reason: string;
       readonly hint: string | undefined;
     }
-  | { readonly state: 'up'; readonly since: number; /** Milliseconds. */ readonly lasted: number };
+  | { readonly state: 'up'; readonly since: number /** Milliseconds. */; readonly lasted: number };
 
 /** How it is now, for status and metrics. */
 export interface EndpointHealth {
@@ -103,7 +102,10 @@ export class Endpoint {
 
   /** A request failed; errors that are about the request alone are answers. */
   failed(error: BlobError, kind: RequestKind): void {
-    if (!isOutage(error)) return this.answered(kind);
+    if (!isOutage(error)) {
+      this.answered(kind);
+      return;
+    }
     this.#since ??= Date.now();
     this.#error = error;
     this.#failures += 1;

@@ -120,7 +120,11 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   SnapshotOperationRateExceeded: THROTTLED,
   // Another request of ours or of somebody else's holds the blob for a moment.
   SystemInUse: THROTTLED,
-  OperationNotAllowedInCurrentState: { code: 'PENDING_COPY', says: 'another operation on it is not complete', retriable: true },
+  OperationNotAllowedInCurrentState: {
+    code: 'PENDING_COPY',
+    says: 'another operation on it is not complete',
+    retriable: true,
+  },
   Crc64Mismatch: CHECKSUM,
   Md5Mismatch: CHECKSUM,
   InvalidBlockList: {
@@ -176,7 +180,11 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   PublicAccessNotPermitted: SIGNATURE,
   NoAuthenticationInformation: SIGNATURE,
   InvalidAuthenticationInfo: SIGNATURE,
-  AccountIsDisabled: auth('disabled', 'the storage account is disabled', 'Enable it, or its subscription, in the portal.'),
+  AccountIsDisabled: auth(
+    'disabled',
+    'the storage account is disabled',
+    'Enable it, or its subscription, in the portal.',
+  ),
   AccountBeingCreated: { code: 'SERVER', says: 'the storage account is being created', retriable: true },
   ServerBusy: THROTTLED,
   TooManyRequests: THROTTLED,

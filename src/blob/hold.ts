@@ -33,7 +33,7 @@ export async function hold<T>({ endpoint, policy, kind, signal }: Holding, work:
     } catch (caught) {
       signal?.throwIfAborted();
       if (!(caught instanceof BlobError)) throw caught;
-      const error = ambiguous ? caught.asAmbiguous() : caught;
+      const error: BlobError = ambiguous ? caught.asAmbiguous() : caught;
       if (!isOutage(error) || exhausted.has(caught)) throw error;
       if (until === Number.POSITIVE_INFINITY) until = performance.now() + policy.hold;
       if (error.code !== 'THROTTLED' && endpoint.answers(kind) > answersBefore) alone += 1;

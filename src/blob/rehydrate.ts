@@ -1,4 +1,4 @@
-import { BlobError, describeSubject } from './errors.ts';
+import { BlobError, describeSubject, isBlobError } from './errors.ts';
 import type { BlobState } from './state.ts';
 import type { BlobStore } from './store.ts';
 
@@ -31,6 +31,11 @@ export async function requestRehydration(
       hint: 'Set `rehydrate` to Standard or High for this archive, or change the tier of the blob to Hot, Cool or Cold.',
     });
   }
-  await store.setTier(state.name, store.accessTier ?? 'Hot', { priority: store.rehydrate, signal });
+  try {
+    await store.setTier(state.name, store.accessTier ?? 'Hot', { priority: store.rehydrate, signal });
+  } catch (error) {
+    // Asked for already: by an earlier try of ours whose answer was lost, or by somebody else.
+    if (!isBlobError(error, 'ARCHIVED')) throw error;
+  }
   return 'pending';
 }

@@ -36,7 +36,14 @@ export interface Attempts<T> {
  * the service asks for (Retry-After), otherwise with exponential back-off and jitter. An error after an earlier try
  * that may have been carried out is marked ambiguous.
  */
-export async function withRetries<T>({ policy, signal, attempt, refresh, onFailure, onRetry }: Attempts<T>): Promise<T> {
+export async function withRetries<T>({
+  policy,
+  signal,
+  attempt,
+  refresh,
+  onFailure,
+  onRetry,
+}: Attempts<T>): Promise<T> {
   const begun = performance.now();
   let ambiguous = false;
   let refreshed = false;

@@ -150,6 +150,11 @@ export class BlobStore {
     return this.#opened.auth.sas;
   }
 
+  /** Where a credential's successor belongs: a sentence. */
+  get renewal(): string {
+    return this.#opened.auth.renewal;
+  }
+
   /** Reads the credential again. True when there is another one, which is then tried at once. */
   refresh(): Promise<boolean> {
     return this.#wire.refresh();

@@ -197,6 +197,9 @@ export const configSchema = z.strictObject({
       locate_timeout: duration('0s', '1h')
         .prefault('30s')
         .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
+      hold_timeout: duration('0s', '7d').prefault('1h').meta({
+        description: 'how long actions are held while an endpoint does not answer or refuses the credential',
+      }),
       rehydrate_timeout: duration('1s', '7d')
         .prefault('1d')
         .meta({ description: 'how long a restore waits for a copy to come back from the Archive tier' }),

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { BlobError } from '../blob/errors.ts';
 import type { CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
 import { printable } from '../lustre/printable.ts';
@@ -51,6 +52,10 @@ export class CopytoolAgent {
     this.#journal = journal ?? NO_JOURNAL;
     this.#log = context.log;
     this.#scheduler = new Scheduler({ slots: context.config.concurrency, reserve: context.config.restoreReserve });
+    context.endpoints.attach({
+      held: (archive) => [...this.#jobs.values()].filter((job) => job.archives.includes(archive)).length,
+      changed: (archive, down) => (down ? this.#scheduler.hold(archive) : this.#scheduler.letGo(archive)),
+    });
   }
 
   /**
@@ -58,7 +63,10 @@ export class CopytoolAgent {
    * was up; rejects when the helper is gone, and with it the connection to Lustre.
    */
   async run(stop: StopSignals): Promise<void> {
-    const heartbeat = setInterval(() => this.#beat(), this.#context.config.heartbeat);
+    const heartbeat = setInterval(() => {
+      this.#beat();
+      this.#giveUpHeld();
+    }, this.#context.config.heartbeat);
     const intake = this.#takeAll();
     try {
       await Promise.race([intake, aborted(stop.drain), aborted(stop.now)]);
@@ -92,7 +100,13 @@ export class CopytoolAgent {
     counters.queued += 1;
     await this.#journal.taken(action);
     // One action per file at a time: a removal beside an archive could take the copy that the archive has just written.
-    const job: TaskJob = { task, priority: priorityOf(task), alone: action.fid, run: () => this.#run(job) };
+    const job: TaskJob = {
+      task,
+      priority: priorityOf(task),
+      alone: action.fid,
+      archives: action.archive === 0 ? [...this.#context.archives.keys()] : [action.archive],
+      run: () => this.#run(job),
+    };
     task.pause = (wait) => this.#scheduler.pause(job, wait, task.signal);
     this.#jobs.set(keyOf(action), job);
     task.signal.addEventListener('abort', () => {
@@ -216,6 +230,20 @@ export class CopytoolAgent {
         .finally(() => {
           task.beating = false;
         });
+    }
+  }
+
+  /** Those at work are given up by their store. Those that were not begun, since the endpoint is down, are ended here. */
+  #giveUpHeld(): void {
+    const { endpoints, config } = this.#context;
+    for (const job of this.#jobs.values()) {
+      if (!this.#scheduler.isHeld(job)) continue;
+      const outage = job.archives.map((archive) => endpoints.outage(archive)).find((found) => found !== undefined);
+      if (outage === undefined || Math.min(job.task.age, Date.now() - outage.since) < config.holdTimeout) continue;
+      if (!this.#scheduler.remove(job)) continue;
+      const { code, reason, hint } = outage;
+      const details = { code, retriable: code !== 'AUTH', ...(hint === undefined ? {} : { hint }) };
+      void this.#finish(job, new BlobError(`held for copytool.hold_timeout: ${reason}`, details));
     }
   }
 

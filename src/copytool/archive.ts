@@ -92,7 +92,7 @@ async function begin(task: Task, target: Archive, context: CopytoolContext): Pro
   const file = await viewFile(fs.files, task.action.fid);
   task.paths = file.paths;
   const { store } = target;
-  const link = await canonicalName(file, { store, prefix: store.prefix }, fs, fsUuid);
+  const link = await canonicalName(file, { store, prefix: store.prefix }, fs, fsUuid, task.signal);
   task.blob = link.name;
   await step('archive.named');
   return { file, dataVersion, link };

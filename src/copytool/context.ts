@@ -8,6 +8,7 @@ import type { AuditLog } from '../service/audit.ts';
 import type { Log } from '../service/log.ts';
 import type { RateBucket } from '../service/rate-bucket.ts';
 import type { DirectoryMarkers } from './directory-markers.ts';
+import type { EndpointWatch } from './endpoint-watch.ts';
 import type { CopytoolStats } from './stats.ts';
 import type { StepHook } from './steps.ts';
 
@@ -43,6 +44,7 @@ export interface CopytoolContext {
   readonly buffers: { readonly archive: BufferPool; readonly restore: BufferPool };
   /** What data on the way waits for: the bandwidth of its direction, and that of both. */
   readonly limits: { readonly archive: readonly RateBucket[]; readonly restore: readonly RateBucket[] };
+  readonly endpoints: EndpointWatch;
   readonly stats: CopytoolStats;
   readonly step: StepHook;
   readonly log: Log;

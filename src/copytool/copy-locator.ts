@@ -47,11 +47,12 @@ export async function searchCopy(
   file: FileView,
   archive: { store: BlobStore; prefix: string },
   fsUuid: string,
+  signal?: AbortSignal,
 ): Promise<Search> {
   const misses: Miss[] = [];
   let fallback: LocatedCopy | undefined;
   for (const { name, current } of candidateNames(file, archive.prefix)) {
-    const blob = await archive.store.head(name);
+    const blob = await archive.store.head(name, { signal });
     if (blob === undefined) {
       misses.push({ name, found: 'nothing' });
       continue;
@@ -87,13 +88,15 @@ export async function locateCopy(
     pause: <T>(wait: () => Promise<T>) => Promise<T>;
   },
 ): Promise<{ file: FileView; copy: LocatedCopy }> {
-  const end = performance.now() + options.timeout;
+  let end: number | undefined;
   for (let wait = FIRST_WAIT_MS, round = 0; ; wait = Math.min(2 * wait, LAST_WAIT_MS), round++) {
     options.signal.throwIfAborted();
     const file = await view();
-    const { copy, misses } = await searchCopy(file, archive, fsUuid);
+    const { copy, misses } = await searchCopy(file, archive, fsUuid, options.signal);
     if (copy !== undefined) return { file, copy };
     if (round === 0) options.onMiss(misses);
+    // From the first answer on: an endpoint that did not answer for a while takes nothing from this time.
+    end ??= performance.now() + options.timeout;
     const left = end - performance.now();
     if (left <= 0)
       throw new ActionError('copy-missing', ERRNO.ENODATA, `the copy of the file was not found: ${describe(misses)}`);

@@ -39,6 +39,7 @@ export async function canonicalName(
   archive: { readonly store: BlobStore; readonly prefix: string },
   fs: LustreFileSystem,
   fsUuid: string,
+  signal?: AbortSignal,
 ): Promise<NamedPath> {
   if (file.paths.length === 0) {
     throw new ActionError('unlinked', ERRNO.ENOENT, 'the file has no name any more: it was unlinked');
@@ -51,7 +52,7 @@ export async function canonicalName(
   if (others.length === 0) return first;
   const ordered = await inOrder(named, fs);
   for (const link of ordered.slice(0, MAX_LINKS_LOOKED_AT)) {
-    if (isOwnContent(await archive.store.head(link.name), file.fid, fsUuid)) return link;
+    if (isOwnContent(await archive.store.head(link.name, { signal }), file.fid, fsUuid)) return link;
   }
   return ordered[0] ?? first;
 }

@@ -20,6 +20,8 @@ import type { Task } from './task.ts';
 
 /** How often a copy is looked for again after it vanished or changed under the download. */
 const MAX_RELOCATIONS = 8;
+/** How often content whose checksum is wrong is read again: a device on the way may have changed it. */
+const MAX_REREADS = 2;
 /** Milliseconds between two looks at a blob that is on its way back from the Archive tier. */
 const REHYDRATION_POLL_MS = 60_000;
 
@@ -76,6 +78,7 @@ interface Restored {
 
 /** Finds the copy and writes it out; from the beginning again when it was moved or replaced meanwhile. */
 async function fill(handle: FileHandle, task: Task, archive: Archive, context: CopytoolContext): Promise<Restored> {
+  let rereads = 0;
   for (let round = 1; ; round++) {
     const found = await locate(task, archive, context);
     task.blob = found.copy.blob.name;
@@ -85,9 +88,20 @@ async function fill(handle: FileHandle, task: Task, archive: Archive, context: C
       if (round > 1) await handle.truncate(0);
       const crc64 = await download(handle, blob, task, archive, context);
       await handle.truncate(Number(blob.length));
+      const said = blob.identity?.crc64;
+      if (said !== undefined && said !== crc64 && rereads++ < MAX_REREADS) {
+        context.log.warn('what was read of the copy has another checksum than it says, reading it again', {
+          fid: task.action.fid,
+          blob: blob.name,
+          read: crc64,
+          said,
+        });
+        task.moved = 0n;
+        continue;
+      }
       return { ...found, copy: { ...found.copy, blob }, crc64 };
     } catch (error) {
-      if (round >= MAX_RELOCATIONS || !isBlobError(error, 'NOT_FOUND', 'CONDITION', 'ARCHIVED')) throw error;
+      if (round - rereads >= MAX_RELOCATIONS || !isBlobError(error, 'NOT_FOUND', 'CONDITION', 'ARCHIVED')) throw error;
       context.log.info('copy moved or changed during its restore, looking again', {
         fid: task.action.fid,
         blob: blob.name,

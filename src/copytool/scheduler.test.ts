@@ -5,6 +5,7 @@ import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
 class Held implements Job {
   readonly priority: Priority;
   readonly alone: string;
+  archives: readonly number[] = [1];
   begun = false;
   readonly #order: Held[];
   #release: () => void = () => {};

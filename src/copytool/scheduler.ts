@@ -7,6 +7,8 @@ export interface Job {
   readonly priority: Priority;
   /** Of jobs with the same value only one is at work at a time: the file that it is about. */
   readonly alone: string;
+  /** Archives that it needs: while one of them is held, it does not begin, or leaves its slot to others. */
+  readonly archives: readonly number[];
   /** Never rejects. */
   run(): Promise<void>;
 }
@@ -32,6 +34,7 @@ export class Scheduler<J extends Job> {
   /** Paused ones that want a slot again, with what lets them go on. */
   readonly #resuming = new Map<J, () => void>();
   #background = 0;
+  readonly #held = new Set<number>();
   #onIdle: (() => void)[] = [];
 
   constructor(options: SchedulerOptions) {
@@ -51,6 +54,22 @@ export class Scheduler<J extends Job> {
   add(job: J): void {
     this.#queues[job.priority].add(job);
     this.#start();
+  }
+
+  /** An archive's endpoint does not answer: its jobs at work keep going, without slots; no further ones begin. */
+  hold(archive: number): void {
+    this.#held.add(archive);
+    this.#start();
+  }
+
+  /** Its jobs have their slots again, which may be more than there are, until some of them have ended. */
+  letGo(archive: number): void {
+    this.#held.delete(archive);
+    this.#start();
+  }
+
+  isHeld(job: J): boolean {
+    return this.#held.size > 0 && job.archives.some((archive) => this.#held.has(archive));
   }
 
   /** Takes a job out that has not begun; false when it has. */
@@ -116,7 +135,7 @@ export class Scheduler<J extends Job> {
       }
       for (const job of queue) {
         if (!this.#hasRoom(priority)) break;
-        if (this.#begun.has(job.alone)) continue;
+        if (this.#begun.has(job.alone) || this.isHeld(job)) continue;
         queue.delete(job);
         void this.#run(job);
       }
@@ -124,8 +143,11 @@ export class Scheduler<J extends Job> {
   }
 
   #hasRoom(priority: Priority): boolean {
-    if (this.#running.size >= this.#options.slots) return false;
-    return priority !== PRIORITY.background || this.#background < this.#options.slots - this.#options.reserve;
+    const { slots, reserve } = this.#options;
+    const held = this.#held.size === 0 ? [] : [...this.#running].filter((job) => this.isHeld(job));
+    if (this.#running.size - held.length >= slots) return false;
+    if (priority !== PRIORITY.background) return true;
+    return this.#background - held.filter((job) => job.priority === priority).length < slots - reserve;
   }
 
   #occupy(job: J): void {

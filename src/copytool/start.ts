@@ -11,10 +11,13 @@ import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts'
 import { type AuditLog, openAuditLog } from '../service/audit.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Log, ServiceLog } from '../service/log.ts';
+import { ActionStopped } from './action-error.ts';
 import { CopytoolAgent, type StopSignals } from './agent.ts';
 import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
+import { EndpointWatch } from './endpoint-watch.ts';
 import { establishIdentity } from './identity-check.ts';
+import { watchSas } from './sas-watch.ts';
 import { newStats } from './stats.ts';
 import { stepHook } from './steps.ts';
 import { Traffic } from './traffic.ts';
@@ -63,11 +66,20 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   };
   const fs = await openFileSystem({ ...helper, mount: config.mount });
   atEnd(() => fs.close());
-  const stores = await openStores(config, log);
+  const endpoints = new EndpointWatch({ log, holdTimeout: config.copytool.holdTimeout });
+  atEnd(() => endpoints.stop());
+  const ended = new AbortController();
+  const stores = await openStores(config, log, endpoints, ended.signal);
   atEnd(() => {
+    ended.abort(new ActionStopped('shutdown', 'the copytool has stopped'));
     for (const store of stores.values()) store.close();
   });
   const fsUuid = await establishIdentity(fs, stores.values());
+  // Until here somebody waits at a terminal, or systemd, and is told at once what is wrong. From here on, readers wait.
+  for (const [id, store] of stores) {
+    store.holdFor(config.copytool.holdTimeout);
+    atEnd(watchSas(store, log.child({ archive: id })));
+  }
   const audit = await openAuditLog(config.log.auditFile);
   atEnd(() => audit.close());
 
@@ -92,6 +104,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     config: config.copytool,
     buffers: splitMemory(config.copytool),
     limits: traffic.limits,
+    endpoints,
     stats,
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
     log,
@@ -129,7 +142,12 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   });
 }
 
-async function openStores(config: Config, log: Log): Promise<Map<number, BlobStore>> {
+async function openStores(
+  config: Config,
+  log: Log,
+  endpoints: EndpointWatch,
+  signal: AbortSignal,
+): Promise<Map<number, BlobStore>> {
   const stores = new Map<number, BlobStore>();
   for (const [id, archive] of config.archives) {
     const child = log.child({ archive: id });
@@ -139,10 +157,11 @@ async function openStores(config: Config, log: Log): Promise<Map<number, BlobSto
         info: (fields, message) => child.info(message, { ...fields }),
         warn: (fields, message) => child.warn(message, { ...fields }),
       },
+      signal,
+      onEndpoint: (event) => endpoints.report(id, event),
     });
     stores.set(id, store);
-    const { warnings } = await checkContainer(store, { need: 'write' });
-    for (const warning of warnings) child.warn(warning);
+    await checkContainer(store, { need: 'write' });
   }
   return stores;
 }
