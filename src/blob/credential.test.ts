@@ -87,3 +87,12 @@ test('an identity is not used without TLS', async () => {
     exit: 'usage',
   });
 });
+
+test('a user delegation SAS is over when the key is that it was made with, and valid from the later of two starts', () => {
+  const sas = 'sp=r&st=2030-01-01T00:00:00Z&se=2030-01-09T00:00:00Z&skt=2030-01-02T00:00:00Z&ske=2030-01-07T00:00:00Z';
+  expect(sasFacts(sas)).toEqual({
+    permissions: 'r',
+    starts: new Date('2030-01-02T00:00:00Z'),
+    expires: new Date('2030-01-07T00:00:00Z'),
+  });
+});

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { errorOfAnswer, errorOfNetwork } from './error-classes.ts';
-import { BlobError, isRetriable } from './errors.ts';
+import { BlobError, isOutage, isRetriable } from './errors.ts';
+import { waitAskedFor } from './wire.ts';
 
 const subject = { verb: 'write', account: 'acct', container: 'cont', blob: 'a/b' };
 
@@ -29,6 +30,12 @@ test.each([
   [429, undefined, 'THROTTLED', true],
   [412, undefined, 'CONDITION', false],
   [409, 'SomethingNew', 'INVALID', false],
+  [501, 'APINotImplemented', 'INVALID', false],
+  [409, 'SystemInUse', 'THROTTLED', true],
+  [409, 'AccountBeingCreated', 'SERVER', true],
+  [409, 'BlobAccessTierNotSupportedForAccountType', 'INVALID', false],
+  [409, 'BlobOperationNotSupported', 'BLOB_TYPE', false],
+  [407, undefined, 'NETWORK', false],
   [400, 'InvalidHeaderValue', 'INVALID', false],
 ])('%i %s is %s', (status, azureCode, code, retriable) => {
   const error = errorOfAnswer(subject, { status, ...(azureCode === undefined ? {} : { azureCode }), requestId: 'rid' });
@@ -56,6 +63,34 @@ test.each([
   const error = errorOfAnswer(subject, { status: 403, azureCode, body });
   expect(error).toMatchObject({ code: 'AUTH', authReason, exit: 'notAuthorised', retriable: false });
   expect(error.hint).toBeTypeOf('string');
+});
+
+test.each([
+  [503, 'ServerBusy', '', true],
+  [500, undefined, '', true],
+  [403, 'AuthenticationFailed', 'Signature did not match', true],
+  [403, 'AuthenticationFailed', 'Signature not valid in the specified time frame', true],
+  [403, 'AuthorizationFailure', '', true],
+  [403, 'AccountIsDisabled', '', true],
+  [403, 'ContainerDisabled', '', true],
+  [403, 'AuthorizationPermissionMismatch', '', false],
+  [403, 'AuthorizationProtocolMismatch', '', false],
+  [404, 'ContainerNotFound', '', false],
+  [409, 'ContainerBeingDeleted', '', false],
+  [412, 'ConditionNotMet', '', false],
+  [400, 'Crc64Mismatch', '', false],
+])('%i %s %s: whether work is held for it', (status, azureCode, body, held) => {
+  const error = errorOfAnswer(subject, { status, body, ...(azureCode === undefined ? {} : { azureCode }) });
+  expect(isOutage(error)).toBe(held);
+});
+
+test('Retry-After is seconds or a date', () => {
+  const now = Date.parse('2030-01-01T00:00:00Z');
+  expect(waitAskedFor('7', now)).toBe(7_000);
+  expect(waitAskedFor('Tue, 01 Jan 2030 00:00:09 GMT', now)).toBe(9_000);
+  expect(waitAskedFor('Tue, 01 Jan 2019 00:00:09 GMT', now)).toBe(0);
+  expect(waitAskedFor('soon', now)).toBeUndefined();
+  expect(waitAskedFor(undefined, now)).toBeUndefined();
 });
 
 test('the network: worth trying again, but not a certificate that does not fit', () => {

@@ -12,8 +12,6 @@ export interface ContainerCheck {
   readonly hierarchicalNamespace: boolean | undefined;
   /** Undefined without a SAS, or when a stored access policy decides. */
   readonly sasExpires: Date | undefined;
-  /** Sentences for the operator: nothing is broken yet. */
-  readonly warnings: readonly string[];
 }
 
 interface Permission {
@@ -58,8 +56,6 @@ const LIST: Permission = {
 
 const NEEDED: Readonly<Record<Need, readonly Permission[]>> = { read: [READ], write: [READ, WRITE, DELETE, LIST] };
 
-const DAY_MS = 86_400_000;
-
 /**
  * Checks, before any work starts, that the container is there, that the account is of a kind that we can work with, and
  * that the credential allows what is needed. Leaves nothing behind.
@@ -81,8 +77,7 @@ export async function checkContainer(
       hint: 'Use an account without one: with it, directories are objects of their own, and blobs can be moved behind our back.',
     });
   }
-  const sasExpires = store.sas?.expires;
-  return { hierarchicalNamespace, sasExpires, warnings: expiryWarning(sasExpires) };
+  return { hierarchicalNamespace, sasExpires: store.sas?.expires };
 }
 
 /** What a SAS says of itself comes first; what the service says decides. */
@@ -109,15 +104,6 @@ async function kindOfAccount(store: BlobStore, signal: AbortSignal | undefined):
       return undefined;
     throw error;
   }
-}
-
-function expiryWarning(expires: Date | undefined): string[] {
-  if (expires === undefined) return [];
-  const left = expires.getTime() - Date.now();
-  if (left > 7 * DAY_MS) return [];
-  const time =
-    left > DAY_MS ? `${Math.floor(left / DAY_MS)} days` : `${Math.max(0, Math.floor(left / 3_600_000))} hours`;
-  return [`the shared access signature expires in ${time}, at ${expires.toISOString()}`];
 }
 
 function permissionMissing(store: BlobStore, missing: readonly Permission[]): OperatorError {

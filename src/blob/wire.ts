@@ -137,7 +137,7 @@ export class BlobWire {
       container,
       ...(request.blob === undefined ? {} : { blob: request.blob }),
     };
-    if (error instanceof RestError) return renewable(errorOfRest(subject, error), this.#options.auth.renewal);
+    if (error instanceof RestError) return renewable(errorOfRest(subject, error), this.#options.auth);
     // What the SDK says to an answer without a length or an ETag.
     if (error instanceof RangeError) return unreadable(subject);
     if (error instanceof Error && isTransportError(error)) return errorOfNetwork(subject, error, this.#host);
@@ -145,10 +145,11 @@ export class BlobWire {
   }
 }
 
-/** A credential that is refused as a whole: the hint says where its successor belongs. */
-function renewable(error: BlobError, renewal: string): BlobError {
-  const { authReason } = error;
-  return authReason === 'expired' || authReason === 'signature' ? error.withHint(renewal) : error;
+/** A credential that is refused as a whole, or is over by its own words: the hint says where its successor belongs. */
+function renewable(error: BlobError, { sas, renewal }: BlobAuth): BlobError {
+  if (error.code !== 'AUTH') return error;
+  const isOver = sas?.expires !== undefined && sas.expires.getTime() < Date.now();
+  return isOver || error.authReason === 'expired' || error.authReason === 'signature' ? error.withHint(renewal) : error;
 }
 
 /** Errors of sockets, TLS and parsing carry a string code; ours and those of callbacks' own making do not. */

@@ -158,3 +158,49 @@ test('what is stopped in a pause, or while it waits for a slot, comes to its end
   expect(scheduler.running).toBe(0);
   await scheduler.idle();
 });
+
+test('jobs of an archive that is held do not begin, and those at work leave their slots to others', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 2, reserve: 1 });
+  const of = (archive: number, priority: Priority = PRIORITY.background) => {
+    const job = new Held(priority);
+    job.archives = [archive];
+    scheduler.add(job);
+    return job;
+  };
+  const reader = of(1, PRIORITY.restore);
+  const writer = of(1);
+  const [waiting, other, otherReader] = [of(1), of(2), of(2, PRIORITY.blocking)];
+  expect([reader, writer, waiting, other, otherReader].map(({ begun }) => begun)).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+  scheduler.hold(1);
+  expect([waiting, other, otherReader].map(({ begun }) => begun)).toEqual([false, true, true]);
+  expect(scheduler.isHeld(waiting)).toBe(true);
+  expect(scheduler.isHeld(other)).toBe(false);
+  await other.finish();
+  expect(waiting.begun).toBe(false);
+  scheduler.letGo(1);
+  // There are more at work than there are slots now: nothing begins before some of them have ended.
+  expect(waiting.begun).toBe(false);
+  await otherReader.finish();
+  await reader.finish();
+  await writer.finish();
+  expect(waiting.begun).toBe(true);
+  await waiting.finish();
+  expect(scheduler.running).toBe(0);
+});
+
+test('a job that needs several archives is held with any of them', () => {
+  const scheduler = new Scheduler<Held>({ slots: 2, reserve: 0 });
+  const job = new Held(PRIORITY.background);
+  job.archives = [1, 2];
+  scheduler.hold(2);
+  scheduler.add(job);
+  expect(job.begun).toBe(false);
+  scheduler.letGo(2);
+  expect(job.begun).toBe(true);
+});
