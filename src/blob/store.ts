@@ -189,8 +189,11 @@ export class BlobStore {
     const signal = this.#signal(options.signal);
     const crc64 = options.crc64 ?? this.crc64.of(body);
     const fields = this.#writeFields(options);
-    return this.#commit(name, options.condition, { verb: 'write', blob: name, ...writing(options), signal }, ({ hot }) =>
-      hot.putBlob(name, body, crc64, fields, signal),
+    return this.#commit(
+      name,
+      options.condition,
+      { verb: 'write', blob: name, ...writing(options), signal },
+      ({ hot }) => hot.putBlob(name, body, crc64, fields, signal),
     );
   }
 
@@ -219,8 +222,11 @@ export class BlobStore {
     const list = blockListXml(blockIds);
     const crc64 = this.crc64.of(list);
     const fields = this.#writeFields(options);
-    return this.#commit(name, options.condition, { verb: 'commit', blob: name, ...writing(options), signal }, ({ hot }) =>
-      hot.putBlockList(name, list, crc64, fields, signal),
+    return this.#commit(
+      name,
+      options.condition,
+      { verb: 'commit', blob: name, ...writing(options), signal },
+      ({ hot }) => hot.putBlockList(name, list, crc64, fields, signal),
     );
   }
 
