@@ -1,0 +1,120 @@
+import type { Fid } from '../identity/fid.ts';
+import type {
+  BatchResult,
+  CatalogBatch,
+  CatalogEvent,
+  Cursor,
+  Failure,
+  JournalEntry,
+  Known,
+  KnownBinding,
+  KnownEntry,
+  Mark,
+  PathResult,
+  Run,
+  RunKind,
+  Stamp,
+  Tombstone,
+  Usage,
+} from './types.ts';
+
+/** What a directory holds. */
+export interface Child {
+  readonly name: Buffer;
+  readonly fid: Fid;
+}
+
+/** Something below a directory. */
+export interface Descendant {
+  readonly fid: Fid;
+  /** Relative to that directory. */
+  readonly path: Buffer;
+  /** undefined: its attributes were never read. */
+  readonly entry?: KnownEntry;
+}
+
+/**
+ * The catalog: what Lustre showed and what the container is believed to hold, kept for one file system. It is a cache;
+ * losing it costs a scan and a sweep. All changes go through `apply`, which makes a batch durable or leaves everything
+ * as it was; several processes may apply at once. Reads see whole batches, and never wait for writers. Long reads come
+ * in pages, each as the catalog stands when it is read, so that they hold nothing up.
+ *
+ * Rejections are OperatorErrors with a code (errors.ts): damage, a full disk, a newer schema, another process that has
+ * put another file in this one's place.
+ */
+export interface Catalog {
+  readonly file: string;
+
+  /** Makes the changes, and returns when they are on the disk. */
+  apply(batch: CatalogBatch): Promise<BatchResult>;
+
+  /** The catalog's clock, for `EntryPut.unlessSeenAfter` and `scanned`. */
+  now(): Promise<Stamp>;
+  /** The file system that this is the catalog of; undefined: of none yet. */
+  fileSystem(): Promise<string | undefined>;
+  /** Says whose catalog this is. Rejects with CATALOG_OTHER_FILE_SYSTEM if it is another's already. */
+  claim(fileSystem: string): Promise<void>;
+  /** When the last scan that saw everything began; undefined: there was none, so what is not here proves nothing. */
+  lastScan(): Promise<Stamp | undefined>;
+  /** A scan that began at this stamp has seen everything that there was: demands for one from before are met. */
+  scanned(begun: Stamp): Promise<void>;
+
+  known(fids: readonly Fid[]): Promise<Map<Fid, Known>>;
+  /** Which of these have an entry. */
+  present(fids: readonly Fid[]): Promise<Set<Fid>>;
+  /** Every path, relative to the root, in the order of (parent, name); or one result that says why there is none. */
+  paths(fids: readonly Fid[]): Promise<Map<Fid, PathResult[]>>;
+  /** What is at a path (relative to the root; empty: the root). */
+  lookup(path: Buffer): Promise<Fid | undefined>;
+  /** What a directory holds, in the order of the names' bytes, from after the given name. */
+  children(directory: Fid, after: Buffer | undefined, limit: number): Promise<Child[]>;
+  /** Everything below a directory, a directory before what is in it, names in the order of their bytes. @param after go on after this path */
+  subtree(directory: Fid, after?: Buffer): AsyncGenerator<Descendant[]>;
+  /** All entries, in an order of the catalog's own. */
+  entries(): AsyncGenerator<KnownEntry[]>;
+  /** Entries that nobody has seen since the stamp: after a scan, those that may be gone. */
+  unseen(since: Stamp): AsyncGenerator<Fid[]>;
+
+  /** Files that an archive may be asked for and that were not modified after `before` (seconds), longest unmodified first. */
+  archivable(before: number): AsyncGenerator<KnownEntry[]>;
+  /** Files that may be released and have objects on the OST, not used after `before` (seconds), longest unused first. */
+  releasable(ost: number, before: number): AsyncGenerator<KnownEntry[]>;
+  /** Sums of all entries by type, HSM state, archive and owners. */
+  usage(): Promise<Usage[]>;
+
+  /** The dead of up to then (seconds), longest dead first. */
+  tombstones(upTo: number): AsyncGenerator<Tombstone[]>;
+  tombstone(fid: Fid): Promise<Tombstone | undefined>;
+  /** How many died since then (seconds), their bytes, and when the first of them did. */
+  deaths(since: number): Promise<{ count: number; bytes: number; oldest?: number }>;
+
+  /** Some marks; going round by `after` gets to all of them. Empty: there are none after it. */
+  marks(after: Fid | undefined, limit: number): Promise<Mark[]>;
+  markStats(): Promise<{ count: number; oldest?: number }>;
+
+  /** Work that is due (milliseconds since 1970), longest due first. @param after go on after this one */
+  journalDue(nowMs: number, limit: number, after?: JournalEntry): Promise<JournalEntry[]>;
+  journalNext(): Promise<number | undefined>;
+  journalEntry(fid: Fid): Promise<JournalEntry | undefined>;
+  journalStats(): Promise<{ count: number; quarantined: number; oldest?: number }>;
+  quarantine(after: Fid | undefined, limit: number): Promise<JournalEntry[]>;
+  /** Takes these out of the quarantine. @returns how many were in the journal */
+  journalRetry(fids: readonly Fid[]): Promise<number>;
+  journalDrop(fids: readonly Fid[]): Promise<number>;
+
+  cursors(): Promise<Cursor[]>;
+  binding(fid: Fid): Promise<KnownBinding | undefined>;
+  /** The files that are bound to that blob. */
+  bindingsAt(archive: number, name: string): Promise<KnownBinding[]>;
+  failures(fid: Fid): Promise<Failure[]>;
+  checkpoint(name: string): Promise<{ readonly at: number; readonly state: unknown } | undefined>;
+  beginRun(kind: RunKind, name: string, detail?: Readonly<Record<string, unknown>>): Promise<number>;
+  endRun(id: number, outcome: string, detail: Readonly<Record<string, unknown>>): Promise<void>;
+  /** The latest runs first. */
+  runs(kind: RunKind | undefined, limit: number): Promise<Run[]>;
+  events(limit: number): Promise<CatalogEvent[]>;
+
+  /** What is wrong with the catalog in itself, every row looked at: takes long. Empty: nothing. */
+  check(): Promise<string[]>;
+  close(): void;
+}

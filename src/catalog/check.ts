@@ -1,0 +1,42 @@
+import type { Database } from './database.ts';
+import { countedUsage, keptUsage } from './usage.ts';
+
+/** Rows that contradict others, by what they would mean. */
+const CONTRADICTIONS: readonly (readonly [meaning: string, sql: string])[] = [
+  [
+    'files that may be released and are not listed under an OST of theirs, or wrongly',
+    `WITH wanted AS (
+       SELECT CAST(json_each.value AS INTEGER) AS ost, max(atime, mtime) AS used, fid
+       FROM entries, json_each('[' || osts || ']')
+       WHERE entries.type = 1 AND hsm & 94 = 8 AND size <> 0 AND osts <> '')
+     SELECT count(*) FROM (
+       SELECT * FROM (SELECT ost, used, fid FROM wanted EXCEPT SELECT ost, used, fid FROM releasable)
+       UNION ALL
+       SELECT * FROM (SELECT ost, used, fid FROM releasable EXCEPT SELECT ost, used, fid FROM wanted))`,
+  ],
+  [
+    'names of nothing that is known or marked',
+    'SELECT count(*) FROM links WHERE child NOT IN (SELECT fid FROM entries) AND child NOT IN (SELECT fid FROM marks)',
+  ],
+  ['tombstones of the living', 'SELECT count(*) FROM tombstones WHERE fid IN (SELECT fid FROM entries)'],
+];
+
+/** Looks at every page and row. @returns what is wrong, in words; empty: nothing */
+export function checkCatalog(database: Database): string[] {
+  const problems = database
+    .prepare('PRAGMA integrity_check')
+    .all()
+    .map((row) => String(row[0]))
+    .filter((line) => line !== 'ok');
+  if (problems.length > 0) return problems;
+  for (const [meaning, sql] of CONTRADICTIONS) {
+    const count = Number(database.prepare(sql).get()?.[0]);
+    if (count > 0) problems.push(`${count} ${meaning}`);
+  }
+  const text = (rows: readonly object[]) =>
+    JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  if (text(keptUsage(database)) !== text(countedUsage(database))) {
+    problems.push('the sums by kind are not those of the entries');
+  }
+  return problems;
+}

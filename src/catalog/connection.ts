@@ -1,0 +1,111 @@
+import { statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperatorError } from '../service/errors.ts';
+import type { Database, Query } from './database.ts';
+import { damaged, isCatalogError } from './errors.ts';
+import { SCHEMA_VERSION } from './migrations.ts';
+import type { Stamp } from './types.ts';
+
+export interface Moment {
+  readonly stamp: Stamp;
+  /** Milliseconds since 1970. */
+  readonly ms: number;
+}
+
+/** How long a write waits for those of other processes, milliseconds. Their transactions take a few milliseconds each. */
+const BUSY_TIMEOUT = 60_000;
+
+/**
+ * The rules for using one database file from several processes: writes take turns (those of this process in the order
+ * asked, without blocking its event loop while another process writes), carry a stamp, and count only if the file is
+ * still the one at its name and of this program's schema.
+ */
+export class Connection {
+  readonly database: Database;
+  readonly #inode: bigint;
+  readonly #tick: Query;
+  readonly #version: Query;
+  readonly #onRollback: () => void;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(database: Database, onRollback: () => void) {
+    this.database = database;
+    this.#inode = statSync(database.file, { bigint: true }).ino;
+    this.#tick = database.prepare('UPDATE clock SET stamp = max(stamp + 1, ?) RETURNING stamp');
+    this.#version = database.prepare('PRAGMA user_version');
+    this.#onRollback = onRollback;
+  }
+
+  /** Does `work` in a write transaction. Resolves when it is on the disk. */
+  write<T>(work: (moment: Moment) => T): Promise<T> {
+    const turn = this.#last.then(() => this.#patiently(() => this.#transaction(work)));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Reads, seeing one state of the catalog all through. */
+  read<T>(work: () => T): Promise<T> {
+    return this.#patiently(() => this.database.snapshot(() => this.#reading(work)));
+  }
+
+  #transaction<T>(work: (moment: Moment) => T): T {
+    let result: T;
+    try {
+      result = this.database.transaction(() => {
+        this.#checkVersion();
+        const ms = Date.now();
+        const stamp = this.#tick.get(ms)?.[0] as number | undefined;
+        if (stamp === undefined) throw damaged(this.database.file, 'its clock is missing');
+        return this.#reading(() => work({ stamp, ms }));
+      });
+    } catch (error) {
+      this.#onRollback();
+      throw error;
+    }
+    this.#checkPlace();
+    return result;
+  }
+
+  /** Codes and keys that nobody wrote are damage that SQLite does not see. */
+  #reading<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw error instanceof RangeError ? damaged(this.database.file, error.message, error) : error;
+    }
+  }
+
+  async #patiently<T>(work: () => T): Promise<T> {
+    const deadline = performance.now() + BUSY_TIMEOUT;
+    for (let wait = 1; ; wait = Math.min(wait * 2, 20)) {
+      try {
+        return work();
+      } catch (error) {
+        if (!isCatalogError(error, 'CATALOG_BUSY') || performance.now() > deadline) throw error;
+      }
+      await sleep(wait);
+    }
+  }
+
+  #checkVersion(): void {
+    const found = this.#version.get()?.[0];
+    if (found === SCHEMA_VERSION) return;
+    throw new OperatorError(`The catalog ${this.database.file} was changed to schema ${found} while it was in use.`, {
+      code: 'CATALOG_NEWER',
+      hint: 'A newer lfsazsync has taken it over: restart this service with that version.',
+    });
+  }
+
+  /** What was written into a file that has been set aside meanwhile is not in the catalog. */
+  #checkPlace(): void {
+    const there = statSync(this.database.file, { bigint: true, throwIfNoEntry: false });
+    if (there?.ino === this.#inode) return;
+    throw new OperatorError(
+      `The catalog ${this.database.file} was ${there === undefined ? 'removed' : 'replaced'} while it was in use.`,
+      {
+        code: 'CATALOG_REPLACED',
+        hint: 'Restart this service: it takes the new one, and what is missing there comes from a scan.',
+      },
+    );
+  }
+}

@@ -1,0 +1,184 @@
+import { ROOT_FID } from '../identity/fid.ts';
+import type { Database, Query } from './database.ts';
+import type { FidKeys } from './fid-keys.ts';
+import type { Link, PathResult } from './types.ts';
+
+/** Levels of directories that are walked up; more is a loop that a race has left behind. */
+const MAX_DEPTH = 4096;
+const SLASH = Buffer.from('/');
+
+interface LinkKey {
+  readonly parent: number;
+  readonly name: Uint8Array;
+}
+
+/** What putting names has brought to light: others that must be looked at. */
+export interface LinkFindings {
+  /** They had the name before. */
+  readonly displaced: Set<number>;
+  /** Named as parents. */
+  readonly parents: Set<number>;
+  /** Names that were not there, or went. */
+  changed: boolean;
+}
+
+/** The names: (directory, name) → file. A path is found by walking up, so a renamed directory is one row. */
+export class Links {
+  readonly #keys: FidKeys;
+  readonly #ofChild: Query;
+  readonly #at: Query;
+  readonly #put: Query;
+  readonly #delete: Query;
+  readonly #children: Query;
+  readonly #shard: Query;
+  readonly #putShard: Query;
+  readonly #moveChildren: Query;
+  readonly #dropStripe: Query;
+
+  constructor(database: Database, keys: FidKeys) {
+    this.#keys = keys;
+    this.#ofChild = database.prepare('SELECT parent, name FROM links WHERE child = ? ORDER BY parent, name');
+    this.#at = database.prepare('SELECT child FROM links WHERE parent = ? AND name = ?');
+    this.#put = database.prepare(
+      'INSERT INTO links (parent, name, child) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET child = excluded.child',
+    );
+    this.#delete = database.prepare('DELETE FROM links WHERE parent = ? AND name = ? AND child = ?');
+    this.#children = database.prepare(
+      'SELECT name, child FROM links WHERE parent = ? AND name > ? ORDER BY name LIMIT ?',
+    );
+    this.#shard = database.prepare('SELECT directory FROM shards WHERE shard = ?');
+    this.#putShard = database.prepare(
+      'INSERT INTO shards (shard, directory) VALUES (?, ?) ON CONFLICT DO UPDATE SET directory = excluded.directory',
+    );
+    this.#moveChildren = database.prepare('UPDATE OR REPLACE links SET parent = ? WHERE parent = ?');
+    this.#dropStripe = database.prepare('DELETE FROM links WHERE child = ?');
+  }
+
+  /** From now on, what is named by the stripe is named by its directory. */
+  putShard(shard: number, directory: number): void {
+    this.#putShard.run(shard, directory);
+    this.#moveChildren.run(directory, shard);
+    this.#dropStripe.run(shard);
+  }
+
+  /** Gives a file these names; `all`: and takes every other from it. */
+  put(child: number, links: readonly Link[], all: boolean, findings: LinkFindings): void {
+    const had = all ? this.of(child) : [];
+    const kept = new Set<number>();
+    for (const link of links) {
+      const parent = this.#directory(this.#keys.store(link.parent));
+      findings.parents.add(parent);
+      const index = had.findIndex((one) => one.parent === parent && link.name.equals(one.name));
+      if (index >= 0) {
+        kept.add(index);
+        continue;
+      }
+      const there = this.#at.get(parent, link.name)?.[0] as number | undefined;
+      if (there === child) continue;
+      if (there !== undefined) findings.displaced.add(there);
+      this.#put.run(parent, link.name, child);
+      findings.changed = true;
+    }
+    had.forEach((one, index) => {
+      if (kept.has(index)) return;
+      // A name given twice in `links` is kept by its first mention.
+      if (
+        links.some(
+          (link) => link.name.equals(one.name) && this.#directory(this.#keys.store(link.parent)) === one.parent,
+        )
+      )
+        return;
+      this.#delete.run(one.parent, one.name, child);
+      findings.changed = true;
+    });
+  }
+
+  removeAll(child: number): void {
+    this.#dropStripe.run(child);
+  }
+
+  of(child: number): LinkKey[] {
+    return this.#ofChild.all(child).map((row) => ({ parent: row[0] as number, name: row[1] as Uint8Array }));
+  }
+
+  linksOf(child: number): Link[] {
+    return this.of(child).map((link) => ({ parent: this.#keys.fid(link.parent), name: Buffer.from(link.name) }));
+  }
+
+  /** The file of that name, by key. */
+  at(parent: number, name: Uint8Array): number | undefined {
+    return this.#at.get(parent, name)?.[0] as number | undefined;
+  }
+
+  children(parent: number, after: Uint8Array, limit: number): { name: Buffer; key: number }[] {
+    return this.#children
+      .all(parent, after, limit)
+      .map((row) => ({ name: Buffer.from(row[0] as Uint8Array), key: row[1] as number }));
+  }
+
+  /** Paths of many: directories on the way are walked once for all of them. */
+  walker(): PathWalker {
+    return new PathWalker(this, this.#keys);
+  }
+
+  #directory(parent: number): number {
+    return (this.#shard.get(parent)?.[0] as number | undefined) ?? parent;
+  }
+}
+
+type DirectoryPath = { readonly ok: true; readonly path: Buffer } | { readonly ok: false; readonly reason: Failure };
+type Failure = 'no-name' | 'unknown-parent' | 'loop';
+
+/** Remembers the directories it has walked: for one batch of questions, not across changes. */
+export class PathWalker {
+  readonly #links: Links;
+  readonly #keys: FidKeys;
+  readonly #root: number | undefined;
+  readonly #known = new Map<number, DirectoryPath>();
+
+  constructor(links: Links, keys: FidKeys) {
+    this.#links = links;
+    this.#keys = keys;
+    this.#root = keys.find(ROOT_FID);
+    if (this.#root !== undefined) this.#known.set(this.#root, { ok: true, path: Buffer.alloc(0) });
+  }
+
+  /** Every path of a file, in the order of (parent, name); one result that says why when there is none. */
+  pathsOf(key: number): PathResult[] {
+    if (key === this.#root) return [{ ok: true, path: Buffer.alloc(0) }];
+    const links = this.#links.of(key);
+    if (links.length === 0) return [{ ok: false, reason: 'no-name' }];
+    return links.map((link) => {
+      const above = this.#directory(link.parent);
+      if (!above.ok) return above;
+      const name = Buffer.from(link.name);
+      return { ok: true, path: join(above.path, name), link: { parent: this.#keys.fid(link.parent), name } };
+    });
+  }
+
+  /** Walks up to a directory that is known, then down again. */
+  #directory(key: number): DirectoryPath {
+    const way: { key: number; name: Uint8Array }[] = [];
+    let at = key;
+    let found = this.#known.get(at);
+    while (found === undefined) {
+      const link = this.#links.of(at)[0];
+      if (link === undefined) found = { ok: false, reason: 'unknown-parent' };
+      else if (way.length === MAX_DEPTH) found = { ok: false, reason: 'loop' };
+      else {
+        way.push({ key: at, name: link.name });
+        at = link.parent;
+        found = this.#known.get(at);
+      }
+    }
+    for (const step of way.reverse()) {
+      if (found.ok) found = { ok: true, path: join(found.path, Buffer.from(step.name)) };
+      this.#known.set(step.key, found);
+    }
+    return found;
+  }
+}
+
+function join(directory: Buffer, name: Buffer): Buffer {
+  return directory.length === 0 ? name : Buffer.concat([directory, SLASH, name]);
+}

@@ -1,0 +1,25 @@
+import type { Database } from './database.ts';
+import { SCHEMA_1 } from './schema-1.ts';
+
+/** 'lfsz': says that a SQLite file is a catalog of ours. */
+export const APPLICATION_ID = 0x6c66737a;
+
+/** What leads from each version of the schema to the next; never edited once released. The first makes an empty catalog. */
+const MIGRATIONS: readonly string[] = [SCHEMA_1];
+
+/** The version of the schema that this program reads and writes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/**
+ * Brings a catalog, or an empty file, to this program's version, in one transaction. Two processes may do it at once:
+ * the second finds it done.
+ */
+export function migrate(database: Database): void {
+  database.transaction(() => {
+    const found = Number(database.pragma('user_version'));
+    if (found >= SCHEMA_VERSION) return;
+    for (const migration of MIGRATIONS.slice(found)) database.exec(migration);
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}

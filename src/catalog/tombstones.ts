@@ -1,0 +1,87 @@
+import type { Blobs } from './blobs.ts';
+import { typeCode, typeOf, wide, wideColumn } from './codes.ts';
+import type { Database, Query, Row } from './database.ts';
+import type { FidKeys } from './fid-keys.ts';
+import type { KnownEntry, Tombstone } from './types.ts';
+
+const COLUMNS = `fid, type, path, ${wideColumn('size')}, mode, uid, gid, mtime, archive, died`;
+
+/** The dead whose blobs are to go after the grace period. Their blobs stay in `blobs` until they are deleted. */
+export class Tombstones {
+  readonly #keys: FidKeys;
+  readonly #blobs: Blobs;
+  readonly #put: Query;
+  readonly #get: Query;
+  readonly #delete: Query;
+  readonly #due: Query;
+  readonly #count: Query;
+
+  constructor(database: Database, keys: FidKeys, blobs: Blobs) {
+    this.#keys = keys;
+    this.#blobs = blobs;
+    this.#put = database.prepare(
+      `INSERT INTO tombstones (fid, type, path, size, mode, uid, gid, mtime, archive, died)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    );
+    this.#get = database.prepare(`SELECT ${COLUMNS} FROM tombstones WHERE fid = ?`);
+    this.#delete = database.prepare('DELETE FROM tombstones WHERE fid = ?');
+    this.#due = database.prepare(
+      `SELECT ${COLUMNS} FROM tombstones WHERE (died, fid) > (?, ?) AND died <= ? ORDER BY died, fid LIMIT ?`,
+    );
+    this.#count = database.prepare('SELECT count(*), sum(size), min(died) FROM tombstones WHERE died >= ?');
+  }
+
+  put(fid: number, entry: KnownEntry, path: Buffer | undefined, died: number): void {
+    this.#put.run(
+      fid,
+      typeCode(entry.type),
+      path ?? null,
+      entry.size,
+      entry.mode,
+      entry.uid,
+      entry.gid,
+      entry.mtime,
+      entry.archive,
+      died,
+    );
+  }
+
+  get(fid: number): Tombstone | undefined {
+    const row = this.#get.get(fid);
+    return row === undefined ? undefined : this.#tombstoneOf(row);
+  }
+
+  delete(fid: number): void {
+    this.#delete.run(fid);
+  }
+
+  /** Those that died up to then, longest dead first, after the given one. */
+  due(upTo: number, after: { died: number; fid: number } | undefined, limit: number): Tombstone[] {
+    const from = after ?? { died: Number.MIN_SAFE_INTEGER, fid: 0 };
+    return this.#due.all(from.died, from.fid, upTo, limit).map((row) => this.#tombstoneOf(row));
+  }
+
+  /** How many died since then, their bytes, and when the first of them did. */
+  count(since: number): { count: number; bytes: number; oldest?: number } {
+    const row = this.#count.get(since) as Row;
+    const oldest = row[2] === null ? {} : { oldest: row[2] as number };
+    return { count: row[0] as number, bytes: Number(row[1] ?? 0), ...oldest };
+  }
+
+  #tombstoneOf(row: Row): Tombstone {
+    const key = row[0] as number;
+    return {
+      fid: this.#keys.fid(key),
+      type: typeOf(row[1] as number),
+      path: row[2] === null ? undefined : Buffer.from(row[2] as Uint8Array),
+      size: wide(row[3]),
+      mode: row[4] as number,
+      uid: row[5] as number,
+      gid: row[6] as number,
+      mtime: row[7] as number,
+      archive: row[8] as number,
+      diedAt: row[9] as number,
+      blobs: this.#blobs.of(key),
+    };
+  }
+}
