@@ -87,7 +87,7 @@ describe('bin/lfsazsync', () => {
   it.each(['v22.19.0', 'v24.0.0', 'v26.10.0'])('takes Node %s from PATH', (says) => {
     expect(withNode(says)).toMatchObject({
       status: 0,
-      stdout: `ran ${join(folder, 'project')}/bin/run.js config a b\n`,
+      stdout: `ran --disable-warning=ExperimentalWarning ${join(folder, 'project')}/bin/run.js config a b\n`,
     });
   });
 
