@@ -79,6 +79,7 @@ struct begin {
 	int32_t open_flags;
 	bool is_error;
 	bool keep_layout;
+	bool now; /* adopt: begin at once, too */
 };
 
 static bool begin_fields(struct fields *f, struct begin *b)
@@ -86,9 +87,9 @@ static bool begin_fields(struct fields *f, struct begin *b)
 	const char *layout;
 	size_t len;
 
-	*b = (struct begin){ .mdt = -1, .keep_layout = true };
+	*b = (struct begin){ .mdt = -1, .keep_layout = true, .now = true };
 	if (!field_i32(f, "mdt", &b->mdt) || !field_i32(f, "open_flags", &b->open_flags) ||
-	    !field_bool(f, "is_error", &b->is_error) || !field_string(f, "layout", false, &layout, &len))
+	    !field_bool(f, "is_error", &b->is_error) || !field_bool(f, "begin", &b->now) || !field_string(f, "layout", false, &layout, &len))
 		return false;
 	if (layout && strcmp(layout, "keep") != 0 && strcmp(layout, "default") != 0)
 		return field_bad(f, "layout", "must be keep or default");
@@ -414,6 +415,27 @@ static struct hsm_action_item *journaled_item(struct request *rq, uint32_t *arch
 	return hai;
 }
 
+/*
+ * Asks the coordinator about a rebuilt item that is to be begun later, and gives it back or removes it. The question is
+ * a progress report under the file's own FID, which also begins the coordinator's timeout anew.
+ */
+static int adopt_known(struct request *rq, struct item *it)
+{
+	struct copytool *ct = rq->h->copytool;
+	int rc;
+
+	/* What is sent again from here on is told as a new action, if the answer is that this one is not known. */
+	item_ending(ct, it);
+	rc = action_progress(rq->h, &it->hai, 0, 0, 0, 0);
+	if (rc == -ENOENT || rc == -EAGAIN) {
+		item_remove(ct, it, &rq->event);
+		return failed(rq, rc, rc == -ENOENT ? "the coordinator does not know the action any more" :
+						      "the coordinator does not answer at the moment");
+	}
+	item_stays(ct, it);
+	return rc < 0 ? failed(rq, rc, rc == -ECANCELED ? "the action was cancelled" : "cannot adopt the action") : 0;
+}
+
 static int op_adopt(struct request *rq, struct buf *out)
 {
 	struct copytool *ct = rq->h->copytool;
@@ -441,6 +463,8 @@ static int op_adopt(struct request *rq, struct buf *out)
 
 	if (!it)
 		return no_item(rq, rc);
+	if (!b.now)
+		return adopt_known(rq, it);
 	rc = action_begin(ct, it, &b, out);
 	if (rc == -ENOENT || rc == -EAGAIN) {
 		/* If it is the file that is gone, the coordinator may still wait; if it is the action, nobody minds. */

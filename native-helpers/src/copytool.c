@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,42 @@
 #include "out.h"
 
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 30000 };
+/* For one that is leaving, and leaves within 10 s. */
+enum { LOCK_WAIT_MS = 12000, LOCK_POLL_MS = 50 };
+/* As lk_uid: nobody's, since no process id is as high. */
+enum { NOBODY = INT_MAX };
+/* Read at the end, at most: an agent that was unregistered is sent no more. */
+enum { MESSAGES_MAX = 4096 };
+
+/*
+ * What the lock file says: the holder's pid, or 0, and whether it is on its way out, as one is whose asker has died. It
+ * then needs no longer than its own bound for leaving.
+ */
+static long lock_holder(int fd, bool *leaving)
+{
+	char text[64] = "";
+	char *end = text;
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	long holder = n > 0 ? strtol(text, &end, 10) : 0;
+
+	*leaving = strncmp(end, " leaving", 8) == 0;
+	return holder;
+}
+
+static void say_in_lock(int fd, const char *what, const char *file)
+{
+	char text[64];
+	int len = snprintf(text, sizeof(text), "%ld%s\n", (long)getpid(), what);
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
+		note("cannot write the pid into %s: %s", file, strerror(errno)); /* the lock holds all the same */
+}
 
 /* One copytool per client: two of them would both get every action, and the first to leave would unregister both. */
 static bool take_lock(struct copytool *ct)
 {
 	const char *file = ct->h->options.lock;
-	char text[32] = "";
-	long holder;
+	int waited = 0;
 
 	ct->lock_fd = -1;
 	if (!file)
@@ -31,19 +61,20 @@ static bool take_lock(struct copytool *ct)
 		fatal("LOCKED", -errno, 0, "cannot open the lock file %s: %s", file, strerror(errno));
 		return false;
 	}
-	if (flock(ct->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	while (flock(ct->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		int rc = -errno;
-		ssize_t n = pread(ct->lock_fd, text, sizeof(text) - 1, 0);
+		bool leaving;
+		long holder = lock_holder(ct->lock_fd, &leaving);
 
-		holder = n > 0 ? strtol(text, NULL, 10) : 0;
+		if (rc == -EWOULDBLOCK && leaving && waited < LOCK_WAIT_MS) {
+			copytool_pause(ct, LOCK_POLL_MS);
+			waited += LOCK_POLL_MS;
+			continue;
+		}
 		fatal("LOCKED", rc, holder, "another copytool has the lock %s: stop it first", file);
 		return false;
 	}
-
-	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-
-	if (ftruncate(ct->lock_fd, 0) < 0 || pwrite(ct->lock_fd, text, (size_t)len, 0) != len)
-		note("cannot write the pid into %s: %s", file, strerror(errno)); /* the lock holds all the same */
+	say_in_lock(ct->lock_fd, "", file);
 	return true;
 }
 
@@ -179,6 +210,19 @@ static int receive(struct copytool *ct, struct registration *r)
 	}
 }
 
+/*
+ * Has the metadata servers forget this client as an agent, and the kernel drop its channels of the process `uid`; what
+ * is in them can still be read. With NOBODY the channels stay, so that what is on its way arrives. Actions at work are
+ * not touched. Not in the thread that reads the channel: the kernel may have to wait until it is read.
+ */
+static void stop_agent(struct helper *h, uint32_t uid)
+{
+	struct lustre_kernelcomm stop = { .lk_uid = uid, .lk_group = KUC_GRP_HSM, .lk_flags = LK_FLG_STOP };
+
+	if (h->api.ioctl(h->mount_fd, LL_IOC_HSM_CT_START, &stop) < 0)
+		note("cannot unregister: %s", strerror(errno));
+}
+
 /* The registration is over: freed, unless llapi's handles of running actions still point into it. */
 static void unregister_current(struct copytool *ct)
 {
@@ -311,6 +355,35 @@ static void end_items(struct copytool *ct, int errval)
 	free(busy);
 }
 
+/* What was sent and that nobody has been told of. Lustre sends it again, or ends it, as its policy is. */
+static void give_back(struct helper *h, const struct registration *r)
+{
+	for (int messages = 0; messages < MESSAGES_MAX; messages++) {
+		struct hsm_action_list *hal = NULL;
+		struct hal_walk w;
+		struct hal_item one;
+		int size = 0;
+
+		if (h->api.llapi_hsm_copytool_recv(r->ct, &hal, &size) != 0 || !hal)
+			return;
+
+		const char *error = hal_start(&w, hal, size > 0 ? (size_t)size : 0);
+
+		while (!error && hal_next(&w, &one, &error) > 0)
+			if (one.item.hai_action != HSMA_CANCEL)
+				action_progress(h, &one.item, 0, 0, HP_FLAG_COMPLETED | HP_FLAG_RETRY, EAGAIN);
+	}
+}
+
+/* From now on whoever wants the lock may wait for it. */
+static void copytool_leaving(struct helper *h)
+{
+	const struct copytool *ct = h->copytool;
+
+	if (ct->lock_fd >= 0)
+		say_in_lock(ct->lock_fd, " leaving", h->options.lock);
+}
+
 static void copytool_stop(struct helper *h)
 {
 	struct copytool *ct = h->copytool;
@@ -320,6 +393,16 @@ static void copytool_stop(struct helper *h)
 		return;
 	if (write(ct->leave_fd, &one, sizeof(one)) > 0 && ct->running)
 		pthread_join(ct->receiver, NULL);
+	if (ct->current) {
+		stop_agent(h, NOBODY);
+		give_back(h, ct->current);
+	}
+	if (h->options.keep && h->quit_n < 0) {
+		/* The asker is gone, and has written down what is open: whoever comes next adopts it. */
+		if (ct->lock_fd >= 0)
+			close(ct->lock_fd);
+		return;
+	}
 	if (ct->current || ct->count > 0)
 		end_items(ct, (int)h->quit_errval);
 	for (struct registration *r = ct->retired; r;) {
@@ -350,5 +433,6 @@ const struct mode mode_copytool = {
 	.ops = copytool_ops,
 	.start = copytool_start,
 	.after_hello = copytool_after_hello,
+	.leaving = copytool_leaving,
 	.stop = copytool_stop,
 };

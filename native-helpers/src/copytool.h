@@ -70,6 +70,8 @@ void item_give(struct copytool *ct, struct item *it);
 void item_ending(struct copytool *ct, struct item *it);
 /* Whether it did. */
 bool item_sent_again(struct copytool *ct, struct item *it);
+/* Takes item_ending back: what was sent again meanwhile is this very item. Not busy any more. */
+void item_stays(struct copytool *ct, struct item *it);
 /* Removes and frees a busy item. If it was sent again, that takes its place, and its event goes to *event (if given). */
 void item_remove(struct copytool *ct, struct item *it, struct buf *event);
 /* Moves a busy item out of the table, its handle kept. */

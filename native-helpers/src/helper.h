@@ -23,6 +23,7 @@ struct options {
 	unsigned threads;
 	int *archives;
 	int archive_count;
+	bool keep; /* open actions are left to the coordinator, and so to adoption, when standard input ends */
 };
 
 struct helper {
@@ -64,6 +65,7 @@ struct mode {
 	const struct op *ops; /* ended by a NULL name; besides those of files */
 	bool (*start)(struct helper *h);      /* may be NULL; on false `fatal` has been written */
 	void (*after_hello)(struct helper *h); /* may be NULL */
+	void (*leaving)(struct helper *h);    /* may be NULL; no request comes any more, those under way go on */
 	void (*stop)(struct helper *h);       /* may be NULL; ends what is open */
 };
 

@@ -131,6 +131,17 @@ void item_ending(struct copytool *ct, struct item *it)
 	pthread_mutex_unlock(&ct->lock);
 }
 
+void item_stays(struct copytool *ct, struct item *it)
+{
+	pthread_mutex_lock(&ct->lock);
+	free_resent(it->resent);
+	it->resent = NULL;
+	it->ending = false;
+	it->busy = false;
+	pthread_cond_broadcast(&ct->changed);
+	pthread_mutex_unlock(&ct->lock);
+}
+
 bool item_sent_again(struct copytool *ct, struct item *it)
 {
 	bool again;

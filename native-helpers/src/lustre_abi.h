@@ -87,6 +87,22 @@ enum { HP_FLAG_COMPLETED = 0x01, HP_FLAG_RETRY = 0x02 };
 #define LL_IOC_HSM_PROGRESS _IOC(_IOC_WRITE, 'f', 216, 24)
 _Static_assert(LL_IOC_HSM_PROGRESS == 0x401866d8, "LL_IOC_HSM_PROGRESS");
 
+/* What LL_IOC_HSM_CT_START takes; a list of archive ids may follow, which a stop has none of. */
+struct lustre_kernelcomm {
+	uint32_t lk_wfd;
+	uint32_t lk_rfd;
+	uint32_t lk_uid;
+	uint32_t lk_group;
+	uint32_t lk_data_count;
+	uint32_t lk_flags;
+};
+_Static_assert(sizeof(struct lustre_kernelcomm) == 24, "struct lustre_kernelcomm");
+
+enum { KUC_GRP_HSM = 2, LK_FLG_STOP = 1 };
+
+#define LL_IOC_HSM_CT_START _IOC(_IOC_WRITE, 'f', 213, 24)
+_Static_assert(LL_IOC_HSM_CT_START == 0x401866d5, "LL_IOC_HSM_CT_START");
+
 /* What LL_IOC_HSM_COPY_END takes. The number carries the size of a pointer to it. */
 struct hsm_copy {
 	uint64_t hc_data_version; /* of an archive: what it was at the beginning */

@@ -41,7 +41,7 @@ static const struct mode *const modes[] = { &mode_attrs, &mode_copytool };
 
 static const char usage[] =
 	"usage: lfsazsync-helper MODE --mount DIR [--liblustreapi FILE] [--threads N]\n"
-	"       MODE copytool: [--archive N]... [--lock FILE]\n"
+	"       MODE copytool: [--archive N]... [--lock FILE] [--keep]\n"
 	"       MODE attrs\n"
 	"Speaks lines of JSON on standard input and output; see docs/internals/helper-protocol.md.\n";
 
@@ -68,7 +68,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 	static const struct option known[] = {
 		{ "mount", required_argument, NULL, 'm' },   { "liblustreapi", required_argument, NULL, 'l' },
 		{ "threads", required_argument, NULL, 't' }, { "archive", required_argument, NULL, 'a' },
-		{ "lock", required_argument, NULL, 'k' },    { NULL, 0, NULL, 0 },
+		{ "lock", required_argument, NULL, 'k' },    { "keep", no_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
 	};
 	unsigned long n;
 	int c;
@@ -108,6 +109,9 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		case 'k':
 			o->lock = optarg;
 			break;
+		case 'p':
+			o->keep = true;
+			break;
 		default:
 			return bad_usage("unknown option, or one without its value", argv[optind]);
 		}
@@ -116,8 +120,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		return bad_usage("an argument too many", argv[optind + 1]);
 	if (!o->mount)
 		return bad_usage("--mount is needed", NULL);
-	if (*mode != &mode_copytool && (o->lock || o->archive_count > 0))
-		return bad_usage("--archive and --lock belong to the mode copytool", NULL);
+	if (*mode != &mode_copytool && (o->lock || o->keep || o->archive_count > 0))
+		return bad_usage("--archive, --lock and --keep belong to the mode copytool", NULL);
 	return 0;
 }
 
@@ -216,28 +220,31 @@ static void swallow(int fd)
 /* Reads requests until standard input ends, a signal comes, nobody reads our output, or `quit`. */
 static void read_requests(struct reader *r)
 {
-	bool full = false;
+	bool full = false, over = false;
 
 	for (;;) {
 		struct pollfd p[] = {
 			{ .fd = r->signal_fd, .events = POLLIN },
 			{ .fd = r->stop_fd, .events = POLLIN },
 			{ .fd = r->room_fd, .events = POLLIN },
-			{ .fd = full ? -1 : STDIN_FILENO, .events = POLLIN }, /* a full queue makes the asker wait */
+			/* a full queue makes the asker wait; but it may go away */
+			{ .fd = over ? -1 : STDIN_FILENO, .events = full ? 0 : POLLIN },
 		};
+		int ready = poll(p, 4, over ? DRAIN_MS : -1);
 
-		if (poll(p, 4, -1) < 0) {
+		if (ready < 0) {
 			if (errno == EINTR)
 				continue;
 			note("poll: %s", strerror(errno));
 			return;
 		}
-		if (p[0].revents || p[1].revents)
-			return;
+		if (p[0].revents || p[1].revents || ready == 0)
+			return; /* ready == 0: nobody asks any more, and nothing of what was asked comes to an end */
 		if (p[2].revents) {
 			swallow(r->room_fd);
 			full = !pass_lines(r);
 		}
+		over = full && (over || (p[3].revents & (POLLHUP | POLLERR)) != 0);
 		if (full || !p[3].revents)
 			continue;
 
@@ -310,6 +317,8 @@ static void run(struct helper *h, const struct mode *mode, int signal_fd)
 		mode->after_hello(h);
 	read_requests(&r);
 	out_leaving();
+	if (mode->leaving)
+		mode->leaving(h);
 
 	if (pthread_create(&dog, NULL, watchdog, NULL) == 0)
 		pthread_detach(dog);
@@ -333,16 +342,24 @@ static void run(struct helper *h, const struct mode *mode, int signal_fd)
 	close(r.room_fd);
 }
 
-/* Signals arrive on a descriptor; a reader that goes away gives EPIPE. */
+/*
+ * Signals arrive on a descriptor; a reader that goes away gives EPIPE. Who has us on a pipe ends us by closing it: a
+ * service manager that signals the whole group at once means our asker, who needs us until what is at work has ended.
+ */
 static int signals(void)
 {
+	static const int ending[] = { SIGTERM, SIGINT, SIGHUP };
+	bool ours = isatty(STDIN_FILENO);
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		if (ours)
+			sigaddset(&set, ending[i]);
+		else
+			signal(ending[i], SIG_IGN);
+	}
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }

@@ -316,6 +316,14 @@ int ioctl(int fd, unsigned long request, ...)
 		errno = -copy_rc;
 		return copy_rc < 0 ? -1 : 0;
 	}
+	if (request == LL_IOC_HSM_CT_START) {
+		struct lustre_kernelcomm stop;
+
+		memcpy(&stop, arg, sizeof(stop));
+		say("ct_start uid=%u group=%u flags=%u\n", stop.lk_uid == (uint32_t)getpid() ? 1 : stop.lk_uid, stop.lk_group,
+		    stop.lk_flags);
+		return 0;
+	}
 	if (request != LL_IOC_HSM_PROGRESS)
 		return (int)syscall(SYS_ioctl, fd, request, arg);
 

@@ -583,10 +583,11 @@ def test_leave(h, fake, a, lock):
         fake.cut_log()
         if how == "eof":
             h.p.stdin.close()
-        elif how == "term":
-            h.p.send_signal(signal.SIGTERM)
-        elif how == "int":
-            h.p.send_signal(signal.SIGINT)
+        elif how in ("term", "int"):
+            # whoever has it on a pipe ends it by closing that: signals to the whole group are for the asker
+            h.p.send_signal(signal.SIGTERM if how == "term" else signal.SIGINT)
+            check(h.ask(op="progress", cookie="400")["rc"] == 0, how)
+            h.p.stdin.close()
         else:
             fake.answer("begin_sleep", 100)
             h.send(op="begin", cookie="401")
@@ -630,7 +631,7 @@ def test_reader_sleeps(fake, a):
     p.stdin.write(b"".join(b'{"n":%d,"op":"get","fid":"%s"}\n' % (i, a.encode()) for i in range(2000)))
     p.stdin.flush()
     time.sleep(1)
-    p.send_signal(signal.SIGTERM)
+    p.stdin.close()
     check(p.wait(PATIENCE) == 0)
     check(" 600 0+0 flags=1 errval=4\n" in fake.log(), fake.log())
     os.close(r)

@@ -256,7 +256,7 @@ def main_test():
     except queue.Empty:
         print("after a shutdown: the helper was not told (as on the recordings)")
     n = time.monotonic()
-    h.p.send_signal(signal.SIGTERM)
+    h.p.stdin.close()
     check(h.p.wait(PATIENCE) == 0 and time.monotonic() - n < 12)
 
 

@@ -2,11 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BlobError } from '../blob/errors.ts';
 import type { CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
+import { actionKey } from '../lustre/hsm-action.ts';
 import { printable } from '../lustre/printable.ts';
 import type { Log } from '../service/log.ts';
 import { ActionError, ActionStopped, endingOf, hasErrno } from './action-error.ts';
+import { adoptAll } from './adoption.ts';
 import { archive } from './archive.ts';
 import type { ActionJournal, Archive, CopytoolContext } from './context.ts';
+import { HelperRestarts } from './helper-restarts.ts';
 import type { Outcome } from './outcome.ts';
 import { remove } from './remove.ts';
 import { restore } from './restore.ts';
@@ -18,7 +21,7 @@ import { Task } from './task.ts';
 const BLOCKING = 0x4;
 /** What is left for ending actions after they were stopped, milliseconds. */
 const LAST_GRACE_MS = 4_000;
-const NO_JOURNAL: ActionJournal = { taken: () => Promise.resolve(), ended: () => Promise.resolve() };
+const NO_JOURNAL: ActionJournal = { unfinished: [], taken: () => {}, ended: () => {} };
 
 export interface AgentOptions {
   readonly channel: CopytoolChannel;
@@ -44,6 +47,8 @@ export class CopytoolAgent {
   readonly #log: Log;
   readonly #scheduler: Scheduler<TaskJob>;
   readonly #jobs = new Map<string, TaskJob>();
+  readonly #restarts: HelperRestarts;
+  #adoption = new AbortController();
   #draining = false;
 
   constructor({ channel, context, journal }: AgentOptions) {
@@ -51,6 +56,7 @@ export class CopytoolAgent {
     this.#context = context;
     this.#journal = journal ?? NO_JOURNAL;
     this.#log = context.log;
+    this.#restarts = new HelperRestarts(channel, context);
     this.#scheduler = new Scheduler({ slots: context.config.concurrency, reserve: context.config.restoreReserve });
     context.endpoints.attach({
       held: (archive) => [...this.#jobs.values()].filter((job) => job.archives.includes(archive)).length,
@@ -67,38 +73,73 @@ export class CopytoolAgent {
       this.#beat();
       this.#giveUpHeld();
     }, this.#context.config.heartbeat);
-    const intake = this.#takeAll();
+    const intake = this.#takeAll(stop.now);
+    void this.#adopt();
     try {
       await Promise.race([intake, aborted(stop.drain), aborted(stop.now)]);
       await Promise.race([intake, this.#drain(stop.now)]);
       await this.#stopAll(new ActionStopped('shutdown', 'the copytool is stopping'));
     } catch (error) {
-      await this.#stopAll(new ActionStopped('helper-gone', 'the native helper is gone'));
+      await this.#stopAll(helperGone());
       throw error;
     } finally {
+      this.#adoption.abort();
       clearInterval(heartbeat);
       intake.catch(() => {});
     }
   }
 
-  /** Never ends by itself: rejects when the channel is broken. After `close` it just stays. */
-  async #takeAll(): Promise<never> {
-    for await (const action of this.#channel.actions) {
-      if (action.action === 'CANCEL') this.#cancel(action);
-      else await this.#take(action);
+  /**
+   * Never ends by itself: rejects when the helper is gone and can't be replaced. After `close` it just stays.
+   * @param now when nothing is to be started any more
+   */
+  async #takeAll(now: AbortSignal): Promise<never> {
+    for (;;) {
+      try {
+        for await (const action of this.#channel.actions) {
+          if (action.action === 'CANCEL') this.#cancel(action);
+          else await this.#take(action);
+        }
+        return await new Promise<never>(() => {});
+      } catch (error) {
+        if (!this.#channel.isLoss(error) || now.aborted) throw error;
+        await this.#replaceHelper(error, now);
+      }
     }
-    return new Promise<never>(() => {});
   }
 
-  async #take(action: HsmAction): Promise<void> {
+  /** What was at work with the helper that is gone begins anew with the next: Lustre still has it as running. */
+  async #replaceHelper(error: unknown, now: AbortSignal): Promise<void> {
+    this.#adoption.abort();
+    for (const { task } of [...this.#jobs.values()]) task.stop(helperGone());
+    await this.#restarts.replace(error, now);
+    this.#adoption = new AbortController();
+    void this.#adopt();
+  }
+
+  /** Takes up what was left behind, next to what comes in. */
+  async #adopt(): Promise<void> {
+    const { signal } = this.#adoption;
+    await adoptAll(this.#journal.unfinished, {
+      channel: this.#channel,
+      context: this.#context,
+      signal,
+      take: (action) => this.#take(action, signal),
+      forget: (action) => this.#journal.ended(action),
+    });
+  }
+
+  /** @param adoption of an action that the journal has already: when it is aborted, the action is not taken */
+  async #take(action: HsmAction, adoption?: AbortSignal): Promise<void> {
     // The coordinator may send an action again as soon as it hears of its end: heartbeats, cancels and the journal
     // know it by its name, which must be free by then.
-    await this.#jobs.get(keyOf(action))?.task.forgotten;
+    await this.#jobs.get(actionKey(action))?.task.forgotten;
+    if (adoption?.aborted === true) return;
     const task = new Task(action, this.#channel);
     const counters = this.#context.stats.actions[task.kind];
     counters.taken += 1;
     counters.queued += 1;
-    await this.#journal.taken(action);
+    if (adoption === undefined) this.#journal.taken(action);
     // One action per file at a time: a removal beside an archive could take the copy that the archive has just written.
     const job: TaskJob = {
       task,
@@ -108,7 +149,7 @@ export class CopytoolAgent {
       run: () => this.#run(job),
     };
     task.pause = (wait) => this.#scheduler.pause(job, wait, task.signal);
-    this.#jobs.set(keyOf(action), job);
+    this.#jobs.set(actionKey(action), job);
     task.signal.addEventListener('abort', () => {
       const reason = task.signal.reason as ActionStopped;
       this.#log.debug(`action ${reason.code}`, { fid: action.fid, cookie: action.cookie.toString() });
@@ -126,7 +167,7 @@ export class CopytoolAgent {
   }
 
   #cancel(cancel: HsmAction): void {
-    const job = this.#jobs.get(keyOf(cancel));
+    const job = this.#jobs.get(actionKey(cancel));
     if (job === undefined) {
       this.#log.debug('cancel for an action that is not ours', { fid: cancel.fid, cookie: cancel.cookie.toString() });
       return;
@@ -147,7 +188,7 @@ export class CopytoolAgent {
       counters.bytes += outcome.bytes;
       counters.running -= 1;
       this.#log.info(`${task.kind} done`, { ...described(task), outcome: 'ok', ...reported(outcome) });
-      await this.#forget(job);
+      this.#forget(job);
     } catch (error) {
       await this.#finish(job, task.signal.aborted ? task.signal.reason : error);
     }
@@ -164,8 +205,9 @@ export class CopytoolAgent {
   }
 
   /** Ends a task that failed, was cancelled or is handed back. Never rejects. */
-  async #finish(job: TaskJob, error: unknown): Promise<void> {
+  async #finish(job: TaskJob, failure: unknown): Promise<void> {
     const { task } = job;
+    const error = this.#channel.isLoss(failure) ? helperGone() : failure;
     const { stats } = this.#context;
     const counters = stats.actions[task.kind];
     counters[task.running ? 'running' : 'queued'] -= 1;
@@ -183,12 +225,12 @@ export class CopytoolAgent {
     if (cancelled || error instanceof ActionStopped || ending.errno === ERRNO.EALREADY)
       this.#log.info(`${task.kind} not done`, fields);
     else this.#log.warn(`${task.kind} failed`, { ...fields, ...(ending.code === 'unexpected' ? { err: error } : {}) });
-    await this.#end(task, ending.errno, ending.again, error);
-    await this.#forget(job);
+    const kept = ending.code === 'helper-gone';
+    if (!kept) await this.#end(task, ending.errno, ending.again);
+    this.#forget(job, kept);
   }
 
-  async #end(task: Task, errno: number, again: boolean, error: unknown): Promise<void> {
-    if (error instanceof ActionStopped && error.code === 'helper-gone') return;
+  async #end(task: Task, errno: number, again: boolean): Promise<void> {
     try {
       await task.fail(errno, again);
     } catch (failure) {
@@ -202,17 +244,13 @@ export class CopytoolAgent {
     }
   }
 
-  async #forget(job: TaskJob): Promise<void> {
+  /** @param kept it was not ended, and stays in the journal to be adopted */
+  #forget(job: TaskJob, kept = false): void {
     const { action } = job.task;
     // The coordinator may have sent it again already, under the same name.
-    if (this.#jobs.get(keyOf(action)) === job) this.#jobs.delete(keyOf(action));
-    try {
-      await this.#journal.ended(action);
-    } catch (error) {
-      this.#log.error('journal could not be written', { err: error });
-    } finally {
-      job.task.forget();
-    }
+    if (this.#jobs.get(actionKey(action)) === job) this.#jobs.delete(actionKey(action));
+    if (!kept) this.#journal.ended(action);
+    job.task.forget();
   }
 
   /** Keeps every action alive that was taken and not ended, those that wait included. */
@@ -280,9 +318,8 @@ function priorityOf(task: Task): Priority {
   return (task.action.flags & BLOCKING) !== 0 ? PRIORITY.blocking : PRIORITY.restore;
 }
 
-/** Cookies are unique on one metadata server; with several, only together with the FID. */
-function keyOf(action: HsmAction): string {
-  return `${action.cookie}/${action.fid}`;
+function helperGone(): ActionStopped {
+  return new ActionStopped('helper-gone', 'the native helper is gone');
 }
 
 function unknownArchive(action: HsmAction, archives: ReadonlyMap<number, Archive>): ActionError {

@@ -28,10 +28,15 @@ export interface NeedsLook {
   readonly blob?: string;
 }
 
-/** Where the actions at work are written down before they begin, so that a later process can adopt them. */
+/**
+ * Where the actions at work are written down before anything is done about them, so that a later process can adopt
+ * them. What can't be written is no reason not to carry an action out.
+ */
 export interface ActionJournal {
-  taken(action: HsmAction): Promise<void>;
-  ended(action: HsmAction): Promise<void>;
+  /** Those that were taken, by this process or an earlier one, and have not ended. */
+  readonly unfinished: readonly HsmAction[];
+  taken(action: HsmAction): void;
+  ended(action: Pick<HsmAction, 'cookie' | 'fid'>): void;
 }
 
 /** All that an action's engine works with. */

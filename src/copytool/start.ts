@@ -17,6 +17,7 @@ import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { establishIdentity } from './identity-check.ts';
+import { JournalFile } from './journal.ts';
 import { watchSas } from './sas-watch.ts';
 import { newStats } from './stats.ts';
 import { stepHook } from './steps.ts';
@@ -90,13 +91,24 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     ...helper,
     mount: fs.mount,
     archives: [...config.archives.keys()],
-    lockFile: join(config.runDir, lockName(fs.mount)),
+    lockFile: join(config.runDir, `${nameOfMount(fs.mount)}.lock`),
+    journaled: true,
     onState: (state) =>
       tellState(state, log, (registered) => {
         stats.registered = registered;
       }),
   });
-  atEnd(() => channel.close());
+  let failed = true;
+  // After a failure the actions are left to the next copytool, which adopts them.
+  atEnd(() => (failed ? channel.abandon() : channel.close()));
+  // Under the channel's lock: nobody else writes it.
+  const journal = JournalFile.open({
+    file: join(config.stateDir, `${nameOfMount(fs.mount)}.journal`),
+    fs: fsUuid,
+    mount: fs.mount,
+    log,
+  });
+  atEnd(() => journal.close());
   const context: CopytoolContext = {
     fs,
     fsUuid,
@@ -134,7 +146,14 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   atEnd(() => {
     process.off('SIGHUP', reopen);
   });
-  await new CopytoolAgent({ channel, context }).run(stop);
+  const lost = new AbortController();
+  fs.gone.catch((error: unknown) => lost.abort(error));
+  await new CopytoolAgent({ channel, context, journal }).run({
+    drain: stop.drain,
+    now: AbortSignal.any([stop.now, lost.signal]),
+  });
+  lost.signal.throwIfAborted();
+  failed = false;
   log.info('copytool stopped', {
     actions: JSON.parse(
       JSON.stringify(stats.actions, (_, value) => (typeof value === 'bigint' ? Number(value) : value)),
@@ -197,8 +216,8 @@ function tellState(state: ChannelState, log: Log, registered: (is: boolean) => v
   else log.warn('copytool not registered any more, registering again', { reason: errnoText(state.errno) });
 }
 
-/** One lock per client, that is per mount. */
-function lockName(mount: string): string {
-  const plain = `copytool${mount.replaceAll('/', '-')}.lock`;
-  return plain.length <= 200 ? plain : `copytool-${createHash('sha256').update(mount).digest('hex')}.lock`;
+/** Of what there is one per client, that is per mount: the lock and the journal. */
+function nameOfMount(mount: string): string {
+  const plain = `copytool${mount.replaceAll('/', '-')}`;
+  return plain.length <= 200 ? plain : `copytool-${createHash('sha256').update(mount).digest('hex')}`;
 }

@@ -18,6 +18,10 @@ export interface CopytoolStats {
   /** Restores into the directory's default layout, because the file's own could not be given. */
   layoutsLost: number;
   heartbeats: number;
+  /** Actions of an earlier process or helper: taken over, ended with an error because they could not be, and unknown to Lustre. */
+  readonly adoption: { adopted: number; ended: number; dropped: number };
+  /** How often the native helper had to be started again. */
+  helperRestarts: number;
   registered: boolean;
 }
 
@@ -55,6 +59,8 @@ export function newStats(): CopytoolStats {
     markedDirty: 0,
     layoutsLost: 0,
     heartbeats: 0,
+    adoption: { adopted: 0, ended: 0, dropped: 0 },
+    helperRestarts: 0,
     registered: false,
   };
 }

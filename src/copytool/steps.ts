@@ -29,6 +29,10 @@ export const STEPS = [
   'remove.located',
   'remove.deleted',
   'remove.ended',
+  // Of an action that an earlier process, or an earlier helper, has left behind.
+  'adopt.read',
+  'adopt.known',
+  'adopt.taken',
 ] as const;
 
 export type Step = (typeof STEPS)[number];

@@ -68,14 +68,17 @@ const REQUEST_ITEMS = 500;
 /** Paths and layouts make long replies. */
 const REQUEST_ITEMS_LONG = 100;
 
+/** Whoever answers requests: a helper, or one that is started again when it dies. */
+export type Requests = Pick<HelperProcess, 'request'>;
+
 /**
  * Attributes of files in Lustre, by the helper (in its mode `attrs` or `copytool`). Rejections are ErrnoError where
  * Lustre refused, other errors where the helper is gone.
  */
 export class LustreFiles {
-  readonly #helper: HelperProcess;
+  readonly #helper: Requests;
 
-  constructor(helper: HelperProcess) {
+  constructor(helper: Requests) {
     this.#helper = helper;
   }
 

@@ -1,28 +1,10 @@
-import { type Fid, parseFid } from '../identity/fid.ts';
-import { BugError, type ErrnoError } from '../service/errors.ts';
+import type { Fid } from '../identity/fid.ts';
+import type { ErrnoError } from '../service/errors.ts';
 import { LustreFiles } from './attributes.ts';
-import { type HelperEvent, type HelperOptions, HelperProcess } from './helper.ts';
+import { type HelperOptions, HelperProcess } from './helper.ts';
+import { type ActionName, actionOf, fidOf, fieldsOfAction, type HsmAction } from './hsm-action.ts';
 
-/** An action of the coordinator's, as it is journaled, too. */
-export interface HsmAction {
-  readonly action: 'ARCHIVE' | 'RESTORE' | 'REMOVE' | 'CANCEL';
-  readonly fid: Fid;
-  /** The coordinator's data FID; the file's own until a restore has begun. */
-  readonly dfid: Fid;
-  /** 64 bits; the coordinator's name for the action. */
-  readonly cookie: bigint;
-  readonly archive: number;
-  readonly flags: number;
-  readonly offset: bigint;
-  /** Bytes; 2^64 - 1: to the end of the file. */
-  readonly length: bigint;
-  readonly gid: bigint;
-  /** The request's opaque data (`lfs hsm_archive --data`). */
-  readonly data: Buffer;
-}
-
-/** Which action: cookies are unique on one metadata server; where there are several, the FID must be said as well. */
-export type ActionName = bigint | Pick<HsmAction, 'cookie' | 'fid'>;
+export type { ActionName, HsmAction } from './hsm-action.ts';
 
 /** A change of the registration itself. */
 export type ChannelState =
@@ -34,6 +16,8 @@ export interface ChannelOptions extends Omit<HelperOptions, 'mode' | 'args'> {
   readonly archives: readonly number[];
   /** Locked exclusively before registering: one copytool per client. */
   readonly lockFile?: string | undefined;
+  /** Every action is journaled: when this process dies, the helper leaves them to be adopted instead of ending them. */
+  readonly journaled?: boolean;
   /** The coordinator was shut down (the helper registers again by itself), or took us back. */
   readonly onState?: (state: ChannelState) => void;
 }
@@ -71,24 +55,36 @@ export interface Ending {
  */
 export class CopytoolChannel {
   readonly files: LustreFiles;
-  readonly #helper: HelperProcess;
-  readonly #onState: (state: ChannelState) => void;
-  readonly #onTrouble: (line: string) => void;
+  readonly #options: ChannelOptions;
+  #helper: HelperProcess;
+  readonly #losses = new WeakSet<Error>();
+  #closed = false;
 
-  private constructor(helper: HelperProcess, options: Pick<ChannelOptions, 'onState' | 'onDiagnostic'>) {
+  private constructor(helper: HelperProcess, options: ChannelOptions) {
     this.#helper = helper;
-    this.#onState = options.onState ?? (() => {});
-    this.#onTrouble = options.onDiagnostic ?? (() => {});
-    this.files = new LustreFiles(helper);
+    this.#options = options;
+    this.files = new LustreFiles({ request: (op, fields) => this.#helper.request(op, fields) });
   }
 
   /** Registers. Rejects with an OperatorError: not Lustre, not root, locked by another copytool, refused. */
   static async open(options: ChannelOptions): Promise<CopytoolChannel> {
-    const { archives, lockFile, onState: _, ...rest } = options;
-    const args = archives.flatMap((id) => ['--archive', String(id)]);
-    if (lockFile !== undefined) args.push('--lock', lockFile);
-    const helper = await HelperProcess.start({ ...rest, mode: 'copytool', args });
-    return new CopytoolChannel(helper, options);
+    return new CopytoolChannel(await startHelper(options), options);
+  }
+
+  /**
+   * Starts another helper in the place of one that is gone, and registers again. Nothing is open in it: what was must
+   * be adopted. `actions` is to be read anew. Rejects as `open` does.
+   */
+  async reopen(): Promise<void> {
+    if (this.#helper.lost !== undefined) this.#losses.add(this.#helper.lost);
+    const helper = await startHelper(this.#options);
+    this.#helper = helper;
+    if (this.#closed) await helper.close();
+  }
+
+  /** Whether a rejection of anything here means that the helper was lost, so that nothing is known of the outcome. */
+  isLoss(error: unknown): boolean {
+    return error instanceof Error && (error === this.#helper.lost || this.#losses.has(error));
   }
 
   /** The helper itself: its hello, its pid, when it left. */
@@ -108,9 +104,10 @@ export class CopytoolChannel {
     for await (const event of this.#helper.events) {
       if (event.t === 'action') yield actionOf(event);
       else if (event.t === 'registered')
-        this.#onState({ state: 'registered', archives: event['archives'] as number[] });
-      else if (event.t === 'unregistered') this.#onState({ state: 'unregistered', errno: -(event['rc'] as number) });
-      else if (event.t === 'error') this.#onTrouble(String(event['message']));
+        this.#options.onState?.({ state: 'registered', archives: event['archives'] as number[] });
+      else if (event.t === 'unregistered')
+        this.#options.onState?.({ state: 'unregistered', errno: -(event['rc'] as number) });
+      else if (event.t === 'error') this.#options.onDiagnostic?.(String(event['message']));
     }
   }
 
@@ -121,11 +118,14 @@ export class CopytoolChannel {
     return begunOf(await this.#helper.request<RawBegun>('begin', fields));
   }
 
-  /** Takes up an action of an earlier process, from the journal: rebuilt, then begun. ENOENT: no longer known. */
-  async adopt(action: HsmAction, options: BeginOptions = {}): Promise<Begun> {
-    const { mdt = -1, openFlags = 0 } = options;
-    const fields = { ...fieldsOfAction(action), mdt, open_flags: openFlags };
-    return begunOf(await this.#helper.request<RawBegun>('adopt', fields));
+  /**
+   * Takes up an action of an earlier process, from the journal: rebuilt here, and reported to the coordinator as alive.
+   * From then on it is as one that came out of `actions`. Rejects with an ErrnoError: ENOENT, the coordinator does not
+   * know it; EEXIST, it is open here, having been sent again; EAGAIN, the coordinator can't be asked now. After any
+   * other the action is open, and must be ended with an error.
+   */
+  async adopt(action: HsmAction): Promise<void> {
+    await this.#helper.request('adopt', { ...fieldsOfAction(action), begin: false });
   }
 
   /**
@@ -156,12 +156,27 @@ export class CopytoolChannel {
     await this.#helper.request('drop', nameFields(action));
   }
 
+  /** Leaves, and leaves open actions to be adopted (when `journaled`). */
+  async abandon(): Promise<void> {
+    this.#closed = true;
+    await this.#helper.close();
+  }
+
   /** Ends open actions with an error (`errval`, EINTR by default), unregisters and leaves. */
   async close(errval?: number): Promise<void> {
+    this.#closed = true;
     // The reply may be lost to the helper's own end: what counts is that it leaves.
     await this.#helper.request('quit', errval === undefined ? {} : { errval }).catch((_: ErrnoError | Error) => {});
     await this.#helper.close();
   }
+}
+
+async function startHelper(options: ChannelOptions): Promise<HelperProcess> {
+  const { archives, lockFile, journaled, onState: _, ...rest } = options;
+  const args = archives.flatMap((id) => ['--archive', String(id)]);
+  if (lockFile !== undefined) args.push('--lock', lockFile);
+  if (journaled === true) args.push('--keep');
+  return await HelperProcess.start({ ...rest, mode: 'copytool', args });
 }
 
 function nameFields(action: ActionName): object {
@@ -181,43 +196,4 @@ function begunOf(raw: RawBegun): Begun {
     ...(raw.dv === undefined ? {} : { dataVersion: BigInt(raw.dv) }),
     ...(raw.layout_rc === undefined || raw.layout_rc >= 0 ? {} : { layoutErrno: -raw.layout_rc }),
   };
-}
-
-function actionOf(event: HelperEvent): HsmAction {
-  const text = (name: string) => String(event[name] ?? '0');
-  return {
-    action: event['action'] as HsmAction['action'],
-    fid: fidOf(text('fid')),
-    dfid: fidOf(text('dfid')),
-    cookie: BigInt(text('cookie')),
-    archive: Number(event['archive'] ?? 0),
-    flags: Number(event['flags'] ?? 0),
-    offset: BigInt(text('offset')),
-    length: BigInt(text('length')),
-    gid: BigInt(text('gid')),
-    data: Buffer.from(String(event['data_b64'] ?? ''), 'base64'),
-  };
-}
-
-/** An action in the protocol's own fields. */
-function fieldsOfAction(action: HsmAction): object {
-  const { action: name, fid, dfid, archive, flags } = action;
-  return {
-    action: name,
-    fid,
-    dfid,
-    cookie: action.cookie.toString(),
-    archive,
-    flags,
-    offset: action.offset.toString(),
-    length: action.length.toString(),
-    gid: action.gid.toString(),
-    data_b64: action.data.toString('base64'),
-  };
-}
-
-function fidOf(text: string): Fid {
-  const fid = parseFid(text);
-  if (fid === undefined) throw new BugError(`the helper sent a FID that is not one: ${text}`);
-  return fid;
 }

@@ -5,6 +5,7 @@ import { LustreFiles } from './attributes.ts';
 import { ERRNO } from './errno.ts';
 import { HelperProcess } from './helper.ts';
 import { canonicalMount } from './location.ts';
+import { SteadyHelper } from './steady-helper.ts';
 
 /** Our UUID of the file system, on its root. */
 export const UUID_XATTR = 'trusted.lfsazsync_fs';
@@ -25,16 +26,26 @@ export class LustreFileSystem {
   /** The mount point, canonical: without symlinks and trailing slash. */
   readonly mount: string;
   readonly fsname: string;
-  readonly helper: HelperProcess;
   readonly files: LustreFiles;
+  readonly #helper: SteadyHelper;
   readonly #root: Fid;
 
-  constructor(mount: string, helper: HelperProcess, root: Fid) {
+  constructor(mount: string, helper: SteadyHelper, root: Fid) {
     this.mount = mount;
-    this.fsname = helper.hello.fsname;
-    this.helper = helper;
+    this.fsname = helper.process.hello.fsname;
+    this.#helper = helper;
     this.files = new LustreFiles(helper);
     this.#root = root;
+  }
+
+  /** Its helper as it is now: one that dies is started again. */
+  get helper(): HelperProcess {
+    return this.#helper.process;
+  }
+
+  /** Rejects when the helper could not be started again. */
+  get gone(): Promise<never> {
+    return this.#helper.gone;
   }
 
   /** Where a file can be opened by its FID, whatever its name is now. */
@@ -62,7 +73,7 @@ export class LustreFileSystem {
   }
 
   async close(): Promise<void> {
-    await this.helper.close();
+    await this.#helper.close();
   }
 }
 
@@ -77,7 +88,8 @@ export function fidPath(mount: string, fid: Fid): string {
  */
 export async function openFileSystem(options: FileSystemOptions): Promise<LustreFileSystem> {
   const mount = await canonicalMount(options.mount);
-  const helper = await HelperProcess.start({ ...options, mount, mode: 'attrs' });
+  const start = () => HelperProcess.start({ ...options, mount, mode: 'attrs' });
+  const helper = await start();
   try {
     const root = await new LustreFiles(helper).get({ path: Buffer.from(mount) }, { parts: ['stat'] });
     await lstat(`${mount === '/' ? '' : mount}/.lustre/fid`).catch((error: NodeJS.ErrnoException) => {
@@ -87,7 +99,7 @@ export async function openFileSystem(options: FileSystemOptions): Promise<Lustre
         hint: `Mount the file system itself (${helper.hello.fsname} without a directory after it).`,
       });
     });
-    return new LustreFileSystem(mount, helper, root.fid);
+    return new LustreFileSystem(mount, new SteadyHelper(helper, start), root.fid);
   } catch (error) {
     await helper.close();
     throw error;

@@ -138,6 +138,11 @@ export class HelperProcess {
     return new HelperProcess(child, hello, options, frames, exited);
   }
 
+  /** With what everything fails once the helper is gone; undefined as long as it is there. */
+  get lost(): Error | undefined {
+    return this.#dead;
+  }
+
   /** The process id, for status and for tests that kill it. */
   get pid(): number {
     return this.#child.pid as number;

@@ -153,6 +153,7 @@ void v_ct_register(struct conn *c, const struct pline *l)
 void v_ct_unregister(struct conn *c, const struct pline *l)
 {
 	uint64_t ct = pline_u64(l, "ct", 0);
+	pid_t pid = (pid_t)pline_u64(l, "pid", 0);
 	int rc;
 
 	sim_lock();
@@ -160,8 +161,12 @@ void v_ct_unregister(struct conn *c, const struct pline *l)
 	sim_unlock();
 	pthread_mutex_lock(&conns_lock);
 	for (struct conn *o = conns; o; o = o->next)
-		if (o->agent && o->ct == ct)
+		if (o->agent && o->mount == c->mount && (pid ? o->pid == pid : o->ct == ct)) {
 			o->agent = false;
+			/* the kernel closes its end of the pipe, and what is in it can still be read */
+			if (pid)
+				shutdown(o->fd, SHUT_WR);
+		}
 	pthread_mutex_unlock(&conns_lock);
 	reply(c, rc);
 }

@@ -62,6 +62,25 @@ static int copy_end(int fd, const void *arg)
 	return sim_call_fd(fd, &msg, NULL);
 }
 
+/*
+ * Stops an agent: the MDTs forget the client, and the channels of the process that is named end after what is in them.
+ * A start is left to the library's own registration.
+ */
+static int ct_stop(int fd, const void *arg)
+{
+	struct lustre_kernelcomm lk;
+	struct pmsg msg;
+
+	if (arg == NULL)
+		return -EFAULT;
+	memcpy(&lk, arg, sizeof(lk));
+	if (lk.lk_group != KUC_GRP_HSM || !(lk.lk_flags & LK_FLG_STOP))
+		return -EINVAL;
+	pmsg_begin(&msg, "ct_unregister");
+	pmsg_u64(&msg, "pid", lk.lk_uid);
+	return sim_call_fd(fd, &msg, NULL);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -71,6 +90,14 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	if (request == LL_IOC_HSM_CT_START) {
+		rc = ct_stop(fd, arg);
+		if (rc != -ENOTTY) {
+			/* the client's side has no errors: servers that could not be told notice by themselves */
+			errno = rc == -EINVAL || rc == -EFAULT ? -rc : 0;
+			return errno ? -1 : 0;
+		}
+	}
 	if (request == LL_IOC_HSM_PROGRESS || request == LL_IOC_HSM_COPY_END) {
 		rc = request == LL_IOC_HSM_COPY_END ? copy_end(fd, arg) : progress(fd, arg);
 		if (rc != -ENOTTY) {

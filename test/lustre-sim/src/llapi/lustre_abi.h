@@ -175,6 +175,18 @@ struct ioc_data_version {
 #define LL_DV_RD_FLUSH 0x1
 #define LL_DV_WR_FLUSH 0x2
 
+struct lustre_kernelcomm {
+	uint32_t lk_wfd;
+	uint32_t lk_rfd;
+	uint32_t lk_uid;
+	uint32_t lk_group;
+	uint32_t lk_data_count;
+	uint32_t lk_flags;
+};
+
+#define KUC_GRP_HSM 0x02
+#define LK_FLG_STOP 0x0001
+#define LL_IOC_HSM_CT_START _IOW('f', 213, struct lustre_kernelcomm)
 struct hsm_copy {
 	uint64_t hc_data_version;
 	uint16_t hc_flags;

@@ -1,0 +1,71 @@
+import { crc32 } from 'node:zlib';
+import { actionKey, actionOf, fieldsOfAction, type HsmAction } from '../lustre/hsm-action.ts';
+
+/**
+ * The journal's lines: `<CRC-32 of the rest, 8 hex digits> <JSON>\n`. A line that was torn, by a crash or a full disk,
+ * has no end or another checksum, and counts as not written. The first one says whose journal it is.
+ */
+export interface JournalOwner {
+  /** Our UUID of the file system. */
+  readonly fs: string;
+  /** The mount point. */
+  readonly mount: string;
+}
+
+const VERSION = 1;
+
+export function ownerLine({ fs, mount }: JournalOwner): string {
+  return line({ t: 'journal', v: VERSION, fs, mount });
+}
+
+export function takenLine(action: HsmAction): string {
+  return line({ t: 'taken', ...fieldsOfAction(action) });
+}
+
+export function endedLine({ cookie, fid }: Pick<HsmAction, 'cookie' | 'fid'>): string {
+  return line({ t: 'ended', cookie: cookie.toString(), fid });
+}
+
+/** What a journal says. */
+export interface JournalContent {
+  /** Undefined: there is no journal, or its beginning can't be read. */
+  readonly owner: JournalOwner | undefined;
+  /** By key: taken and not ended, in the order they were taken. */
+  readonly open: Map<string, HsmAction>;
+  /** Lines that can't be read. */
+  readonly torn: number;
+}
+
+export function parseJournal(content: Buffer): JournalContent {
+  const open = new Map<string, HsmAction>();
+  let owner: JournalOwner | undefined;
+  let torn = 0;
+  for (const text of content.toString('utf8').split('\n')) {
+    if (text === '') continue;
+    const fields = parseLine(text);
+    if (fields === undefined) torn += 1;
+    else if (fields['t'] === 'journal' && fields['v'] === VERSION)
+      owner = { fs: String(fields['fs']), mount: String(fields['mount']) };
+    else if (fields['t'] === 'taken') {
+      const action = actionOf(fields);
+      open.delete(actionKey(action));
+      open.set(actionKey(action), action);
+    } else if (fields['t'] === 'ended') open.delete(`${String(fields['cookie'])}/${String(fields['fid'])}`);
+  }
+  return { owner, open, torn };
+}
+
+function line(fields: Record<string, unknown>): string {
+  const json = JSON.stringify(fields);
+  return `${checksum(json)} ${json}\n`;
+}
+
+function parseLine(text: string): Record<string, unknown> | undefined {
+  const json = text.slice(9);
+  if (text[8] !== ' ' || text.slice(0, 8) !== checksum(json)) return undefined;
+  return JSON.parse(json) as Record<string, unknown>;
+}
+
+function checksum(json: string): string {
+  return crc32(json).toString(16).padStart(8, '0');
+}
