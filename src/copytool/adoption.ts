@@ -2,14 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CopytoolChannel } from '../lustre/copytool-channel.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
 import type { HsmAction } from '../lustre/hsm-action.ts';
-import { hasErrno, systemErrno } from './action-error.ts';
-import type { CopytoolContext } from './context.ts';
+import { ActionError, hasErrno, systemErrno } from './action-error.ts';
+import type { CopytoolContext, Unfinished } from './context.ts';
 
 /** Questions to the coordinator at the same time: few, so that those of new actions don't wait behind them. */
 const AT_ONCE = 4;
 /** Milliseconds until a coordinator that could not be asked is asked again, doubled from the first to the last. */
 const FIRST_WAIT_MS = 500;
 const LAST_WAIT_MS = 15_000;
+/** An action that has seen so many ends of the copytool or its helper may be what causes them. */
+const MOST_ADOPTIONS = 10;
 
 export interface Adopter {
   readonly channel: CopytoolChannel;
@@ -27,7 +29,7 @@ export interface Adopter {
  * them. Those that Lustre doesn't know any more are dropped; one that it knows and that can't be taken up is ended with
  * an error, so that nobody waits for it. Never rejects.
  */
-export async function adoptAll(left: readonly HsmAction[], adopter: Adopter): Promise<void> {
+export async function adoptAll(left: readonly Unfinished[], adopter: Adopter): Promise<void> {
   if (left.length === 0) return;
   const { context, signal } = adopter;
   const { adoption } = context.stats;
@@ -36,9 +38,9 @@ export async function adoptAll(left: readonly HsmAction[], adopter: Adopter): Pr
   await context.step('adopt.read');
   const queue = left.toSorted((a, b) => rank(a) - rank(b)).values();
   const worker = async () => {
-    for (const action of queue) {
+    for (const unfinished of queue) {
       if (signal.aborted) return;
-      await adopt(action, adopter);
+      await adopt(unfinished, adopter);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -49,11 +51,11 @@ export async function adoptAll(left: readonly HsmAction[], adopter: Adopter): Pr
   });
 }
 
-function rank(action: HsmAction): number {
+function rank({ action }: Unfinished): number {
   return action.action === 'RESTORE' ? 0 : 1;
 }
 
-async function adopt(action: HsmAction, adopter: Adopter): Promise<void> {
+async function adopt({ action, adoptions }: Unfinished, adopter: Adopter): Promise<void> {
   const { channel, context, signal } = adopter;
   const { adoption } = context.stats;
   const named = { action: action.action, fid: action.fid, cookie: action.cookie.toString() };
@@ -63,6 +65,8 @@ async function adopt(action: HsmAction, adopter: Adopter): Promise<void> {
       await context.step('adopt.known');
       // The helper may have been lost meanwhile; the next adoption asks again.
       if (signal.aborted) return;
+      if (adoptions >= MOST_ADOPTIONS)
+        throw new ActionError('adopted-often', ERRNO.EIO, `it was adopted ${adoptions} times and never came to an end`);
       adoption.adopted += 1;
       context.log.info('action adopted', named);
       await adopter.take(action);
@@ -91,7 +95,11 @@ async function adopt(action: HsmAction, adopter: Adopter): Promise<void> {
 /** Ends an action that can't be adopted, under the file's own FID: the error reaches whoever waits. */
 async function giveUp(action: HsmAction, error: unknown, { channel, context }: Adopter): Promise<void> {
   const cancelled = hasErrno(error, ERRNO.ECANCELED);
-  const errval = cancelled ? ERRNO.ECANCELED : (systemErrno(error) ?? ERRNO.EIO);
+  const errval = cancelled
+    ? ERRNO.ECANCELED
+    : error instanceof ActionError
+      ? error.errno
+      : (systemErrno(error) ?? ERRNO.EIO);
   const named = { action: action.action, fid: action.fid, cookie: action.cookie.toString() };
   context.log[cancelled ? 'info' : 'warn'](cancelled ? 'action was cancelled' : 'action could not be adopted', {
     ...named,

@@ -21,7 +21,7 @@ import { Task } from './task.ts';
 const BLOCKING = 0x4;
 /** What is left for ending actions after they were stopped, milliseconds. */
 const LAST_GRACE_MS = 4_000;
-const NO_JOURNAL: ActionJournal = { unfinished: [], taken: () => {}, ended: () => {} };
+const NO_JOURNAL: ActionJournal = { unfinished: [], taken: () => {}, adopted: () => {}, ended: () => {} };
 
 export interface AgentOptions {
   readonly channel: CopytoolChannel;
@@ -140,6 +140,7 @@ export class CopytoolAgent {
     counters.taken += 1;
     counters.queued += 1;
     if (adoption === undefined) this.#journal.taken(action);
+    else this.#journal.adopted(action);
     // One action per file at a time: a removal beside an archive could take the copy that the archive has just written.
     const job: TaskJob = {
       task,

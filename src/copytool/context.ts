@@ -28,14 +28,22 @@ export interface NeedsLook {
   readonly blob?: string;
 }
 
+/** An action that was taken and has not ended, and how often it was adopted since. */
+export interface Unfinished {
+  readonly action: HsmAction;
+  readonly adoptions: number;
+}
+
 /**
  * Where the actions at work are written down before anything is done about them, so that a later process can adopt
  * them. What can't be written is no reason not to carry an action out.
  */
 export interface ActionJournal {
   /** Those that were taken, by this process or an earlier one, and have not ended. */
-  readonly unfinished: readonly HsmAction[];
+  readonly unfinished: readonly Unfinished[];
   taken(action: HsmAction): void;
+  /** One of the unfinished was adopted once more. */
+  adopted(action: HsmAction): void;
   ended(action: Pick<HsmAction, 'cookie' | 'fid'>): void;
 }
 

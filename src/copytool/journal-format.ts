@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { actionKey, actionOf, fieldsOfAction, type HsmAction } from '../lustre/hsm-action.ts';
+import type { Unfinished } from './context.ts';
 
 /**
  * The journal's lines: `<CRC-32 of the rest, 8 hex digits> <JSON>\n`. A line that was torn, by a crash or a full disk,
@@ -18,8 +19,8 @@ export function ownerLine({ fs, mount }: JournalOwner): string {
   return line({ t: 'journal', v: VERSION, fs, mount });
 }
 
-export function takenLine(action: HsmAction): string {
-  return line({ t: 'taken', ...fieldsOfAction(action) });
+export function takenLine({ action, adoptions }: Unfinished): string {
+  return line({ t: 'taken', adoptions, ...fieldsOfAction(action) });
 }
 
 export function endedLine({ cookie, fid }: Pick<HsmAction, 'cookie' | 'fid'>): string {
@@ -31,13 +32,13 @@ export interface JournalContent {
   /** Undefined: there is no journal, or its beginning can't be read. */
   readonly owner: JournalOwner | undefined;
   /** By key: taken and not ended, in the order they were taken. */
-  readonly open: Map<string, HsmAction>;
+  readonly open: Map<string, Unfinished>;
   /** Lines that can't be read. */
   readonly torn: number;
 }
 
 export function parseJournal(content: Buffer): JournalContent {
-  const open = new Map<string, HsmAction>();
+  const open = new Map<string, Unfinished>();
   let owner: JournalOwner | undefined;
   let torn = 0;
   for (const text of content.toString('utf8').split('\n')) {
@@ -49,7 +50,7 @@ export function parseJournal(content: Buffer): JournalContent {
     else if (fields['t'] === 'taken') {
       const action = actionOf(fields);
       open.delete(actionKey(action));
-      open.set(actionKey(action), action);
+      open.set(actionKey(action), { action, adoptions: Number(fields['adoptions'] ?? 0) });
     } else if (fields['t'] === 'ended') open.delete(`${String(fields['cookie'])}/${String(fields['fid'])}`);
   }
   return { owner, open, torn };

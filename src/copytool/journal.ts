@@ -2,7 +2,7 @@ import { closeSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, wr
 import { dirname } from 'node:path';
 import { actionKey, type HsmAction } from '../lustre/hsm-action.ts';
 import type { Log } from '../service/log.ts';
-import type { ActionJournal } from './context.ts';
+import type { ActionJournal, Unfinished } from './context.ts';
 import { endedLine, type JournalOwner, ownerLine, parseJournal, takenLine } from './journal-format.ts';
 
 /** Below this size, bytes, the journal is not rewritten. */
@@ -30,7 +30,7 @@ export interface JournalOptions extends JournalOwner {
  */
 export class JournalFile implements ActionJournal {
   readonly #options: JournalOptions;
-  readonly #open = new Map<string, HsmAction>();
+  readonly #open = new Map<string, Unfinished>();
   /** Not to be written to: it could not be read, opened or written. Tried again now and then. */
   #broken = false;
   #triedAt = Number.NEGATIVE_INFINITY;
@@ -59,16 +59,16 @@ export class JournalFile implements ActionJournal {
     return journal;
   }
 
-  get unfinished(): readonly HsmAction[] {
+  get unfinished(): readonly Unfinished[] {
     return [...this.#open.values()];
   }
 
   taken(action: HsmAction): void {
-    const key = actionKey(action);
-    this.#open.delete(key);
-    this.#open.set(key, action);
-    if (this.#broken) this.#repair();
-    else this.#append(takenLine(action));
+    this.#put({ action, adoptions: 0 });
+  }
+
+  adopted(action: HsmAction): void {
+    this.#put({ action, adoptions: (this.#open.get(actionKey(action))?.adoptions ?? 0) + 1 });
   }
 
   ended(action: Pick<HsmAction, 'cookie' | 'fid'>): void {
@@ -86,6 +86,14 @@ export class JournalFile implements ActionJournal {
     this.#attempt('put on the disk', (fd) => fsyncSync(fd));
     closeSync(this.#fd);
     this.#fd = undefined;
+  }
+
+  #put(unfinished: Unfinished): void {
+    const key = actionKey(unfinished.action);
+    this.#open.delete(key);
+    this.#open.set(key, unfinished);
+    if (this.#broken) this.#repair();
+    else this.#append(takenLine(unfinished));
   }
 
   #load(): void {
@@ -111,7 +119,7 @@ export class JournalFile implements ActionJournal {
       return;
     }
     if (torn > 0) log.info('journal has lines that were not written to their end', { file, lines: torn });
-    for (const [key, action] of open) this.#open.set(key, action);
+    for (const [key, unfinished] of open) this.#open.set(key, unfinished);
   }
 
   #append(text: string): void {
@@ -161,7 +169,7 @@ export class JournalFile implements ActionJournal {
 
   #content(): string {
     let text = ownerLine(this.#options);
-    for (const action of this.#open.values()) text += takenLine(action);
+    for (const unfinished of this.#open.values()) text += takenLine(unfinished);
     return text;
   }
 

@@ -1,5 +1,5 @@
 /** How often a helper that dies is started again, within which time (milliseconds): beyond that, something is wrong. */
-const RESTARTS = 5;
+const RESTARTS = 20;
 const WITHIN_MS = 10 * 60_000;
 
 /** Counts restarts: a few are repaired, many are a failure that must be seen. */

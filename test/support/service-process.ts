@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { identify, type ProcessIdentity, signal } from './processes.ts';
 import { type LogLine, type LogMatch, ProgramLog } from './program-log.ts';
 import { executable } from './project.ts';
@@ -71,6 +72,15 @@ export class ServiceProcess {
   async crash(): Promise<Exit> {
     if (this.#identity !== undefined) signal(this.#identity, 'SIGKILL', { group: true });
     return await this.exited();
+  }
+
+  /** The processes that it has started itself. */
+  async children(): Promise<number[]> {
+    const text = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
+    return text
+      .split(' ')
+      .filter((pid) => pid !== '')
+      .map(Number);
   }
 
   /** Asks the program to end (SIGTERM), waits for it, and kills it when it does not. */

@@ -16,6 +16,9 @@ import { waitUntil } from '../../support/wait.ts';
 export const CLEAN = HSM.EXISTS | HSM.ARCHIVED;
 export const RELEASED = CLEAN | HSM.RELEASED;
 
+export const SIDES = ['both', 'copytool', 'helper'] as const;
+export type Side = (typeof SIDES)[number];
+
 /** A sandbox with a copytool, and what tests of the copytool do all the time. */
 export class Rig {
   readonly sandbox: Sandbox;
@@ -53,6 +56,26 @@ export class Rig {
   /** Starts a copytool again after the last one has ended. */
   async restart(env: NodeJS.ProcessEnv = {}): Promise<void> {
     this.copytool = await this.sandbox.startCopytool([], { LFSAZSYNC_TEST_STEPS: this.steps, ...env });
+  }
+
+  /** The native helper that has the channel of actions, as the log says. */
+  async helperPid(): Promise<number> {
+    const lines = await this.copytool.waitFor('copytool ready');
+    const later = this.copytool.log.find('native helper started again').at(-1);
+    return Number((later ?? lines).record?.['helperPid']);
+  }
+
+  /**
+   * Kills a side of the copytool with SIGKILL: all of it at once (as a failing machine does), the program alone, or its
+   * native helper alone. A program is started again; it starts its helper again by itself.
+   */
+  async killSide(side: Side): Promise<void> {
+    if (side === 'helper') {
+      process.kill(await this.helperPid(), 'SIGKILL');
+      return;
+    }
+    await (side === 'both' ? this.copytool.crash() : this.copytool.kill());
+    await this.restart();
   }
 
   path(...names: string[]): string {

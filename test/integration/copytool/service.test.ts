@@ -195,11 +195,24 @@ describe('stopping', () => {
     expect(await read(path)).toBe('x');
   });
 
-  test('without its helper it ends with an error that says so', async () => {
-    const ready = await rig.copytool.waitFor('copytool ready');
-    process.kill(Number(ready.record?.['helperPid']), 'SIGKILL');
-    expect(await rig.copytool.exited()).toMatchObject({ exitCode: 1 });
+  test('signals to its whole group are for it alone: its helpers stay until everything has ended', async () => {
+    const path = rig.write('group', 'finished');
+    const { fid } = await rig.archiveHeldAt('archive.named', path);
+    process.kill(-rig.copytool.pid, 'SIGTERM');
+    await rig.copytool.waitFor('copytool stopping');
+    rig.letGo('archive.named');
+    expect((await rig.ended('archive', fid)).record).toMatchObject({ outcome: 'ok' });
+    expect(await rig.copytool.exited()).toMatchObject({ exitCode: 143 });
+    expect(rig.copytool.log.text()).not.toContain('native helper is gone');
+  });
+
+  test('without any of its helpers it starts another, and says so', async () => {
+    const path = rig.write('helperless', 'x');
+    for (const pid of await rig.copytool.children()) process.kill(pid, 'SIGKILL');
+    await rig.copytool.waitFor('native helper started again');
     expect(rig.copytool.log.text()).toMatch(/native helper .* was ended by SIGKILL/);
+    await rig.archiveAndRelease(path);
+    expect(await read(path)).toBe('x');
   });
 });
 
