@@ -15,7 +15,7 @@ import { remove } from './remove.ts';
 import { restore } from './restore.ts';
 import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
 import { countError } from './stats.ts';
-import { Task } from './task.ts';
+import { helperGone, Task } from './task.ts';
 
 /** Lustre 2.16 and later mark requests of programs that wait for the data (HSM_REQ_BLOCKING). */
 const BLOCKING = 0x4;
@@ -208,7 +208,7 @@ export class CopytoolAgent {
   /** Ends a task that failed, was cancelled or is handed back. Never rejects. */
   async #finish(job: TaskJob, failure: unknown): Promise<void> {
     const { task } = job;
-    const error = this.#channel.isLoss(failure) ? helperGone() : failure;
+    const error = task.stale || this.#channel.isLoss(failure) ? helperGone() : failure;
     const { stats } = this.#context;
     const counters = stats.actions[task.kind];
     counters[task.running ? 'running' : 'queued'] -= 1;
@@ -317,10 +317,6 @@ export class CopytoolAgent {
 function priorityOf(task: Task): Priority {
   if (task.kind !== 'restore') return PRIORITY.background;
   return (task.action.flags & BLOCKING) !== 0 ? PRIORITY.blocking : PRIORITY.restore;
-}
-
-function helperGone(): ActionStopped {
-  return new ActionStopped('helper-gone', 'the native helper is gone');
 }
 
 function unknownArchive(action: HsmAction, archives: ReadonlyMap<number, Archive>): ActionError {

@@ -85,7 +85,7 @@ function refuseUnfit(file: FileView): void {
 /** Begins the action, then looks at the file: what is seen belongs to the data version, or is found out before the commit. */
 async function begin(task: Task, target: Archive, context: CopytoolContext): Promise<Begun> {
   const { fs, fsUuid, step } = context;
-  const { dataVersion } = await context.begin(task.action);
+  const { dataVersion } = await task.begin();
   if (dataVersion === undefined)
     throw new ActionError('no-data-version', ERRNO.EIO, 'Lustre gave no data version of the file');
   await step('archive.begun');

@@ -2,7 +2,7 @@ import type { BufferPool } from '../blob/buffers.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { ArchiveConfig, Config } from '../config/types.ts';
 import type { Fid } from '../identity/fid.ts';
-import type { Begun, HsmAction } from '../lustre/copytool-channel.ts';
+import type { HsmAction } from '../lustre/copytool-channel.ts';
 import type { LustreFileSystem } from '../lustre/file-system.ts';
 import type { AuditLog } from '../service/audit.ts';
 import type { Log } from '../service/log.ts';
@@ -62,6 +62,5 @@ export interface CopytoolContext {
   readonly step: StepHook;
   readonly log: Log;
   readonly audit: AuditLog;
-  readonly begin: (action: HsmAction) => Promise<Begun>;
   readonly needsLook: (look: NeedsLook) => void;
 }

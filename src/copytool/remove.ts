@@ -25,7 +25,7 @@ export async function remove(task: Task, targets: readonly Archive[], context: C
   await context.step('remove.taken');
   const file = await lookAt(task.action.fid, context);
   task.paths = file?.paths ?? [];
-  await context.begin(task.action);
+  await task.begin();
   const blob =
     file === undefined
       ? await removeOfDead(task, targets, context)

@@ -39,7 +39,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
   }
-  const { dfid, layoutErrno } = await context.begin(task.action);
+  const { dfid, layoutErrno } = await task.begin();
   if (layoutErrno !== undefined) {
     context.stats.layoutsLost += 1;
     context.log.warn("file is restored with its directory's default layout, not with its own", {

@@ -121,7 +121,6 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
     log,
     audit,
-    begin: (action) => channel.begin(action),
     needsLook: (look: NeedsLook) => {
       stats.needsLook += 1;
       log.info('file needs a look of the follower', { ...look });

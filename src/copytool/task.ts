@@ -1,4 +1,4 @@
-import type { CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
+import type { Begun, CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import { ActionStopped, hasErrno } from './action-error.ts';
 import type { ActionKind } from './stats.ts';
@@ -24,8 +24,10 @@ export class Task {
   readonly #stop = new AbortController();
   readonly #forgotten = Promise.withResolvers<void>();
   readonly #channel: CopytoolChannel;
+  readonly #helper: unknown;
 
   constructor(action: HsmAction, channel: CopytoolChannel) {
+    this.#helper = channel.helper;
     this.action = action;
     this.kind = action.action === 'ARCHIVE' ? 'archive' : action.action === 'RESTORE' ? 'restore' : 'remove';
     this.#channel = channel;
@@ -34,6 +36,14 @@ export class Task {
   /** Aborted when the action must not go on; the reason is an ActionStopped. */
   get signal(): AbortSignal {
     return this.#stop.signal;
+  }
+
+  /**
+   * Whether the helper that it was taken with is gone. The next one may have adopted the action by now, which is nothing
+   * that this task may touch.
+   */
+  get stale(): boolean {
+    return this.#helper !== this.#channel.helper || this.#channel.helper.lost !== undefined;
   }
 
   get ended(): boolean {
@@ -62,12 +72,18 @@ export class Task {
     this.moved += BigInt(bytes);
   }
 
+  /** Begins the action in Lustre. */
+  async begin(): Promise<Begun> {
+    this.#check();
+    return await this.#channel.begin(this.action);
+  }
+
   /**
    * Tells the coordinator that the action is alive, and asks whether it is still ours.
    * Rejects, having stopped the task, with the ActionStopped when it is not.
    */
   async report(): Promise<void> {
-    this.signal.throwIfAborted();
+    this.#check();
     const from = this.#reported;
     const moved = this.moved > from ? this.moved - from : 0n;
     this.#reported = from + moved;
@@ -84,9 +100,14 @@ export class Task {
 
   /** Ends the action well. Rejects with Lustre's ErrnoError (EBUSY: an archived file has changed); it is ended anyhow. */
   async succeed(length: bigint): Promise<void> {
-    this.signal.throwIfAborted();
+    this.#check();
     this.#ended = true;
     await this.#channel.end(this.action, { offset: 0n, length, errval: 0 });
+  }
+
+  #check(): void {
+    this.signal.throwIfAborted();
+    if (this.stale) throw helperGone();
   }
 
   /** Ends the action with an error. @param again ask the coordinator to send it again, as far as its policy allows */
@@ -95,6 +116,11 @@ export class Task {
     this.#ended = true;
     await this.#channel.end(this.action, { offset: 0n, length: 0n, errval: errno, retry: again });
   }
+}
+
+/** Why a task whose helper is gone does not go on. */
+export function helperGone(): ActionStopped {
+  return new ActionStopped('helper-gone', 'the native helper is gone');
 }
 
 /** What a failed progress report says about the action: cancelled, or no longer known. */
