@@ -71,6 +71,25 @@ void buf_printf(struct buf *b, const char *format, ...)
 	va_end(ap);
 }
 
+void buf_u64(struct buf *b, uint64_t value)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	buf_add(b, text + at, sizeof(text) - at);
+}
+
+void buf_i64(struct buf *b, int64_t value)
+{
+	if (value < 0)
+		buf_add(b, "-", 1);
+	buf_u64(b, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
 void buf_cut(struct buf *b, size_t len)
 {
 	if (len < b->len)
@@ -117,6 +136,16 @@ void buf_json_string(struct buf *b, const char *s, size_t len)
 
 	buf_str(b, "\"");
 	while (len > 0) {
+		size_t plain = 0;
+
+		while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '"' && p[plain] != '\\')
+			plain++;
+		buf_add(b, p, plain);
+		p += plain;
+		len -= plain;
+		if (len == 0)
+			break;
+
 		size_t n = utf8_sequence(p, len);
 
 		if (n == 0) {
@@ -171,7 +200,40 @@ void buf_json_bytes(struct buf *b, const char *key, const char *data, size_t len
 	}
 }
 
+void buf_json_name(struct buf *b, const char *name, size_t len)
+{
+	if (len == 0) {
+		buf_add(b, "null", 4);
+	} else if (utf8_valid(name, len) && !memchr(name, '\0', len)) {
+		buf_json_string(b, name, len);
+	} else {
+		buf_str(b, "{\"b64\":");
+		buf_json_base64(b, name, len);
+		buf_str(b, "}");
+	}
+}
+
+static char *hex(char *end, uint64_t value)
+{
+	do {
+		*--end = "0123456789abcdef"[value & 15];
+		value >>= 4;
+	} while (value > 0);
+	*--end = 'x';
+	*--end = '0';
+	return end;
+}
+
 void buf_json_fid(struct buf *b, const struct lu_fid *fid)
 {
-	buf_printf(b, "\"0x%llx:0x%x:0x%x\"", (unsigned long long)fid->f_seq, fid->f_oid, fid->f_ver);
+	char text[64], *end = text + sizeof(text), *p = end;
+
+	*--p = '"';
+	p = hex(p, fid->f_ver);
+	*--p = ':';
+	p = hex(p, fid->f_oid);
+	*--p = ':';
+	p = hex(p, fid->f_seq);
+	*--p = '"';
+	buf_add(b, p, (size_t)(end - p));
 }

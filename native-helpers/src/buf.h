@@ -20,6 +20,9 @@ void buf_free(struct buf *b);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Decimal numbers, without the cost of printf. */
+void buf_u64(struct buf *b, uint64_t value);
+void buf_i64(struct buf *b, int64_t value);
 /* Cuts the buffer back to an earlier length. */
 void buf_cut(struct buf *b, size_t len);
 
@@ -29,6 +32,8 @@ void buf_json_string(struct buf *b, const char *s, size_t len);
 void buf_json_base64(struct buf *b, const void *data, size_t len);
 /* `"key":"…"` if the bytes are valid UTF-8 without NUL, `"key_b64":"…"` otherwise. */
 void buf_json_bytes(struct buf *b, const char *key, const char *data, size_t len);
+/* A name in a list: a string if it is valid UTF-8 without NUL, `{"b64":"…"}` otherwise, `null` if it is empty. */
+void buf_json_name(struct buf *b, const char *name, size_t len);
 /* A quoted FID, `"0x200000401:0x1:0x0"`. */
 void buf_json_fid(struct buf *b, const struct lu_fid *fid);
 

@@ -20,6 +20,10 @@ struct options {
 	const char *mount;
 	const char *library;
 	const char *lock;
+	const char *mdt;	/* changelog: whose */
+	const char *user;	/* changelog: who clears */
+	uint64_t start;		/* changelog: the first index, 0: the first there is */
+	unsigned long interval; /* changelog: milliseconds between two looks, 0: the default */
 	unsigned threads;
 	int *archives;
 	int archive_count;
@@ -39,6 +43,7 @@ struct helper {
 	long long quit_n; /* `n` of the quit request, -1 if there was none */
 	uint32_t quit_errval;
 	struct copytool *copytool;
+	struct changelog *changelog;
 };
 
 struct request {
@@ -99,5 +104,6 @@ ssize_t fs_layout_xattr(const struct helper *h, const struct lu_fid *fid, void *
 
 extern const struct op file_ops[];
 extern const struct mode mode_copytool;
+extern const struct mode mode_changelog;
 
 #endif

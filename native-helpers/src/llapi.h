@@ -20,7 +20,14 @@
 	X(llapi_hsm_action_begin) \
 	X(llapi_hsm_action_end) \
 	X(llapi_hsm_action_get_dfid) \
-	X(llapi_hsm_action_get_fd)
+	X(llapi_hsm_action_get_fd) \
+	X(llapi_changelog_start) \
+	X(llapi_changelog_fini) \
+	X(llapi_changelog_recv) \
+	X(llapi_changelog_free) \
+	X(llapi_changelog_get_fd) \
+	X(llapi_changelog_set_xflags) \
+	X(llapi_changelog_clear)
 
 struct llapi {
 	void *handle;
@@ -31,6 +38,7 @@ struct llapi {
 #undef X
 	llapi_fid2path_at_fn *llapi_fid2path_at;     /* since 2.15; NULL before */
 	llapi_msg_set_level_fn *llapi_msg_set_level; /* NULL is fine */
+	llapi_changelog_in_buf_fn *llapi_changelog_in_buf; /* since 2.14; NULL before */
 	/* From the library's scope: libc's, unless the library stands in for Lustre's ioctls itself. */
 	lustre_ioctl_fn *ioctl;
 };

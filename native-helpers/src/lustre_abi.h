@@ -207,6 +207,60 @@ struct lov_comp_md_entry_v1 {
 _Static_assert(sizeof(struct lov_comp_md_entry_v1) == 48, "lov_comp_md_entry_v1");
 _Static_assert(offsetof(struct lov_comp_md_entry_v1, lcme_offset) == 24, "lcme_offset");
 
+/*
+ * Changelog records. A record is this head, then the extensions that cr_flags and the extra flags name, in the order of
+ * their bits, then cr_namelen bytes: the name, and of a rename a NUL and the old name.
+ */
+struct changelog_rec {
+	uint16_t cr_namelen;
+	uint16_t cr_flags; /* 12 bits by type, then CLF_* */
+	uint32_t cr_type;
+	uint64_t cr_index;
+	uint64_t cr_prev;
+	uint64_t cr_time;	/* seconds << 30 | nanoseconds */
+	struct lu_fid cr_tfid; /* of CL_MARK: flags in its first 4 bytes */
+	struct lu_fid cr_pfid;
+} __attribute__((packed));
+_Static_assert(sizeof(struct changelog_rec) == 64, "changelog_rec");
+_Static_assert(offsetof(struct changelog_rec, cr_index) == 8, "cr_index");
+_Static_assert(offsetof(struct changelog_rec, cr_time) == 24, "cr_time");
+_Static_assert(offsetof(struct changelog_rec, cr_tfid) == 32, "cr_tfid");
+_Static_assert(offsetof(struct changelog_rec, cr_pfid) == 48, "cr_pfid");
+
+enum { CL_MARK = 0, CL_RENAME = 8, CL_SETXATTR = 15 };
+enum {
+	CLF_FLAGMASK = 0x0fff,
+	CLF_VERSION = 0x1000,
+	CLF_RENAME = 0x2000,
+	CLF_JOBID = 0x4000,
+	CLF_EXTRA_FLAGS = 0x8000,
+};
+enum {
+	CLFE_UIDGID = 0x01,
+	CLFE_NID = 0x02,
+	CLFE_OPEN = 0x04,
+	CLFE_XATTR = 0x08,
+	CLFE_NID_BE = 0x10, /* since 2.16: how the NID is written, not how long it is */
+	CLFE_KNOWN = 0x1f,
+};
+/* The extensions' sizes. */
+enum {
+	CHANGELOG_RENAME_SIZE = 32, /* two FIDs: the source, its parent */
+	CHANGELOG_JOBID_SIZE = 32,
+	CHANGELOG_EXTRA_FLAGS_SIZE = 8,
+	CHANGELOG_UIDGID_SIZE = 16, /* two 64-bit numbers */
+	CHANGELOG_NID_SIZE = 24,
+	CHANGELOG_OPEN_SIZE = 4,
+	CHANGELOG_XATTR_SIZE = 256, /* a name and its NUL */
+};
+/* CR_MAXSIZE: two names with NULs and all of the above, in whole 8 bytes. */
+enum { CHANGELOG_RECORD_MAX = 952 };
+_Static_assert(CHANGELOG_RECORD_MAX == (2 * 255 + 2 + 64 + 32 + 32 + 8 + 16 + 24 + 4 + 256 + 7) / 8 * 8, "CR_MAXSIZE");
+
+/* Flags of llapi_changelog_start, and of llapi_changelog_set_xflags. */
+enum { CHANGELOG_FLAG_EXTRA_FLAGS = 0x08 };
+enum { CHANGELOG_EXTRA_FLAG_UIDGID = 0x01, CHANGELOG_EXTRA_FLAG_XATTR = 0x08 };
+
 /* The functions taken from liblustreapi.so.1; all of them return 0 or a negative errno unless said otherwise. */
 struct hsm_copytool_private;
 struct hsm_copyaction_private;
@@ -235,6 +289,14 @@ typedef int llapi_hsm_action_end_fn(struct hsm_copyaction_private **phcp, const 
 				    int errval);
 typedef int llapi_hsm_action_get_dfid_fn(const struct hsm_copyaction_private *hcp, struct lu_fid *fid);
 typedef int llapi_hsm_action_get_fd_fn(const struct hsm_copyaction_private *hcp); /* a new descriptor: close it */
+typedef int llapi_changelog_start_fn(void **priv, unsigned flags, const char *mdtname, long long startrec);
+typedef int llapi_changelog_fini_fn(void **priv);
+typedef int llapi_changelog_recv_fn(void *priv, struct changelog_rec **rec); /* 1: no more for now */
+typedef int llapi_changelog_in_buf_fn(void *priv);
+typedef int llapi_changelog_free_fn(struct changelog_rec **rec);
+typedef int llapi_changelog_get_fd_fn(void *priv);
+typedef int llapi_changelog_set_xflags_fn(void *priv, unsigned extra_flags);
+typedef int llapi_changelog_clear_fn(const char *mdtname, const char *user, long long endrec); /* 0: ALL */
 typedef int lustre_ioctl_fn(int fd, unsigned long request, ...);
 
 #endif

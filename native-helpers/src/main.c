@@ -29,6 +29,7 @@ enum {
 	PROGRESS_THREADS = 2,
 	QUEUE_QUICK = 4096, /* short lines */
 	ARCHIVES_MAX = 4096,
+	INTERVAL_MAX = 60000,
 	DRAIN_MS = 3000,
 	LEAVE_SECONDS = 10,
 	ERRVAL_DEFAULT = EINTR,
@@ -36,13 +37,13 @@ enum {
 
 static const struct mode mode_attrs = { .name = "attrs" };
 
-/* changelog, scan and import will be entries here, with operations and threads of their own. */
-static const struct mode *const modes[] = { &mode_attrs, &mode_copytool };
+static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_changelog };
 
 static const char usage[] =
 	"usage: lfsazsync-helper MODE --mount DIR [--liblustreapi FILE] [--threads N]\n"
 	"       MODE copytool: [--archive N]... [--lock FILE] [--keep]\n"
 	"       MODE attrs\n"
+	"       MODE changelog: --mdt NAME [--user ID] [--start INDEX] [--interval MILLISECONDS]\n"
 	"Speaks lines of JSON on standard input and output; see docs/internals/helper-protocol.md.\n";
 
 static bool number(const char *text, unsigned long max, unsigned long *value)
@@ -69,6 +70,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		{ "mount", required_argument, NULL, 'm' },   { "liblustreapi", required_argument, NULL, 'l' },
 		{ "threads", required_argument, NULL, 't' }, { "archive", required_argument, NULL, 'a' },
 		{ "lock", required_argument, NULL, 'k' },    { "keep", no_argument, NULL, 'p' },
+		{ "mdt", required_argument, NULL, 'd' },     { "user", required_argument, NULL, 'u' },
+		{ "start", required_argument, NULL, 's' },   { "interval", required_argument, NULL, 'i' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned long n;
@@ -112,6 +115,20 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		case 'p':
 			o->keep = true;
 			break;
+		case 'd':
+			o->mdt = optarg;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 's':
+			if (!parse_u64(optarg, strlen(optarg), &o->start) || o->start > INT64_MAX)
+				return bad_usage("--start must be a record's index", optarg);
+			break;
+		case 'i':
+			if (!number(optarg, INTERVAL_MAX, &o->interval) || o->interval == 0)
+				return bad_usage("--interval must be from 1 to 60000 milliseconds", optarg);
+			break;
 		default:
 			return bad_usage("unknown option, or one without its value", argv[optind]);
 		}
@@ -122,6 +139,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		return bad_usage("--mount is needed", NULL);
 	if (*mode != &mode_copytool && (o->lock || o->keep || o->archive_count > 0))
 		return bad_usage("--archive, --lock and --keep belong to the mode copytool", NULL);
+	if (*mode != &mode_changelog && (o->mdt || o->user || o->start || o->interval))
+		return bad_usage("--mdt, --user, --start and --interval belong to the mode changelog", NULL);
 	return 0;
 }
 

@@ -2,7 +2,8 @@
  * A liblustreapi without Lustre behind it, to see what the helper does with odd answers. The 'file system' is a plain
  * directory: `.lustre/fid/<FID>` are hard links, `.fake/` holds what to answer (one number in a file named after the
  * function; no file: 0) and `.fake/log`, a line for every call. Actions come as datagrams of raw action lists to the
- * socket `.fake/channel`; an empty one ends the channel.
+ * socket `.fake/channel`; an empty one ends the channel. `.fake/changelog` holds records, each after its length (4 bytes);
+ * its last index is in `.fake/cl_last`, and the place of its only user, cl1, in `.fake/cl_user`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,14 @@ FUNCTION(llapi_hsm_action_begin);
 FUNCTION(llapi_hsm_action_end);
 FUNCTION(llapi_hsm_action_get_dfid);
 FUNCTION(llapi_hsm_action_get_fd);
+FUNCTION(llapi_changelog_start);
+FUNCTION(llapi_changelog_fini);
+FUNCTION(llapi_changelog_recv);
+FUNCTION(llapi_changelog_in_buf);
+FUNCTION(llapi_changelog_free);
+FUNCTION(llapi_changelog_get_fd);
+FUNCTION(llapi_changelog_set_xflags);
+FUNCTION(llapi_changelog_clear);
 
 static char root[4096];
 
@@ -343,4 +352,112 @@ int ioctl(int fd, unsigned long request, ...)
 		return -1;
 	}
 	return 0;
+}
+
+/* The records of the file, from an index on. They are handed out in memory of exactly their size. */
+struct changelog_reader {
+	char *data;
+	size_t size, at;
+	int fd;
+};
+
+int llapi_changelog_start(void **priv, unsigned flags, const char *mdtname, long long startrec)
+{
+	char path[8192];
+	struct changelog_reader *r;
+	struct stat st;
+	int fd, rc = answer("llapi_changelog_start");
+
+	say("start %s %u %lld\n", mdtname, flags, startrec);
+	if (rc < 0)
+		return rc;
+	r = calloc(1, sizeof(*r));
+	r->fd = open("/dev/zero", O_RDONLY | O_CLOEXEC); /* always readable */
+	snprintf(path, sizeof(path), "%s/.fake/changelog", root);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		r->data = malloc((size_t)st.st_size + 1);
+		r->size = (size_t)read(fd, r->data, (size_t)st.st_size);
+		close(fd);
+	}
+	while (r->at < r->size) {
+		struct changelog_rec head;
+		uint32_t len;
+
+		memcpy(&len, r->data + r->at, 4);
+		memcpy(&head, r->data + r->at + 4, sizeof(head));
+		if ((long long)head.cr_index >= startrec)
+			break;
+		r->at += 4 + len;
+	}
+	*priv = r;
+	return 0;
+}
+
+int llapi_changelog_set_xflags(void *priv, unsigned extra_flags)
+{
+	(void)priv;
+	say("xflags %u\n", extra_flags);
+	return 0;
+}
+
+int llapi_changelog_fini(void **priv)
+{
+	struct changelog_reader *r = *priv;
+
+	close(r->fd);
+	free(r->data);
+	free(r);
+	*priv = NULL;
+	return 0;
+}
+
+int llapi_changelog_in_buf(void *priv)
+{
+	struct changelog_reader *r = priv;
+
+	return r->at < r->size;
+}
+
+int llapi_changelog_get_fd(void *priv)
+{
+	return ((struct changelog_reader *)priv)->fd;
+}
+
+int llapi_changelog_recv(void *priv, struct changelog_rec **rec)
+{
+	struct changelog_reader *r = priv;
+	uint32_t len;
+	int rc = answer("llapi_changelog_recv");
+
+	if (rc < 0)
+		return rc;
+	if (r->at >= r->size)
+		return 1;
+	memcpy(&len, r->data + r->at, 4);
+	*rec = malloc(len);
+	memcpy(*rec, r->data + r->at + 4, len);
+	r->at += 4 + len;
+	return 0;
+}
+
+int llapi_changelog_free(struct changelog_rec **rec)
+{
+	free(*rec);
+	*rec = NULL;
+	return 0;
+}
+
+int llapi_changelog_clear(const char *mdtname, const char *user, long long endrec)
+{
+	int rc = answer("llapi_changelog_clear");
+
+	say("clear %s %s %lld\n", mdtname, user, endrec);
+	if (rc < 0)
+		return rc;
+	if (endrec > answer("cl_last"))
+		return -EINVAL;
+	if (strcmp(user, "cl1") != 0 || answer("cl_gone"))
+		return -ENOENT;
+	return endrec < answer("cl_user") ? (answer("cl_below") ? answer("cl_below") : -ENOENT) : 0;
 }

@@ -658,4 +658,5 @@ def main():
     sys.exit(failures != 0 or checks == 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

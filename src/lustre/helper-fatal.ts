@@ -38,6 +38,10 @@ export function fatalError(fatal: FatalLine, mount: string): OperatorError {
     }
     case 'NOT_ROOT':
       return say(`This needs root: ${reason}`, { hint: 'Run it as root, as the services do.', exit: 'notAuthorised' });
+    case 'NO_CHANGELOG':
+      return say(`No changelog can be read on ${mount}: ${reason}`, {
+        hint: 'See that the MDT is named as `lfs mdts` shows it, without `_UUID`, and that this client is connected to it.',
+      });
     case 'REGISTER_FAILED':
       return say(`Lustre refused the copytool on ${mount}: ${reason}`, {
         hint: 'See that the coordinator is enabled (hsm_control on the MDT) and that no other copytool runs on this client.',
