@@ -41,6 +41,11 @@ export class ServiceProcess {
     return this.#child.pid;
   }
 
+  /** Whether it has not come to its end yet. */
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   get lines(): readonly LogLine[] {
     return this.log.lines;
   }
