@@ -181,6 +181,12 @@ export const configSchema = z.strictObject({
         .prefault('auto')
         .meta({ description: 'block of an upload; auto: from the file size' }),
       range_size: size('64KiB', '1GiB').prefault('8MiB').meta({ description: 'range of a download' }),
+      transfer_threads: z
+        .union([z.literal('auto'), count(0, 64)], { error: "must be 'auto' or a number from 0 to 64" })
+        .prefault('auto')
+        .meta({
+          description: 'threads that move data; auto: one less than there are cores, 8 at most; 0: no extra ones',
+        }),
       upload_concurrency_per_file: count(1, 128)
         .prefault(8)
         .meta({ description: 'blocks or ranges of one file at the same time' }),

@@ -1,6 +1,7 @@
 import { BlobError, type BlobErrorCode } from '../blob/errors.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
 import { ErrnoError } from '../service/errors.ts';
+import { ThreadLostError } from '../transfer/thread-lost.ts';
 
 /** Why an action can't be carried out, with the errno that Lustre and the waiting program are told. */
 export class ActionError extends Error {
@@ -48,6 +49,8 @@ export function endingOf(error: unknown): FailedEnding {
     return { errno: error.errno, code: error.code, again: error.again };
   }
   if (error instanceof BlobError) return blobEnding(error);
+  // Nothing is known of the file or the container: the same request may well succeed.
+  if (error instanceof ThreadLostError) return { errno: ERRNO.EAGAIN, code: error.code, again: true };
   const errno = systemErrno(error);
   if (errno === undefined) return { errno: ERRNO.EIO, code: 'unexpected', again: false };
   return { errno: errno < 127 ? errno : ERRNO.EIO, code: errnoName(errno), again: errno === ERRNO.EAGAIN };

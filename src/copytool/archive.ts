@@ -1,8 +1,6 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { isBlobError } from '../blob/errors.ts';
 import type { BlobState } from '../blob/state.ts';
-import { type Uploaded, uploadFile } from '../blob/upload.ts';
+import type { Uploaded } from '../blob/upload.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
 import { holdsRecorded, isCopyOf, ownRecord } from '../identity/copy-of.ts';
 import { type CopyRecord, formatFileRecord, isBinding, RECORD_XATTR } from '../identity/file-record.ts';
@@ -122,39 +120,33 @@ async function upload(
     own !== undefined && !isBinding(own) ? own.generation : undefined,
     generationIn(there, context.fsUuid),
   ];
-  const handle = await open(context.fs.fidPath(file.fid), constants.O_RDONLY | constants.O_NOATIME);
-  try {
-    for (let round = 1; ; round++) {
-      const generation = nextGeneration(...previous);
-      const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation, numbered });
-      if (round === 1 && there !== undefined) await gate.refuseEarly(there);
-      try {
-        const uploaded = await transfer(handle, task, target, context, file, link, generation, gate);
-        gate.committed();
-        return recordOf(file, link, generation, dataVersion, uploaded);
-      } catch (error) {
-        const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
-        if (!again || round >= MAX_UPLOADS) throw error;
-        if (error instanceof HigherSequence) {
-          previous = [...previous, error.generation];
-          numbered = true;
-        }
-        context.log.info('destination changed during the upload, once more', {
-          fid: file.fid,
-          blob: link.name,
-          round,
-          err: error,
-        });
-        task.moved = 0n;
+  for (let round = 1; ; round++) {
+    const generation = nextGeneration(...previous);
+    const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation, numbered });
+    if (round === 1 && there !== undefined) await gate.refuseEarly(there);
+    try {
+      const uploaded = await transfer(task, target, context, file, link, generation, gate);
+      gate.committed();
+      return recordOf(file, link, generation, dataVersion, uploaded);
+    } catch (error) {
+      const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
+      if (!again || round >= MAX_UPLOADS) throw error;
+      if (error instanceof HigherSequence) {
+        previous = [...previous, error.generation];
+        numbered = true;
       }
+      context.log.info('destination changed during the upload, once more', {
+        fid: file.fid,
+        blob: link.name,
+        round,
+        err: error,
+      });
+      task.moved = 0n;
     }
-  } finally {
-    await handle.close();
   }
 }
 
 async function transfer(
-  handle: FileHandle,
   task: Task,
   target: Archive,
   context: CopytoolContext,
@@ -163,17 +155,12 @@ async function transfer(
   generation: Generation,
   gate: CommitGate,
 ): Promise<Uploaded> {
-  const source = {
+  const uploading = context.transfers.upload({
+    archive: target.config.id,
+    name: link.name,
+    path: context.fs.fidPath(file.fid),
     size: file.size,
-    read: async (position: number, buffer: Buffer) => (await handle.read(buffer, 0, buffer.length, position)).bytesRead,
-  };
-  const uploading = uploadFile(target.store, link.name, source, {
     generation,
-    blockSize: context.config.blockSize,
-    concurrency: context.config.uploadConcurrencyPerFile,
-    buffers: context.buffers.archive,
-    limits: context.limits.archive,
-    metadata: {},
     beforeCommit: (content) => gate.pass(content.bytes),
     signal: task.signal,
     onBytes: (count) => task.add(count),

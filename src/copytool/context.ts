@@ -1,4 +1,3 @@
-import type { BufferPool } from '../blob/buffers.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { ArchiveConfig, Config } from '../config/types.ts';
 import type { Fid } from '../identity/fid.ts';
@@ -6,7 +5,7 @@ import type { HsmAction } from '../lustre/copytool-channel.ts';
 import type { LustreFileSystem } from '../lustre/file-system.ts';
 import type { AuditLog } from '../service/audit.ts';
 import type { Log } from '../service/log.ts';
-import type { RateBucket } from '../service/rate-bucket.ts';
+import type { Transfers } from '../transfer/types.ts';
 import type { DirectoryMarkers } from './directory-markers.ts';
 import type { EndpointWatch } from './endpoint-watch.ts';
 import type { CopytoolStats } from './stats.ts';
@@ -53,10 +52,8 @@ export interface CopytoolContext {
   readonly fsUuid: string;
   readonly archives: ReadonlyMap<number, Archive>;
   readonly config: Config['copytool'];
-  /** Memory for data on the way; restores have their own, so that archives can't take it all. */
-  readonly buffers: { readonly archive: BufferPool; readonly restore: BufferPool };
-  /** What data on the way waits for: the bandwidth of its direction, and that of both. */
-  readonly limits: { readonly archive: readonly RateBucket[]; readonly restore: readonly RateBucket[] };
+  /** Moves the contents of files. */
+  readonly transfers: Transfers;
   readonly endpoints: EndpointWatch;
   readonly stats: CopytoolStats;
   readonly step: StepHook;

@@ -1,7 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { downloadBlob } from '../blob/download.ts';
 import { isBlobError } from '../blob/errors.ts';
 import { isReadable, requestRehydration } from '../blob/rehydrate.ts';
 import type { BlobState } from '../blob/state.ts';
@@ -15,7 +12,6 @@ import type { Archive, CopytoolContext } from './context.ts';
 import { type LocatedCopy, locateCopy } from './copy-locator.ts';
 import { type FileView, viewFile } from './file-view.ts';
 import type { Outcome } from './outcome.ts';
-import { SparseWriter } from './sparse-writer.ts';
 import type { Task } from './task.ts';
 
 /** How often a copy is looked for again after it vanished or changed under the download. */
@@ -49,15 +45,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     });
   }
   await step('restore.begun');
-  const handle = await open(fs.fidPath(dfid), constants.O_WRONLY);
-  let done: Restored;
-  try {
-    done = await fill(handle, task, archive, context);
-    // Errors of the servers (no space, a lost target) may only show here.
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  const done = await fill(fs.fidPath(dfid), task, archive, context);
   await step('restore.copied');
   await verify(done, task, context);
   await step('restore.verified');
@@ -77,7 +65,7 @@ interface Restored {
 }
 
 /** Finds the copy and writes it out; from the beginning again when it was moved or replaced meanwhile. */
-async function fill(handle: FileHandle, task: Task, archive: Archive, context: CopytoolContext): Promise<Restored> {
+async function fill(path: string, task: Task, archive: Archive, context: CopytoolContext): Promise<Restored> {
   let rereads = 0;
   for (let round = 1; ; round++) {
     const found = await locate(task, archive, context);
@@ -85,9 +73,7 @@ async function fill(handle: FileHandle, task: Task, archive: Archive, context: C
     await context.step('restore.located');
     const blob = await awake(found.copy.blob, task, archive, context);
     try {
-      if (round > 1) await handle.truncate(0);
-      const crc64 = await download(handle, blob, task, archive, context);
-      await handle.truncate(Number(blob.length));
+      const crc64 = await download({ path, again: round > 1 }, blob, task, archive, context);
       const said = blob.identity?.crc64;
       if (said !== undefined && said !== crc64 && rereads++ < MAX_REREADS) {
         context.log.warn('what was read of the copy has another checksum than it says, reading it again', {
@@ -128,21 +114,18 @@ function locate(
 }
 
 async function download(
-  handle: FileHandle,
+  into: { readonly path: string; readonly again: boolean },
   blob: BlobState,
   task: Task,
   archive: Archive,
   context: CopytoolContext,
 ): Promise<string> {
-  const writer = new SparseWriter(handle);
-  const { bytes, crc64 } = await downloadBlob(archive.store, blob.name, {
+  const { bytes, crc64 } = await context.transfers.download({
+    ...into,
+    archive: archive.config.id,
+    name: blob.name,
     etag: blob.etag,
     length: blob.length,
-    into: writer,
-    blockSize: context.config.rangeSize,
-    concurrency: context.config.uploadConcurrencyPerFile,
-    buffers: context.buffers.restore,
-    limits: context.limits.restore,
     signal: task.signal,
     onBytes: (count) => task.add(count),
     // A chmod gives the blob another ETag: as long as it is the same version, a large restore goes on.

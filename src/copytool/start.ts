@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BufferPool } from '../blob/buffers.ts';
 import { checkContainer } from '../blob/preflight.ts';
 import { BlobStore } from '../blob/store.ts';
 import type { Config } from '../config/types.ts';
@@ -11,6 +10,8 @@ import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts'
 import { type AuditLog, openAuditLog } from '../service/audit.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Log, ServiceLog } from '../service/log.ts';
+import { openTransfers, threadsFor } from '../transfer/open.ts';
+import type { TransferSettings, Transfers } from '../transfer/types.ts';
 import { ActionStopped } from './action-error.ts';
 import { CopytoolAgent, type StopSignals } from './agent.ts';
 import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
@@ -21,7 +22,7 @@ import { JournalFile } from './journal.ts';
 import { watchSas } from './sas-watch.ts';
 import { newStats } from './stats.ts';
 import { stepHook } from './steps.ts';
-import { Traffic } from './traffic.ts';
+import { type Direction, Traffic } from './traffic.ts';
 
 /** What the helper takes. */
 const MOST_HELPER_THREADS = 256;
@@ -87,6 +88,8 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   const stats = newStats();
   const traffic = new Traffic();
   traffic.apply(config.copytool);
+  const transfers = await startTransfers(config, traffic, endpoints, log);
+  atEnd(() => transfers.close());
   const channel = await CopytoolChannel.open({
     ...helper,
     mount: fs.mount,
@@ -114,8 +117,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     fsUuid,
     archives: openArchives({ config, stores, fs, fsUuid, audit, log }),
     config: config.copytool,
-    buffers: splitMemory(config.copytool),
-    limits: traffic.limits,
+    transfers,
     endpoints,
     stats,
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
@@ -139,6 +141,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     log.reopen();
     for (const store of stores.values())
       store.refresh().catch((error: unknown) => log.warn('credential not read again', { err: error }));
+    transfers.refresh();
     audit.reopen().catch((error: unknown) => log.error('audit log not opened again', { err: error }));
   };
   process.on('SIGHUP', reopen);
@@ -202,11 +205,44 @@ function openArchives(o: {
   return archives;
 }
 
+async function startTransfers(
+  config: Config,
+  traffic: Traffic,
+  endpoints: EndpointWatch,
+  log: Log,
+): Promise<Transfers> {
+  const { blockSize, rangeSize, uploadConcurrencyPerFile, transferThreads, holdTimeout } = config.copytool;
+  const shared = (direction: Direction) => traffic.limits[direction].map((bucket) => bucket.shared);
+  const transfers = await openTransfers({
+    threads: threadsFor(transferThreads),
+    settings: {
+      archives: config.archives,
+      blockSize,
+      rangeSize,
+      concurrency: uploadConcurrencyPerFile,
+      memory: splitMemory(config.copytool),
+      limits: { archive: shared('archive'), restore: shared('restore') },
+    },
+    onEndpoint: (archive, event, thread) => endpoints.report(archive, event, `transfers ${thread}`),
+    onRetry: (archive, code, reason, delay) =>
+      log.debug('blob request is tried again', { archive, code, reason, delay: Math.round(delay) }),
+    onLost: (error, jobs, thread) => {
+      log.error('transfer thread lost, the next action gets a new one', { thread, actions: jobs, err: error });
+      const now = Date.now();
+      // Nobody is left to say that what it met is over.
+      for (const id of config.archives.keys())
+        endpoints.report(id, { state: 'up', since: now, lasted: 0 }, `transfers ${thread}`);
+    },
+  });
+  transfers.holdFor(holdTimeout);
+  return transfers;
+}
+
 /** Restores get the share of the memory that their reserve is of the slots, and room for one range at least. */
-function splitMemory(config: Config['copytool']): CopytoolContext['buffers'] {
+function splitMemory(config: Config['copytool']): TransferSettings['memory'] {
   const share = Math.floor((config.maxBytesInFlight * config.restoreReserve) / config.concurrency);
   const restore = Math.min(config.maxBytesInFlight, Math.max(share, config.rangeSize));
-  return { archive: new BufferPool(Math.max(config.maxBytesInFlight - restore, 1)), restore: new BufferPool(restore) };
+  return { archive: Math.max(config.maxBytesInFlight - restore, 1), restore };
 }
 
 function tellState(state: ChannelState, log: Log, registered: (is: boolean) => void): void {
