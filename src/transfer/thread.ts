@@ -17,20 +17,21 @@ interface Job {
 
 const { settings, thread } = workerData as ThreadData;
 const jobs = new Map<number, Job>();
-const port = new BatchedPort<FromThread, ToThread>(parentPort as MessagePort, (message) => void receive(message));
-const opening = TransferEngine.open({
+// An engine that can't be opened ends the thread; what it was sent fails with it. Until here, messages wait.
+const engine = await TransferEngine.open({
   settings,
   thread,
   onEndpoint: (archive, event) => port.send({ t: 'endpoint', archive, event }),
   onRetry: (archive, code, message, delay) => port.send({ t: 'retry', archive, code, message, delay }),
 });
+const port = new BatchedPort<FromThread, ToThread>(parentPort as MessagePort, (message) => void receive(message));
 
 async function receive(message: ToThread): Promise<void> {
   switch (message.t) {
     case 'upload':
-      return await carryOut(message.id, async (job) => upload(await opening, message.id, message.job, job));
+      return await carryOut(message.id, (job) => upload(message.id, message.job, job));
     case 'download':
-      return await carryOut(message.id, async (job) => download(await opening, message.id, message.job, job));
+      return await carryOut(message.id, async (job) => download(message.id, message.job, job));
     case 'commit': {
       const { decided } = jobs.get(message.id) ?? {};
       if (message.decision === undefined) decided?.reject(new Error('not decided'));
@@ -47,10 +48,10 @@ async function receive(message: ToThread): Promise<void> {
       jobs.get(message.id)?.stop.abort(new Error('stopped'));
       return;
     case 'hold':
-      (await opening).holdFor(message.milliseconds);
+      engine.holdFor(message.milliseconds);
       return;
     case 'refresh':
-      (await opening).refresh();
+      engine.refresh();
       return;
   }
 }
@@ -67,7 +68,7 @@ async function carryOut(id: number, work: (job: Job) => Promise<Uploaded | Downl
   }
 }
 
-function upload(engine: TransferEngine, id: number, plain: PlainUpload, job: Job) {
+function upload(id: number, plain: PlainUpload, job: Job) {
   return engine.upload({
     ...plain,
     signal: job.stop.signal,
@@ -80,7 +81,7 @@ function upload(engine: TransferEngine, id: number, plain: PlainUpload, job: Job
   });
 }
 
-function download(engine: TransferEngine, id: number, { asks, ...plain }: PlainDownload, job: Job) {
+function download(id: number, { asks, ...plain }: PlainDownload, job: Job) {
   return engine.download({
     ...plain,
     signal: job.stop.signal,
