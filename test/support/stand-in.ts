@@ -10,6 +10,8 @@ export interface StandInOptions {
   /** Clients, each with a mount of its own (default 1). */
   readonly mounts?: number;
   readonly osts?: number;
+  /** Metadata servers (default 1), each with a changelog of its own. */
+  readonly mdts?: number;
   /** Bytes of each OST (default 1 GiB). */
   readonly ostSize?: number;
   /** The dialect of HSM changelog records: 2.15 is what Azure Managed Lustre runs, 2.17 what the facts recorded. */
@@ -64,6 +66,7 @@ export async function startStandIn(sandbox: SandboxDirectory, options: StandInOp
     args: [
       ...['--dir', sandbox.lustreDir, '--fsname', FSNAME],
       ...mountPoints.flatMap((mountPoint) => ['--mount', mountPoint]),
+      ...['--mdts', String(options.mdts ?? 1)],
       ...['--osts', String(options.osts ?? 2), '--ost-size', String(Math.ceil((options.ostSize ?? 2 ** 30) / 1024))],
       ...['--sim-version', options.version ?? '2.15', '--foreground', '--no-changelog-user'],
     ],

@@ -589,7 +589,7 @@ static struct agent *best_agent(uint32_t archive)
 
 struct push {
 	struct push *next;
-	unsigned mount;
+	unsigned mount, mdt;
 	struct pmsg msg;
 	size_t used;
 	uint32_t archive;
@@ -763,13 +763,14 @@ static struct push *collect(void)
 			count--;
 		}
 		for (p = first; p; p = p->next)
-			if (p->archive == a->archive && p->used + size <= MAX_HAL)
+			if (p->archive == a->archive && p->mdt == fid_mdt(&a->fid) && p->used + size <= MAX_HAL)
 				break;
 		if (p == NULL) {
 			struct push **at = &first;
 
 			p = xcalloc(1, sizeof(*p));
 			p->archive = a->archive;
+			p->mdt = fid_mdt(&a->fid);
 			p->used = 48;
 			while (*at)
 				at = &(*at)->next;

@@ -19,19 +19,26 @@ static const char *const type_names[CL_LAST] = {
 
 enum { EF_UIDGID = 1, EF_NID = 2, EF_OMODE = 4, EF_XATTR = 8, EF_MORE = 0x10 };
 
-/* A ring: records come at its end and go from its beginning. */
-static struct cl_rec **ring;
-static size_t ring_cap, ring_first, ring_count;
-static uint64_t last_index, purged_upto, kept_bytes;
-static uint64_t base_mask = BIT(CL_MARK);
-static struct cl_user *users;
-static uint32_t last_user;
-/* The server reuses a buffer: records without a name show the parent of whoever used it last (facts, surprise 21). */
-static struct pfid stale_parent;
+/* One MDT's. A ring: records come at its end and go from its beginning. */
+struct clog {
+	struct cl_rec **ring;
+	size_t cap, first, count;
+	uint64_t last_index, purged_upto, kept_bytes, base_mask;
+	struct cl_user *users;
+	uint32_t last_user;
+	/* The server reuses a buffer: records without a name show the parent of whoever used it last (facts, surprise 21). */
+	struct pfid stale_parent;
+	int64_t collected; /* when it was last looked for idle users */
+	bool full; /* its catalog takes no more records */
+};
 
-static struct cl_rec *ring_at(size_t i)
+static struct clog logs[MAX_MDTS];
+struct cl_gc cl_gc = { .on = 1, .max_idle_time = 2592000, .max_idle_indexes = 2097446912, .min_interval = 3600 };
+static bool lost; /* a record of what is being done could not be written */
+
+static struct cl_rec *ring_at(const struct clog *c, size_t i)
 {
-	return ring[(ring_first + i) & (ring_cap - 1)];
+	return c->ring[(c->first + i) & (c->cap - 1)];
 }
 
 static uint64_t rec_bytes(const struct cl_rec *r)
@@ -39,21 +46,21 @@ static uint64_t rec_bytes(const struct cl_rec *r)
 	return 96 + r->namelen + r->snamelen;
 }
 
-static void ring_add(struct cl_rec *r)
+static void ring_add(struct clog *c, struct cl_rec *r)
 {
-	if (ring_count == ring_cap) {
-		size_t cap = ring_cap ? ring_cap * 2 : 1024;
+	if (c->count == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 1024;
 		struct cl_rec **grown = xcalloc(cap, sizeof(*grown));
 
-		for (size_t i = 0; i < ring_count; i++)
-			grown[i] = ring_at(i);
-		free(ring);
-		ring = grown;
-		ring_cap = cap;
-		ring_first = 0;
+		for (size_t i = 0; i < c->count; i++)
+			grown[i] = ring_at(c, i);
+		free(c->ring);
+		c->ring = grown;
+		c->cap = cap;
+		c->first = 0;
 	}
-	ring[(ring_first + ring_count++) & (ring_cap - 1)] = r;
-	kept_bytes += rec_bytes(r);
+	c->ring[(c->first + c->count++) & (c->cap - 1)] = r;
+	c->kept_bytes += rec_bytes(r);
 }
 
 static void rec_free(struct cl_rec *r)
@@ -66,31 +73,37 @@ static void rec_free(struct cl_rec *r)
 	free(r);
 }
 
-static void purge(uint64_t upto)
+static void purge(struct clog *c, uint64_t upto)
 {
-	while (ring_count > 0 && ring_at(0)->idx <= upto) {
-		kept_bytes -= rec_bytes(ring_at(0));
-		rec_free(ring_at(0));
-		ring_first = (ring_first + 1) & (ring_cap - 1);
-		ring_count--;
+	while (c->count > 0 && ring_at(c, 0)->idx <= upto) {
+		c->kept_bytes -= rec_bytes(ring_at(c, 0));
+		rec_free(ring_at(c, 0));
+		c->first = (c->first + 1) & (c->cap - 1);
+		c->count--;
 	}
-	if (upto > purged_upto)
-		purged_upto = upto;
+	if (upto > c->purged_upto)
+		c->purged_upto = upto;
 }
 
-uint64_t cl_current_mask(void)
+uint64_t cl_current_mask(unsigned mdt)
 {
-	uint64_t mask = base_mask;
+	uint64_t mask = logs[mdt].base_mask | BIT(CL_MARK);
 
-	for (const struct cl_user *u = users; u; u = u->next)
+	for (const struct cl_user *u = logs[mdt].users; u; u = u->next)
 		mask |= u->masked ? u->mask : DEFAULT_MASK;
 	return mask;
 }
 
-uint64_t cl_mask(void) { return base_mask; }
-uint64_t cl_index(void) { return last_index; }
-uint64_t cl_bytes(void) { return 8192 + kept_bytes; }
-const struct cl_user *cl_users(void) { return users; }
+uint64_t cl_mask(unsigned mdt) { return logs[mdt].base_mask | BIT(CL_MARK); }
+uint64_t cl_index(unsigned mdt) { return logs[mdt].last_index; }
+uint64_t cl_purged(unsigned mdt) { return logs[mdt].purged_upto; }
+uint64_t cl_bytes(unsigned mdt) { return 8192 + logs[mdt].kept_bytes; }
+const struct cl_user *cl_users(unsigned mdt) { return logs[mdt].users; }
+
+void cl_set_full(unsigned mdt, bool full) { logs[mdt].full = full; }
+
+void cl_begin(void) { lost = false; }
+int cl_failure(void) { return lost ? EFAULT : 0; }
 
 /* ---- recording ---- */
 
@@ -119,17 +132,25 @@ void cl_jobid(const struct who *w, char *out, size_t len)
 	fclose(f);
 }
 
-static struct cl_rec *begin(int type, uint32_t flags, const struct pfid *t, const struct who *w)
+/* `at`: what the MDT that writes the record has. */
+static struct cl_rec *begin(int type, uint32_t flags, const struct pfid *t, const struct pfid *at, const struct who *w)
 {
+	unsigned mdt = fid_mdt(at);
+	struct clog *c = &logs[mdt];
 	struct cl_rec *r;
 	struct timespec now;
 	char job[48];
 
-	if (users == NULL || !(cl_current_mask() & BIT(type)))
+	if (c->users == NULL || !(cl_current_mask(mdt) & BIT(type)))
 		return NULL;
+	if (c->full) {
+		lost = true;
+		return NULL;
+	}
 	r = xcalloc(1, sizeof(*r));
+	r->mdt = (uint8_t)mdt;
 	clock_gettime(CLOCK_REALTIME, &now);
-	r->idx = ++last_index;
+	r->idx = ++c->last_index;
 	r->sec = now.tv_sec;
 	r->ns = (uint32_t)now.tv_nsec;
 	r->type = (uint8_t)type;
@@ -148,20 +169,27 @@ static struct cl_rec *begin(int type, uint32_t flags, const struct pfid *t, cons
 	return r;
 }
 
+static void collect_idle(struct clog *c);
+
 static void end(struct cl_rec *r)
 {
-	ring_add(r);
+	struct clog *c = &logs[r->mdt];
+
+	ring_add(c, r);
 	log_changelog(r);
+	if (cl_gc.on && now_sec() - c->collected > (int64_t)cl_gc.min_interval)
+		collect_idle(c);
 }
 
 void cl_name(int type, uint32_t flags, const struct pfid *t, const struct pfid *p, const char *name, size_t len,
 	     const struct who *w)
 {
-	struct cl_rec *r = begin(type, flags, t, w);
+	/* a name that goes is the business of the MDT that has the file, one that comes of the one that has the directory */
+	struct cl_rec *r = begin(type, flags, t, type == CL_HARDLINK ? p : t, w);
 
 	if (r == NULL)
 		return;
-	r->p = stale_parent = *p;
+	r->p = logs[r->mdt].stale_parent = *p;
 	r->name = xcalloc(1, len + 1);
 	memcpy(r->name, name, len);
 	r->namelen = (uint16_t)len;
@@ -171,7 +199,8 @@ void cl_name(int type, uint32_t flags, const struct pfid *t, const struct pfid *
 void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const char *name, size_t len, const struct pfid *s,
 	       const struct pfid *sp, const char *sname, size_t slen, const struct who *w)
 {
-	struct cl_rec *r = begin(CL_RENAME, flags, t, w);
+	/* done by the MDT that has the victim, otherwise the new directory (llite's lmv_rename) */
+	struct cl_rec *r = begin(CL_RENAME, flags, t, t->seq ? t : p, w);
 
 	if (r == NULL)
 		return;
@@ -189,20 +218,20 @@ void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const
 
 void cl_plain(int type, uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w)
 {
-	struct cl_rec *r = begin(type, flags, t, w);
+	struct cl_rec *r = begin(type, flags, t, t, w);
 
 	if (r == NULL)
 		return;
 	if (p)
 		r->p = *p;
 	else if (type == CL_HSM || type == CL_LAYOUT)
-		r->p = stale_parent;
+		r->p = logs[r->mdt].stale_parent;
 	end(r);
 }
 
 void cl_xattr(int type, const struct pfid *t, const char *xattr, const struct who *w)
 {
-	struct cl_rec *r = begin(type, 0, t, w);
+	struct cl_rec *r = begin(type, 0, t, t, w);
 
 	if (r == NULL)
 		return;
@@ -213,7 +242,7 @@ void cl_xattr(int type, const struct pfid *t, const char *xattr, const struct wh
 
 void cl_open(uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w)
 {
-	struct cl_rec *r = begin(CL_OPEN, flags, t, w);
+	struct cl_rec *r = begin(CL_OPEN, flags, t, t, w);
 
 	if (r == NULL)
 		return;
@@ -282,31 +311,31 @@ static int parse_mask(const char *s, uint64_t base, uint64_t *mask)
 	return 0;
 }
 
-int cl_set_mask(const char *text)
+int cl_set_mask(unsigned mdt, const char *text)
 {
 	uint64_t mask;
-	int rc = parse_mask(text, cl_current_mask(), &mask);
+	int rc = parse_mask(text, cl_current_mask(mdt), &mask);
 
 	if (rc)
 		return rc;
-	base_mask = mask;
-	log_changelog_purged(purged_upto);
+	logs[mdt].base_mask = mask;
+	log_changelog_purged(mdt);
 	return 0;
 }
 
 /* ---- users ---- */
 
-static struct cl_user *user_by_id(uint32_t id)
+static struct cl_user *user_by_id(const struct clog *c, uint32_t id)
 {
 	struct cl_user *u;
 
-	for (u = users; u && u->id != id; u = u->next)
+	for (u = c->users; u && u->id != id; u = u->next)
 		;
 	return u;
 }
 
 /* "cl3", "cl3-name" or "name" */
-static struct cl_user *user_find(const char *text)
+static struct cl_user *user_find(const struct clog *c, const char *text)
 {
 	struct cl_user *u;
 
@@ -315,35 +344,36 @@ static struct cl_user *user_find(const char *text)
 		uint32_t id = (uint32_t)strtoul(text + 2, &rest, 10);
 
 		if (*rest == '\0' || *rest == '-') {
-			u = user_by_id(id);
+			u = user_by_id(c, id);
 			return u && (*rest == '\0' || strcmp(rest + 1, u->name) == 0) ? u : NULL;
 		}
 	}
-	for (u = users; u && (u->name[0] == '\0' || strcmp(u->name, text) != 0); u = u->next)
+	for (u = c->users; u && (u->name[0] == '\0' || strcmp(u->name, text) != 0); u = u->next)
 		;
 	return u;
 }
 
-static void add_user(struct cl_user *u)
+static void add_user(struct clog *c, struct cl_user *u)
 {
-	struct cl_user **at = &users;
+	struct cl_user **at = &c->users;
 
 	while (*at && (*at)->id < u->id)
 		at = &(*at)->next;
 	u->next = *at;
 	*at = u;
-	if (u->id > last_user)
-		last_user = u->id;
+	if (u->id > c->last_user)
+		c->last_user = u->id;
 }
 
-int cl_register(const char *name, const char *mask, char *out, size_t outlen)
+int cl_register(unsigned mdt, const char *name, const char *mask, char *out, size_t outlen)
 {
+	struct clog *c = &logs[mdt];
 	struct cl_user *u;
 	uint64_t m = 0;
 
 	if (name && strlen(name) > 15)
 		return -ENAMETOOLONG;
-	if (name && *name && user_find(name))
+	if (name && *name && user_find(c, name))
 		return -EEXIST;
 	if (mask && *mask) {
 		int rc = parse_mask(mask, DEFAULT_MASK, &m);
@@ -352,14 +382,15 @@ int cl_register(const char *name, const char *mask, char *out, size_t outlen)
 			return rc;
 	}
 	u = xcalloc(1, sizeof(*u));
-	u->id = last_user + 1;
+	u->mdt = (uint8_t)mdt;
+	u->id = c->last_user + 1;
 	if (name)
 		snprintf(u->name, sizeof(u->name), "%s", name);
 	u->masked = mask && *mask;
 	u->mask = m;
-	u->index = last_index;
+	u->index = c->last_index;
 	u->touched = now_sec();
-	add_user(u);
+	add_user(c, u);
 	log_user(u);
 	if (u->name[0])
 		snprintf(out, outlen, "cl%u-%s", u->id, u->name);
@@ -369,57 +400,90 @@ int cl_register(const char *name, const char *mask, char *out, size_t outlen)
 }
 
 /* Records that every user has cleared go. */
-static void purge_cleared(void)
+static void purge_cleared(struct clog *c)
 {
 	uint64_t least = UINT64_MAX;
 
-	for (const struct cl_user *u = users; u; u = u->next)
+	for (const struct cl_user *u = c->users; u; u = u->next)
 		if (u->index < least)
 			least = u->index;
-	if (users == NULL)
-		least = last_index;
-	if (least > purged_upto) {
-		purge(least);
-		log_changelog_purged(purged_upto);
+	if (c->users == NULL)
+		least = c->last_index;
+	if (least > c->purged_upto) {
+		purge(c, least);
+		log_changelog_purged((unsigned)(c - logs));
 	}
 }
 
-int cl_deregister(const char *text, uint32_t *id)
+static void drop_user(struct clog *c, struct cl_user *u)
 {
-	struct cl_user *u = user_find(text), **at = &users;
+	struct cl_user **at = &c->users;
+
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	log_user_gone((unsigned)(c - logs), u->id);
+	free(u);
+	purge_cleared(c);
+}
+
+int cl_deregister(unsigned mdt, const char *text, uint32_t *id)
+{
+	struct cl_user *u = user_find(&logs[mdt], text);
 
 	if (u == NULL)
 		return -ENOENT;
 	*id = u->id;
-	while (*at != u)
-		at = &(*at)->next;
-	*at = u->next;
-	free(u);
-	log_user_gone(*id);
-	purge_cleared();
+	drop_user(&logs[mdt], u);
 	return 0;
 }
 
-int cl_clear(const char *text, uint64_t endrec)
+static bool too_idle(const struct clog *c, const struct cl_user *u)
 {
+	uint64_t indexes = c->last_index - u->index;
+	uint32_t seconds = (uint32_t)(now_sec() - u->touched);
+
+	return indexes > cl_gc.max_idle_indexes || seconds > cl_gc.max_idle_time || seconds * indexes > 86400ULL << 32;
+}
+
+/* Users that have not cleared for too long are taken off, the one that is behind most first. */
+static void collect_idle(struct clog *c)
+{
+	c->collected = now_sec();
+	for (;;) {
+		struct cl_user *worst = NULL;
+
+		for (struct cl_user *u = c->users; u; u = u->next)
+			if (u->index < c->last_index && too_idle(c, u) && (worst == NULL || u->index < worst->index))
+				worst = u;
+		if (worst == NULL)
+			return;
+		sim_log("MDT%04x: force deregister of changelog user cl%u", (unsigned)(c - logs), worst->id);
+		drop_user(c, worst);
+	}
+}
+
+int cl_clear(unsigned mdt, const char *text, uint64_t endrec)
+{
+	struct clog *c = &logs[mdt];
 	struct cl_user *u;
 
 	if (strncmp(text, "cl", 2) != 0 || !isdigit((unsigned char)text[2]))
 		return -EINVAL;
-	if (endrec > last_index)
+	if (endrec > c->last_index)
 		return -EINVAL;
-	u = user_find(text);
+	u = user_find(c, text);
 	if (u == NULL)
 		return -ENOENT;
 	if (endrec == 0)
-		endrec = last_index;
+		endrec = c->last_index;
 	/* Going back is told as "no such user". */
 	if (endrec < u->index)
 		return -ENOENT;
 	u->index = endrec;
 	u->touched = now_sec();
 	log_user(u);
-	purge_cleared();
+	purge_cleared(c);
 	return 0;
 }
 
@@ -427,17 +491,20 @@ void cl_init_default_user(void)
 {
 	char name[64];
 
-	if (last_user == 0)
-		cl_register(NULL, NULL, name, sizeof(name));
+	for (unsigned mdt = 0; mdt < sim.nmdts; mdt++)
+		if (logs[mdt].last_user == 0)
+			cl_register(mdt, NULL, NULL, name, sizeof(name));
 }
 
-int cl_read(uint64_t start, uint64_t stop, const char *user, void (*row)(void *ctx, const struct cl_rec *r), void *ctx)
+int cl_read(unsigned mdt, uint64_t start, uint64_t stop, const char *user, bool (*row)(void *ctx, const struct cl_rec *r),
+	    void *ctx)
 {
+	const struct clog *c = &logs[mdt];
 	uint64_t mask = UINT64_MAX;
-	size_t lo = 0, hi = ring_count;
+	size_t lo = 0, hi = c->count;
 
 	if (user && *user) {
-		const struct cl_user *u = user_find(user);
+		const struct cl_user *u = user_find(c, user);
 
 		if (u == NULL || !u->masked)
 			return -ENOENT;
@@ -446,18 +513,18 @@ int cl_read(uint64_t start, uint64_t stop, const char *user, void (*row)(void *c
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (ring_at(mid)->idx < start)
+		if (ring_at(c, mid)->idx < start)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (; lo < ring_count; lo++) {
-		const struct cl_rec *r = ring_at(lo);
+	for (; lo < c->count; lo++) {
+		const struct cl_rec *r = ring_at(c, lo);
 
 		if (stop && r->idx > stop)
 			break;
-		if (mask & BIT(r->type))
-			row(ctx, r);
+		if ((mask & BIT(r->type)) && !row(ctx, r))
+			break;
 	}
 	return 0;
 }
@@ -466,24 +533,27 @@ int cl_read(uint64_t start, uint64_t stop, const char *user, void (*row)(void *c
 
 void cl_load_rec(struct cl_rec *r)
 {
-	if (r->idx > last_index)
-		last_index = r->idx;
-	ring_add(r);
+	struct clog *c = &logs[r->mdt];
+
+	if (r->idx > c->last_index)
+		c->last_index = r->idx;
+	ring_add(c, r);
 }
 
-void cl_load_purged(uint64_t upto) { purge(upto); }
-
-void cl_load_index(uint64_t idx)
+void cl_load_state(unsigned mdt, uint64_t purged, uint64_t index, uint64_t mask)
 {
-	if (idx > last_index)
-		last_index = idx;
-}
+	struct clog *c = &logs[mdt];
 
-void cl_load_mask(uint64_t mask) { base_mask = mask; }
+	if (index > c->last_index)
+		c->last_index = index;
+	c->base_mask = mask;
+	purge(c, purged);
+}
 
 void cl_load_user(struct cl_user *u)
 {
-	struct cl_user *old = user_by_id(u->id);
+	struct clog *c = &logs[u->mdt];
+	struct cl_user *old = user_by_id(c, u->id);
 
 	if (old) {
 		struct cl_user *next = old->next;
@@ -493,17 +563,17 @@ void cl_load_user(struct cl_user *u)
 		free(u);
 	} else if (u->id > 0 && u->name[0] == '\x01') {
 		/* not a user: the number of the last one ever */
-		if (u->id > last_user)
-			last_user = u->id;
+		if (u->id > c->last_user)
+			c->last_user = u->id;
 		free(u);
 	} else {
-		add_user(u);
+		add_user(c, u);
 	}
 }
 
-void cl_load_user_gone(uint32_t id)
+void cl_load_user_gone(unsigned mdt, uint32_t id)
 {
-	for (struct cl_user **at = &users; *at; at = &(*at)->next)
+	for (struct cl_user **at = &logs[mdt].users; *at; at = &(*at)->next)
 		if ((*at)->id == id) {
 			struct cl_user *u = *at;
 
@@ -515,15 +585,20 @@ void cl_load_user_gone(uint32_t id)
 
 void cl_dump(void)
 {
-	struct cl_user last = { .id = last_user };
+	for (unsigned mdt = 0; mdt < MAX_MDTS; mdt++) {
+		const struct clog *c = &logs[mdt];
+		struct cl_user last = { .id = c->last_user, .mdt = (uint8_t)mdt };
 
-	log_changelog_purged(purged_upto);
-	strcpy(last.name, "\x01");
-	/* before the users: it must not hide one of that number */
-	if (last_user > 0 && user_by_id(last_user) == NULL)
-		log_user(&last);
-	for (const struct cl_user *u = users; u; u = u->next)
-		log_user(u);
-	for (size_t i = 0; i < ring_count; i++)
-		log_changelog(ring_at(i));
+		log_changelog_purged(mdt);
+		strcpy(last.name, "\x01");
+		/* before the users: it must not hide one of that number */
+		if (c->last_user > 0 && user_by_id(c, c->last_user) == NULL)
+			log_user(&last);
+		for (const struct cl_user *u = c->users; u; u = u->next)
+			log_user(u);
+		for (size_t i = 0; i < c->count; i++) {
+			log_changelog(ring_at(c, i));
+			store_flush();
+		}
+	}
 }

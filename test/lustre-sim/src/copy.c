@@ -21,7 +21,7 @@ static struct copy *find(struct conn *c, uint64_t handle)
 /* The nameless file that a restore writes to; open until the copytool lets go of it. */
 static struct node *make_volatile(struct node *file, bool delayed, int *rc)
 {
-	struct pfid fid = fid_next();
+	struct pfid fid = fid_next(fid_mdt(&file->fid));
 	struct node *v = node_new(&fid, S_IFREG | 0600, 0, 0), *dir = node_parent(file);
 
 	v->is_volatile = true;

@@ -190,6 +190,7 @@ static void do_setattr(struct waiter *a)
 		if (valid && !n->is_volatile)
 			cl_plain(CL_SETATTR, valid | LA_CTIME, &n->fid, &(struct pfid){ 0, 0, 0 }, &w);
 		node_stat(n, &st);
+		rc = -cl_failure();
 	}
 	sim_unlock();
 	if (rc)

@@ -140,12 +140,17 @@ void fault_rows(void (*row)(void *ctx, const char *spec), void *ctx)
 	pthread_mutex_unlock(&lock);
 }
 
+bool fault_active(void)
+{
+	return __atomic_load_n(&active, __ATOMIC_SEQ_CST) != 0;
+}
+
 /* The first fault that fits, counted; its numbers are copied out. */
 static bool hit(int kind, const char *what, const struct node *n, int *err, unsigned *ms)
 {
 	bool found = false;
 
-	if (__atomic_load_n(&active, __ATOMIC_SEQ_CST) == 0)
+	if (!fault_active())
 		return false;
 	pthread_mutex_lock(&lock);
 	for (struct fault *f = faults; f && !found; f = f->next) {

@@ -74,7 +74,7 @@ int hsm_release(struct node *n, bool may_write, const struct who *w)
 	}
 	if (n->dv != n->hsm_ver)
 		return -EPERM;
-	fid_next(); /* the orphan that takes the old layout */
+	fid_next(fid_mdt(&n->fid)); /* the orphan that takes the old layout */
 	layout_instantiate(n, n->size ? n->size : 1);
 	if (n->obj) {
 		obj_drop(n->obj);

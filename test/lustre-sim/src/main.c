@@ -22,7 +22,8 @@ static const char usage[] =
 	"  --dir DIR            where the state is kept; made if missing; resumed if not\n"
 	"  --mount DIR          a mount, a Lustre client of its own; up to 16\n"
 	"  --fsname NAME        default lustrefs\n"
-	"  --osts N             default 2 (as the state says, when resumed)\n"
+	"  --mdts N             default 1, up to 8 (as before, when resumed)\n"
+	"  --osts N             default 2 (as before, when resumed)\n"
 	"  --ost-size SIZE      of each, with K, M or G; plain: KiB; default 1G\n"
 	"  --sim-version V      2.15 or 2.17 (default; or LUSTRE_SIM_VERSION)\n"
 	"  --no-changelog-user  a new file system begins without cl1, so without records\n"
@@ -34,6 +35,7 @@ static FILE *log_file;
 void sim_lock(void)
 {
 	pthread_mutex_lock(&sim.lock);
+	cl_begin();
 }
 
 void sim_unlock(void)
@@ -261,6 +263,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "dir", required_argument, NULL, 'd' },	 { "mount", required_argument, NULL, 'm' },
 		{ "fsname", required_argument, NULL, 'f' },	 { "osts", required_argument, NULL, 'o' },
+		{ "mdts", required_argument, NULL, 'M' },
 		{ "ost-size", required_argument, NULL, 's' },	 { "sim-version", required_argument, NULL, 'v' },
 		{ "no-changelog-user", no_argument, NULL, 'n' }, { "foreground", no_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },		 { NULL, 0, NULL, 0 },
@@ -274,6 +277,7 @@ int main(int argc, char **argv)
 	int opt, rc, word = -1, sig;
 
 	strcpy(sim.fsname, "lustrefs");
+	sim.nmdts = 1;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		char real[PATH_MAX];
 
@@ -298,6 +302,11 @@ int main(int argc, char **argv)
 			osts_given = true;
 			if (osts < 1 || osts > MAX_OSTS)
 				return die("--osts", -EINVAL);
+			break;
+		case 'M':
+			sim.nmdts = (unsigned)atoi(optarg);
+			if (sim.nmdts < 1 || sim.nmdts > MAX_MDTS)
+				return die("--mdts", -EINVAL);
 			break;
 		case 's':
 			if (!size_kb(optarg, &ost_kb))

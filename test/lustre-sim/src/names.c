@@ -31,6 +31,22 @@ static bool volatile_name(const char *name)
 	return strncmp(name, VOLATILE_PREFIX, sizeof(VOLATILE_PREFIX) - 1) == 0;
 }
 
+/*
+ * The root's default is to spread directories over the MDTs, three levels deep (mdd's default LMV); below, a directory
+ * is where its parent is, as every other file.
+ */
+static unsigned mdt_for_dir(const struct node *dir)
+{
+	static unsigned turn;
+	unsigned depth = 0;
+
+	if (sim.wanted_mdt)
+		return sim.wanted_mdt - 1;
+	for (const struct node *up = dir; up != sim.root && up != NULL; up = node_parent(up))
+		depth++;
+	return sim.nmdts > 1 && depth < 3 ? turn++ % sim.nmdts : fid_mdt(&dir->fid);
+}
+
 /* A new inode with its first name. */
 struct node *make_node(struct node *dir, const char *name, uint32_t mode, uint64_t rdev, const char *target,
 			      const struct who *w, uint32_t umask, bool delayed)
@@ -38,7 +54,7 @@ struct node *make_node(struct node *dir, const char *name, uint32_t mode, uint64
 	static const int types[16] = { [S_IFDIR >> 12] = CL_MKDIR, [S_IFREG >> 12] = CL_CREATE, [S_IFLNK >> 12] = CL_SOFTLINK,
 				       [S_IFIFO >> 12] = CL_MKNOD, [S_IFCHR >> 12] = CL_MKNOD, [S_IFBLK >> 12] = CL_MKNOD,
 				       [S_IFSOCK >> 12] = CL_MKNOD };
-	struct pfid fid = fid_next();
+	struct pfid fid = fid_next(S_ISDIR(mode) ? mdt_for_dir(dir) : fid_mdt(&dir->fid));
 	struct node *n = node_new(&fid, mode, w->uid, w->gid);
 
 	n->rdev = rdev;
@@ -87,6 +103,8 @@ static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, 
 		err = -layout_check(dir);
 	if (!err)
 		entry_of(make_node(dir, name, mode, rdev, target, &w, fuse_req_ctx(req)->umask, false), &e);
+	if (!err)
+		err = cl_failure();
 	sim_unlock();
 	if (err)
 		fuse_reply_err(req, err);
@@ -166,6 +184,8 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 			drop_name(d);
 		}
 	}
+	if (!err)
+		err = cl_failure();
 	sim_unlock();
 	fuse_reply_err(req, err);
 }
@@ -193,6 +213,8 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 			drop_name(d);
 		}
 	}
+	if (!err)
+		err = cl_failure();
 	sim_unlock();
 	fuse_reply_err(req, err);
 }
@@ -258,6 +280,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		err = EINVAL;
 	else if (to)
 		err = rename_node(from, name, to, newname, &w);
+	if (!err)
+		err = cl_failure();
 	sim_unlock();
 	fuse_reply_err(req, err);
 }
@@ -288,6 +312,8 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 		cl_name(CL_HARDLINK, 0, &n->fid, &dir->fid, newname, strlen(newname), &w);
 		entry_of(n, &e);
 	}
+	if (!err)
+		err = cl_failure();
 	sim_unlock();
 	if (err)
 		fuse_reply_err(req, err);

@@ -15,6 +15,8 @@ static size_t dents_cap, ndents;
 /* FIDs of files begin here; a sequence holds 2^17 of them. */
 #define FIRST_SEQ 0x200000401ULL
 #define SEQ_WIDTH 0x20000u
+/* Each MDT has as many sequences as this. */
+#define MDT_SEQS 0x1000000000ULL
 
 void ns_init(void)
 {
@@ -22,8 +24,9 @@ void ns_init(void)
 	nodes = xcalloc(nodes_cap, sizeof(*nodes));
 	dents_cap = 4096;
 	dents = xcalloc(dents_cap, sizeof(*dents));
-	if (sim.fid_seq == 0)
-		sim.fid_seq = FIRST_SEQ;
+	for (unsigned i = 0; i < MAX_MDTS; i++)
+		if (sim.fid_seq[i] == 0)
+			sim.fid_seq[i] = FIRST_SEQ + i * MDT_SEQS;
 }
 
 static uint64_t mix(uint64_t x)
@@ -69,16 +72,23 @@ struct node *node_by_ino(uint64_t ino)
 	return node_find(&f);
 }
 
-struct pfid fid_next(void)
+unsigned fid_mdt(const struct pfid *fid)
+{
+	uint64_t mdt = fid->seq < FIRST_SEQ ? 0 : (fid->seq - FIRST_SEQ) / MDT_SEQS;
+
+	return mdt < MAX_MDTS ? (unsigned)mdt : 0;
+}
+
+struct pfid fid_next(unsigned mdt)
 {
 	struct pfid f;
 
-	if (++sim.fid_oid > SEQ_WIDTH) {
-		sim.fid_seq++;
-		sim.fid_oid = 1;
+	if (++sim.fid_oid[mdt] > SEQ_WIDTH) {
+		sim.fid_seq[mdt]++;
+		sim.fid_oid[mdt] = 1;
 	}
-	f.seq = sim.fid_seq;
-	f.oid = sim.fid_oid;
+	f.seq = sim.fid_seq[mdt];
+	f.oid = sim.fid_oid[mdt];
 	f.ver = 0;
 	log_counters();
 	return f;

@@ -110,7 +110,7 @@ static void tell_modified(struct node *n, const struct who *w)
 void handle_close(struct handle *h, const struct who *w)
 {
 	struct node *n = h->node;
-	uint64_t mask = cl_current_mask();
+	uint64_t mask = cl_current_mask(fid_mdt(&n->fid));
 	bool opens_recorded = mask & 1ULL << CL_OPEN;
 
 	if (h->flags & MDS_WRITE) {

@@ -175,8 +175,8 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		size += have;
 		used += gone > have ? have : gone;
 	}
-	st.f_files = 838864;
-	st.f_ffree = st.f_favail = 838864 > sim.nnodes ? 838864 - sim.nnodes : 0;
+	st.f_files = inodes_total();
+	st.f_ffree = st.f_favail = st.f_files - sim.nnodes;
 	sim_unlock();
 	st.f_bsize = st.f_frsize = 4096;
 	st.f_blocks = size / 4096;

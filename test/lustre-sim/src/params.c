@@ -41,8 +41,8 @@ struct param {
 	const char *name; /* %M: MDT, %I: the client's instance */
 	enum where where;
 	bool root; /* debugfs: only root sees it */
-	void (*get)(struct text *t, unsigned mount);
-	int (*set)(const char *value);
+	void (*get)(struct text *t, unsigned which); /* the mount, or the MDT of one with %M */
+	int (*set)(const char *value, unsigned which);
 	bool kept; /* survives a restart */
 };
 
@@ -98,18 +98,18 @@ static void get_policy(struct text *t, unsigned m)
 	say(t, sim.cdt.noretry ? "[NoRetryAction]" : "NoRetryAction");
 }
 
-static unsigned running(uint32_t kind)
+static unsigned running(uint32_t kind, unsigned mdt)
 {
 	unsigned n = 0;
 
 	for (const struct action *a = sim.cdt.first; a; a = a->next)
-		n += a->running && a->kind == kind;
+		n += a->running && a->kind == kind && fid_mdt(&a->fid) == mdt;
 	return n;
 }
 
-static void get_archives(struct text *t, unsigned m) { (void)m; say(t, "%u", running(HSMA_ARCHIVE)); }
-static void get_restores(struct text *t, unsigned m) { (void)m; say(t, "%u", running(HSMA_RESTORE)); }
-static void get_removes(struct text *t, unsigned m) { (void)m; say(t, "%u", running(HSMA_REMOVE)); }
+static void get_archives(struct text *t, unsigned m) { say(t, "%u", running(HSMA_ARCHIVE, m)); }
+static void get_restores(struct text *t, unsigned m) { say(t, "%u", running(HSMA_RESTORE, m)); }
+static void get_removes(struct text *t, unsigned m) { say(t, "%u", running(HSMA_REMOVE, m)); }
 
 static void say_mask(struct text *t, uint64_t mask)
 {
@@ -145,10 +145,11 @@ static void get_actions(struct text *t, unsigned m)
 {
 	char f[PFID_STR_MAX], d[PFID_STR_MAX];
 
-	(void)m;
 	for (const struct action *a = sim.cdt.first; a; a = a->next) {
+		if (fid_mdt(&a->fid) != m)
+			continue;
 		say(t, "%slrh=[type=10680000 len=%u idx=1/%u] fid=[%s] dfid=[%s] compound/cookie=0x0/0x%" PRIx64 " ",
-		    a == sim.cdt.first ? "" : "\n", 136 + ((a->datalen + 7) & ~7u), a->idx, pfid_format(&a->fid, f),
+		    t->len == 0 ? "" : "\n", 136 + ((a->datalen + 7) & ~7u), a->idx, pfid_format(&a->fid, f),
 		    pfid_format(&a->dfid, d), a->cookie);
 		say_extent(t, a);
 		say(t, " datalen=%u status=%s", a->datalen, status_name(a->status));
@@ -161,9 +162,8 @@ static void get_active(struct text *t, unsigned m)
 	char f[PFID_STR_MAX], d[PFID_STR_MAX];
 	bool first = true;
 
-	(void)m;
 	for (const struct action *a = sim.cdt.first; a; a = a->next) {
-		if (!a->running)
+		if (!a->running || fid_mdt(&a->fid) != m)
 			continue;
 		say(t, "%sfid=[%s] dfid=[%s] compound/cookie=0x0/0x%" PRIx64 " ", first ? "" : "\n", pfid_format(&a->fid, f),
 		    pfid_format(&a->run_dfid, d), a->cookie);
@@ -191,8 +191,7 @@ static void get_mask(struct text *t, unsigned m)
 {
 	char names[256];
 
-	(void)m;
-	cl_mask_text(cl_mask(), ' ', names, sizeof(names));
+	cl_mask_text(cl_mask(m), ' ', names, sizeof(names));
 	say(t, "%s", names);
 }
 
@@ -200,16 +199,14 @@ static void get_current_mask(struct text *t, unsigned m)
 {
 	char names[256];
 
-	(void)m;
-	cl_mask_text(cl_current_mask(), ' ', names, sizeof(names));
+	cl_mask_text(cl_current_mask(m), ' ', names, sizeof(names));
 	say(t, "%s", names);
 }
 
 static void get_users(struct text *t, unsigned m)
 {
-	(void)m;
-	say(t, "current_index: %" PRIu64 "\n%-24s %10s (idle) mask", cl_index(), "ID", "index");
-	for (const struct cl_user *u = cl_users(); u; u = u->next) {
+	say(t, "current_index: %" PRIu64 "\n%-24s %10s (idle) mask", cl_index(m), "ID", "index");
+	for (const struct cl_user *u = cl_users(m); u; u = u->next) {
 		char id[64], names[256];
 
 		snprintf(id, sizeof(id), "cl%u%s%s", u->id, u->name[0] ? "-" : "", u->name);
@@ -221,13 +218,14 @@ static void get_users(struct text *t, unsigned m)
 	}
 }
 
-static void get_cl_size(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, cl_bytes()); }
-static void get_idle_time(struct text *t, unsigned m) { (void)m; say(t, "2592000"); }
-static void get_idle_indexes(struct text *t, unsigned m) { (void)m; say(t, "2097446912"); }
-static void get_gc_interval(struct text *t, unsigned m) { (void)m; say(t, "3600"); }
+static void get_cl_size(struct text *t, unsigned m) { say(t, "%" PRIu64, cl_bytes(m)); }
+static void get_idle_time(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, cl_gc.max_idle_time); }
+static void get_idle_indexes(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, cl_gc.max_idle_indexes); }
+static void get_gc_interval(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, cl_gc.min_interval); }
+static void get_gc(struct text *t, unsigned m) { (void)m; say(t, "%" PRIu64, cl_gc.on); }
 static void get_free_cat(struct text *t, unsigned m) { (void)m; say(t, "2"); }
 static void get_denied(struct text *t, unsigned m) { (void)m; say(t, "60"); }
-static void get_mdt_uuid(struct text *t, unsigned m) { (void)m; say(t, "%s-MDT0000_UUID", sim.fsname); }
+static void get_mdt_uuid(struct text *t, unsigned m) { say(t, "%s-MDT%04x_UUID", sim.fsname, m); }
 
 /* ---- setters ---- */
 
@@ -255,45 +253,49 @@ static int positive(const char *value, uint64_t *out)
 	return 0;
 }
 
-static int set_max_requests(const char *v)
+static int set_max_requests(const char *v, unsigned m)
 {
 	int rc = positive(v, &sim.cdt.max_requests);
 
+	(void)m;
 	cdt_event();
 	return rc;
 }
 
-static int set_loop(const char *v) { return positive(v, &sim.cdt.loop_period); }
-static int set_grace(const char *v) { return positive(v, &sim.cdt.grace_delay); }
-static int set_timeout(const char *v) { return positive(v, &sim.cdt.active_timeout); }
+static int set_loop(const char *v, unsigned m) { (void)m; return positive(v, &sim.cdt.loop_period); }
+static int set_grace(const char *v, unsigned m) { (void)m; return positive(v, &sim.cdt.grace_delay); }
+static int set_timeout(const char *v, unsigned m) { (void)m; return positive(v, &sim.cdt.active_timeout); }
 
-static int set_default_archive(const char *v)
+static int set_default_archive(const char *v, unsigned m)
 {
 	uint64_t n;
 	int rc = positive(v, &n);
 
+	(void)m;
 	if (rc == 0)
 		sim.cdt.default_archive = (uint32_t)n;
 	return rc;
 }
 
-static int set_remove_last(const char *v)
+static int set_remove_last(const char *v, unsigned m)
 {
 	uint64_t n;
 	int rc = number(v, &n);
 
+	(void)m;
 	if (rc == 0)
 		sim.cdt.remove_last = n != 0;
 	return rc;
 }
 
 /* "A B" sets; with any sign, + and unsigned add, - removes. */
-static int set_policy(const char *value)
+static int set_policy(const char *value, unsigned m)
 {
 	char *copy = xstrdup(value), *save = NULL;
 	unsigned set = 0, add = 0, del = 0, policy;
 	int rc = 0;
 
+	(void)m;
 	for (char *w = strtok_r(copy, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
 		char sign = *w == '+' || *w == '-' ? *w++ : 0;
 		unsigned bit = strcmp(w, "NBR") == 0 || strcmp(w, "NonBlockingRestore") == 0 ? 1 :
@@ -339,17 +341,25 @@ static int parse_request_mask(const char *value, uint64_t *mask)
 	return rc;
 }
 
-static int set_user_mask(const char *v) { return parse_request_mask(v, &sim.cdt.user_mask); }
-static int set_group_mask(const char *v) { return parse_request_mask(v, &sim.cdt.group_mask); }
-static int set_other_mask(const char *v) { return parse_request_mask(v, &sim.cdt.other_mask); }
+static int set_user_mask(const char *v, unsigned m) { (void)m; return parse_request_mask(v, &sim.cdt.user_mask); }
+static int set_group_mask(const char *v, unsigned m) { (void)m; return parse_request_mask(v, &sim.cdt.group_mask); }
+static int set_other_mask(const char *v, unsigned m) { (void)m; return parse_request_mask(v, &sim.cdt.other_mask); }
 
-static int set_jobid_var(const char *v)
+static int set_jobid_var(const char *v, unsigned m)
 {
+	(void)m;
 	if (strlen(v) >= sizeof(sim.jobid_var))
 		return -EINVAL;
 	snprintf(sim.jobid_var, sizeof(sim.jobid_var), "%s", v);
 	return 0;
 }
+
+static int set_gc(const char *v, unsigned m) { (void)m; return number(v, &cl_gc.on); }
+static int set_idle_time(const char *v, unsigned m) { (void)m; return number(v, &cl_gc.max_idle_time); }
+static int set_idle_indexes(const char *v, unsigned m) { (void)m; return number(v, &cl_gc.max_idle_indexes); }
+static int set_gc_interval(const char *v, unsigned m) { (void)m; return number(v, &cl_gc.min_interval); }
+static int set_control(const char *v, unsigned m) { (void)m; return cdt_control(v); }
+static int set_cl_mask(const char *v, unsigned m) { return cl_set_mask(m, v); }
 
 static const struct param params[] = {
 	{ "version", CLIENT, false, get_version, NULL, false },
@@ -379,33 +389,67 @@ static const struct param params[] = {
 	{ "mdt.%M.hsm.other_request_mask", SERVER, true, get_other_mask, set_other_mask, true },
 	{ "mdt.%M.hsm.policy", SERVER, true, get_policy, set_policy, true },
 	{ "mdt.%M.hsm.user_request_mask", SERVER, true, get_user_mask, set_user_mask, true },
-	{ "mdt.%M.hsm_control", SERVER, false, get_control, cdt_control, false },
+	{ "mdt.%M.hsm_control", SERVER, false, get_control, set_control, false },
 	{ "mdd.%M.changelog_deniednext", SERVER, false, get_denied, NULL, false },
-	{ "mdd.%M.changelog_gc", SERVER, false, get_one, NULL, false },
-	{ "mdd.%M.changelog_max_idle_indexes", SERVER, false, get_idle_indexes, NULL, false },
-	{ "mdd.%M.changelog_max_idle_time", SERVER, false, get_idle_time, NULL, false },
+	{ "mdd.%M.changelog_gc", SERVER, false, get_gc, set_gc, true },
+	{ "mdd.%M.changelog_max_idle_indexes", SERVER, false, get_idle_indexes, set_idle_indexes, true },
+	{ "mdd.%M.changelog_max_idle_time", SERVER, false, get_idle_time, set_idle_time, true },
 	{ "mdd.%M.changelog_min_free_cat_entries", SERVER, false, get_free_cat, NULL, false },
-	{ "mdd.%M.changelog_min_gc_interval", SERVER, false, get_gc_interval, NULL, false },
+	{ "mdd.%M.changelog_min_gc_interval", SERVER, false, get_gc_interval, set_gc_interval, true },
 	{ "mdd.%M.changelog_size", SERVER, false, get_cl_size, NULL, false },
 	{ "mdd.%M.uuid", SERVER, false, get_mdt_uuid, NULL, false },
 	{ "mdd.%M.changelog_current_mask", SERVER, true, get_current_mask, NULL, false },
-	{ "mdd.%M.changelog_mask", SERVER, true, get_mask, cl_set_mask, false },
+	{ "mdd.%M.changelog_mask", SERVER, true, get_mask, set_cl_mask, false },
 	{ "mdd.%M.changelog_users", SERVER, true, get_users, NULL, false },
 };
 
 #define NPARAMS (sizeof(params) / sizeof(params[0]))
 
-static void full_name(const struct param *p, unsigned mount, char *out, size_t len)
+static bool of_mdt(const struct param *p)
+{
+	const char *mark = strchr(p->name, '%');
+
+	return mark && mark[1] == 'M';
+}
+
+/* All parameters of MDT0000 in the table's order, then those of the next; groups (mdt, mdd) one after the other. */
+struct walk {
+	size_t i;
+	unsigned mdt;
+	const struct param *p;
+};
+
+static bool walk_next(struct walk *w)
+{
+	if (w->p == NULL) {
+		w->p = params;
+		return true;
+	}
+	if (of_mdt(w->p) && w->mdt + 1 < sim.nmdts && (w->i + 1 == NPARAMS || strncmp(params[w->i + 1].name, w->p->name, 4) != 0)) {
+		while (w->i > 0 && strncmp(params[w->i - 1].name, w->p->name, 4) == 0)
+			w->i--;
+		w->mdt++;
+	} else {
+		if (++w->i == NPARAMS)
+			return false;
+		if (strncmp(params[w->i].name, w->p->name, 4) != 0)
+			w->mdt = 0;
+	}
+	w->p = &params[w->i];
+	return true;
+}
+
+static void full_name(const struct param *p, unsigned which, char *out, size_t len)
 {
 	const char *mark = strchr(p->name, '%');
 
 	if (mark == NULL)
 		snprintf(out, len, "%s", p->name);
 	else if (mark[1] == 'M')
-		snprintf(out, len, "%.*s%s-MDT0000%s", (int)(mark - p->name), p->name, sim.fsname, mark + 2);
+		snprintf(out, len, "%.*s%s-MDT%04x%s", (int)(mark - p->name), p->name, sim.fsname, which, mark + 2);
 	else
-		snprintf(out, len, "%.*s%s-ff11%.8s%.4s%s", (int)(mark - p->name), p->name, sim.fsname, sim.mounts[mount].uuid,
-			 sim.mounts[mount].uuid + 9, mark + 2);
+		snprintf(out, len, "%.*s%s-ff11%.8s%.4s%s", (int)(mark - p->name), p->name, sim.fsname, sim.mounts[which].uuid,
+			 sim.mounts[which].uuid + 9, mark + 2);
 }
 
 /* Part by part: a star does not cross a dot. Both are changed to slashes for fnmatch. */
@@ -448,14 +492,15 @@ unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mou
 	unsigned count = 0;
 
 	*err = 0;
-	for (size_t i = 0; i < NPARAMS; i++) {
-		const struct param *p = &params[i];
+	for (struct walk w = { 0, 0, NULL }; walk_next(&w);) {
+		const struct param *p = w.p;
+		unsigned which = of_mdt(p) ? w.mdt : mount;
 		struct text t = { NULL, 0, 0 };
 		char name[256];
 
 		if (p->where == SERVER && !server)
 			continue;
-		full_name(p, mount, name, sizeof(name));
+		full_name(p, which, name, sizeof(name));
 		if (!values)
 			count += list_dirs(pattern, name, last, row, ctx);
 		if (!matches(pattern, name))
@@ -465,7 +510,7 @@ unsigned params_get(const char *pattern, bool server, uint32_t uid, unsigned mou
 			continue;
 		}
 		if (values)
-			p->get(&t, mount);
+			p->get(&t, which);
 		row(ctx, name, t.p ? t.p : "", p->set != NULL, false);
 		free(t.p);
 		count++;
@@ -477,14 +522,15 @@ int params_set(const char *pattern, const char *value, bool server, uint32_t uid
 {
 	bool found = false;
 
-	for (size_t i = 0; i < NPARAMS; i++) {
-		const struct param *p = &params[i];
+	for (struct walk w = { 0, 0, NULL }; walk_next(&w);) {
+		const struct param *p = w.p;
+		unsigned which = of_mdt(p) ? w.mdt : mount;
 		char name[256];
 		int rc;
 
 		if (p->where == SERVER && !server)
 			continue;
-		full_name(p, mount, name, sizeof(name));
+		full_name(p, which, name, sizeof(name));
 		if (!matches(pattern, name))
 			continue;
 		found = true;
@@ -492,7 +538,7 @@ int params_set(const char *pattern, const char *value, bool server, uint32_t uid
 			return -EACCES;
 		if (p->set == NULL)
 			return -EROFS;
-		rc = p->set(value);
+		rc = p->set(value, which);
 		if (rc)
 			return rc;
 		if (p->kept)
@@ -505,7 +551,7 @@ void params_load(const char *name, const char *value)
 {
 	for (size_t i = 0; i < NPARAMS; i++)
 		if (params[i].kept && strcmp(params[i].name, name) == 0)
-			params[i].set(value);
+			params[i].set(value, 0);
 }
 
 void params_dump(void)

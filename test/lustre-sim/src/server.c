@@ -117,7 +117,7 @@ static void v_hello(struct conn *c, const struct pline *l)
 	pmsg_str(&m, "fsname", sim.fsname);
 	pmsg_str(&m, "version", sim.v215 ? "2.15.7" : "2.17.57");
 	pmsg_str(&m, "clientuuid", sim.mounts[c->mount].uuid);
-	pmsg_u64(&m, "mdts", 1);
+	pmsg_u64(&m, "mdts", sim.nmdts);
 	pmsg_u64(&m, "osts", sim.nosts);
 	send_msg(c, &m);
 }
@@ -142,6 +142,9 @@ static const struct {
 	{ "getstripe", v_getstripe, true },
 	{ "setstripe", v_setstripe, true },
 	{ "import", v_import, true },
+	{ "mkdir", v_mkdir, true },
+	{ "mdtidx", v_mdtidx, false },
+	{ "grow", v_grow, true },
 	{ "changelog", v_changelog, true },
 	{ "changelog_clear", v_changelog_clear, true },
 	{ "changelog_register", v_changelog_register, true },

@@ -24,6 +24,7 @@
 #define MAX_OSTS 64
 #define MAX_MOUNTS 16
 #define MAX_POOLS 16
+#define MAX_MDTS 8
 #define MAX_NAME 255
 #define MAX_XATTR 65536
 #define MAX_STRIPES 160
@@ -199,7 +200,7 @@ struct cl_rec {
 	uint64_t idx;
 	int64_t sec;
 	uint32_t ns, flags, ef, uid, gid, omode;
-	uint8_t type;
+	uint8_t type, mdt;
 	struct pfid t, p, s, sp;
 	char *name, *sname, *xattr, *jobid, *nid; /* NULL: none */
 	uint16_t namelen, snamelen;
@@ -208,6 +209,7 @@ struct cl_rec {
 struct cl_user {
 	struct cl_user *next;
 	uint32_t id;
+	uint8_t mdt;
 	char name[40];
 	bool masked;
 	uint64_t mask, index;
@@ -300,22 +302,29 @@ struct sim {
 	char *dir;
 	char fsname[9];
 	bool v215; /* dialect */
-	unsigned nosts, nmounts;
+	unsigned nosts, nmdts, nmounts;
 	struct ost osts[MAX_OSTS];
 	struct pool pools[MAX_POOLS];
 	unsigned npools;
 	struct mnt mounts[MAX_MOUNTS];
 	struct cdt cdt;
 	uint64_t next_dv, next_obj;
-	uint64_t fid_seq;
-	uint32_t fid_oid;
+	uint64_t fid_seq[MAX_MDTS];
+	uint32_t fid_oid[MAX_MDTS];
 	uint64_t nnodes;
 	struct node *root;
+	unsigned wanted_mdt; /* for the directory being made: its MDT + 1, 0: as usual */
 	char jobid_var[32];
 	int lockfd;
 };
 
 extern struct sim sim;
+
+/* As many inodes as an MDT of the recordings has, or twice what is in use. */
+static inline uint64_t inodes_total(void)
+{
+	return sim.nnodes * 2 > 838864 ? sim.nnodes * 2 : 838864;
+}
 
 void sim_lock(void);
 void sim_unlock(void);
@@ -336,6 +345,7 @@ static inline bool fid_eq(const struct pfid *a, const struct pfid *b)
 int store_open(void); /* loads the state; creates it when the directory is new */
 void store_commit(void); /* called by sim_unlock */
 void store_sync(void);
+void store_flush(void); /* while all is written anew: what has been noted so far may go to the file */
 void log_node(const struct node *n); /* everything about it */
 void log_attr(const struct node *n); /* numbers only */
 void log_node_gone(const struct pfid *fid);
@@ -344,9 +354,9 @@ void log_unlink(const struct node *parent, const char *name, size_t len);
 void log_action(const struct action *a);
 void log_action_gone(uint32_t idx);
 void log_changelog(const struct cl_rec *r);
-void log_changelog_purged(uint64_t upto);
+void log_changelog_purged(unsigned mdt);
 void log_user(const struct cl_user *u);
-void log_user_gone(uint32_t id);
+void log_user_gone(unsigned mdt, uint32_t id);
 void log_param(const char *name, const char *value);
 void log_counters(void);
 void log_ost(unsigned i);
@@ -394,7 +404,8 @@ void ns_init(void);
 struct node *node_find(const struct pfid *fid);
 struct node *node_by_ino(uint64_t ino); /* FUSE's node id */
 uint64_t fid_ino(const struct pfid *fid);
-struct pfid fid_next(void);
+struct pfid fid_next(unsigned mdt);
+unsigned fid_mdt(const struct pfid *fid); /* which MDT has it */
 struct node *node_new(const struct pfid *fid, uint32_t mode, uint32_t uid, uint32_t gid);
 void node_pin(struct node *n);
 void node_unpin(struct node *n); /* frees it when dead and unused */
@@ -439,25 +450,33 @@ void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const
 void cl_plain(int type, uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w);
 void cl_xattr(int type, const struct pfid *t, const char *xattr, const struct who *w);
 void cl_open(uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w);
-int cl_register(const char *name, const char *mask, char *out, size_t outlen);
-int cl_deregister(const char *user, uint32_t *id);
-int cl_clear(const char *user, uint64_t endrec);
-int cl_set_mask(const char *mask);
-uint64_t cl_index(void);
+int cl_register(unsigned mdt, const char *name, const char *mask, char *out, size_t outlen);
+int cl_deregister(unsigned mdt, const char *user, uint32_t *id);
+int cl_clear(unsigned mdt, const char *user, uint64_t endrec);
+int cl_set_mask(unsigned mdt, const char *mask);
+uint64_t cl_index(unsigned mdt);
+uint64_t cl_purged(unsigned mdt);
 void cl_mask_text(uint64_t mask, char sep, char *out, size_t outlen);
-uint64_t cl_mask(void);
-uint64_t cl_current_mask(void);
-uint64_t cl_bytes(void);
-const struct cl_user *cl_users(void);
-/* Rows of a read; user: its mask filters. 0 or -errno. */
-int cl_read(uint64_t start, uint64_t end, const char *user, void (*row)(void *ctx, const struct cl_rec *r), void *ctx);
+uint64_t cl_mask(unsigned mdt);
+uint64_t cl_current_mask(unsigned mdt);
+uint64_t cl_bytes(unsigned mdt);
+const struct cl_user *cl_users(unsigned mdt);
+/* Users that do not clear: when they are taken off. Parameters of Lustre's mdd, here the same on all MDTs. */
+extern struct cl_gc {
+	uint64_t on, max_idle_time, max_idle_indexes, min_interval;
+} cl_gc;
+/* A full catalog: what is done is done, but whoever did it gets EFAULT, as no record could be written. */
+void cl_set_full(unsigned mdt, bool full);
+void cl_begin(void); /* an operation begins; by sim_lock */
+int cl_failure(void); /* what it has to return: 0 or EFAULT */
+/* Rows of a read, until row returns false; user: its mask filters. 0 or -errno. */
+int cl_read(unsigned mdt, uint64_t start, uint64_t end, const char *user, bool (*row)(void *ctx, const struct cl_rec *r),
+	    void *ctx);
 /* loading */
 void cl_load_rec(struct cl_rec *r);
-void cl_load_purged(uint64_t upto);
+void cl_load_state(unsigned mdt, uint64_t purged, uint64_t index, uint64_t mask);
 void cl_load_user(struct cl_user *u);
-void cl_load_user_gone(uint32_t id);
-void cl_load_index(uint64_t idx);
-void cl_load_mask(uint64_t mask);
+void cl_load_user_gone(unsigned mdt, uint32_t id);
 void cl_dump(void); /* into the journal, for compaction */
 
 /* ---- hsm.c: state, release, import, restore's swap, waiting ---- */
@@ -557,6 +576,7 @@ int copy_done(const struct copy_done *d, const struct who *w);
 int fault_set(const char *spec);
 void fault_clear(const char *spec); /* NULL: all */
 void fault_rows(void (*row)(void *ctx, const char *spec), void *ctx);
+bool fault_active(void); /* is there any? */
 void fault_slow(const char *op); /* sleeps when told to; never under the lock */
 int fault_io(const char *op, const struct node *n); /* 0 or -errno */
 void fault_point(const char *point); /* a crash here, perhaps */

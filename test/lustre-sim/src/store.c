@@ -313,7 +313,7 @@ void log_changelog(const struct cl_rec *r)
 	put32(r->uid);
 	put32(r->gid);
 	put32(r->omode);
-	put32(r->type);
+	put32(r->type | (uint32_t)r->mdt << 8);
 	put_fid(&r->t);
 	put_fid(&r->p);
 	put_fid(&r->s);
@@ -328,13 +328,14 @@ void log_changelog(const struct cl_rec *r)
 	rec_end();
 }
 
-void log_changelog_purged(uint64_t upto)
+void log_changelog_purged(unsigned mdt)
 {
 	if (!rec_begin(R_CL_PURGED))
 		return;
-	put64(upto);
-	put64(cl_index());
-	put64(cl_mask());
+	put32(mdt);
+	put64(cl_purged(mdt));
+	put64(cl_index(mdt));
+	put64(cl_mask(mdt));
 	rec_end();
 }
 
@@ -342,6 +343,7 @@ void log_user(const struct cl_user *u)
 {
 	if (!rec_begin(R_USER))
 		return;
+	put32(u->mdt);
 	put32(u->id);
 	put_text(u->name);
 	put32(u->masked);
@@ -351,10 +353,11 @@ void log_user(const struct cl_user *u)
 	rec_end();
 }
 
-void log_user_gone(uint32_t id)
+void log_user_gone(unsigned mdt, uint32_t id)
 {
 	if (!rec_begin(R_USER_GONE))
 		return;
+	put32(mdt);
 	put32(id);
 	rec_end();
 }
@@ -372,8 +375,10 @@ void log_counters(void)
 {
 	if (!rec_begin(R_COUNTERS))
 		return;
-	put64(sim.fid_seq);
-	put32(sim.fid_oid);
+	for (unsigned i = 0; i < MAX_MDTS; i++) {
+		put64(sim.fid_seq[i]);
+		put32(sim.fid_oid[i]);
+	}
 	put64(sim.next_dv);
 	put64(sim.next_obj);
 	put64(sim.cdt.last_cookie);
@@ -678,7 +683,9 @@ static void load_cl(struct cur *c)
 	r->uid = get32(c);
 	r->gid = get32(c);
 	r->omode = get32(c);
-	r->type = (uint8_t)get32(c);
+	have = get32(c);
+	r->type = (uint8_t)have;
+	r->mdt = (uint8_t)(have >> 8) % MAX_MDTS;
 	r->t = get_fid(c);
 	r->p = get_fid(c);
 	r->s = get_fid(c);
@@ -734,17 +741,17 @@ static void load_record(uint8_t type, struct cur *c)
 		load_cl(c);
 		break;
 	case R_CL_PURGED: {
-		uint64_t upto = get64(c);
+		uint32_t mdt = get32(c) % MAX_MDTS;
+		uint64_t upto = get64(c), index = get64(c);
 
-		cl_load_index(get64(c));
-		cl_load_mask(get64(c));
-		cl_load_purged(upto);
+		cl_load_state(mdt, upto, index, get64(c));
 		break;
 	}
 	case R_USER: {
 		struct cl_user *u = xcalloc(1, sizeof(*u));
 		char *name;
 
+		u->mdt = (uint8_t)(get32(c) % MAX_MDTS);
 		u->id = get32(c);
 		name = get_text(c);
 		snprintf(u->name, sizeof(u->name), "%s", name ? name : "");
@@ -756,9 +763,12 @@ static void load_record(uint8_t type, struct cur *c)
 		cl_load_user(u);
 		break;
 	}
-	case R_USER_GONE:
-		cl_load_user_gone(get32(c));
+	case R_USER_GONE: {
+		uint32_t mdt = get32(c) % MAX_MDTS;
+
+		cl_load_user_gone(mdt, get32(c));
 		break;
+	}
 	case R_PARAM: {
 		char *name = get_text(c), *value = get_text(c);
 
@@ -769,8 +779,10 @@ static void load_record(uint8_t type, struct cur *c)
 		break;
 	}
 	case R_COUNTERS:
-		sim.fid_seq = get64(c);
-		sim.fid_oid = get32(c);
+		for (unsigned i = 0; i < MAX_MDTS; i++) {
+			sim.fid_seq[i] = get64(c);
+			sim.fid_oid[i] = get32(c);
+		}
 		sim.next_dv = get64(c);
 		sim.next_obj = get64(c);
 		sim.cdt.last_cookie = get64(c);
@@ -868,7 +880,7 @@ static int write_frame(int fd)
 
 static int dump_fd;
 
-static void flush_dump(void)
+void store_flush(void)
 {
 	if (jb.len > (4u << 20) && write_frame(dump_fd) != 0)
 		abort();
@@ -878,7 +890,7 @@ static void dump_node(struct node *n, void *ctx)
 {
 	(void)ctx;
 	log_node(n);
-	flush_dump();
+	store_flush();
 }
 
 static void dump_links(struct node *n, void *ctx)
@@ -888,7 +900,7 @@ static void dump_links(struct node *n, void *ctx)
 		return;
 	for (struct dent *d = n->children; d; d = d->next) {
 		log_link(d);
-		flush_dump();
+		store_flush();
 	}
 }
 

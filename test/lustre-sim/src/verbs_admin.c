@@ -10,14 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static void cl_row(void *ctx, const struct cl_rec *r)
+static bool cl_row(void *ctx, const struct cl_rec *r)
 {
 	struct rows *rows = ctx;
 	struct pmsg m;
 	char time[40];
 
 	if (rows->max && rows->count >= rows->max)
-		return;
+		return false;
 	pmsg_begin(&m, "row");
 	pmsg_u64(&m, "idx", r->idx);
 	pmsg_u64(&m, "type", r->type);
@@ -48,23 +48,28 @@ static void cl_row(void *ctx, const struct cl_rec *r)
 	if (r->ef & 4)
 		pmsg_u64(&m, "omode", r->omode);
 	rows_add(rows, &m);
+	return true;
 }
 
-static int mdt_ok(const struct conn *c, const struct pline *l)
+static int mdt_ok(const struct conn *c, const struct pline *l, unsigned *mdt)
 {
-	if (pline_u64(l, "mdt", 0) != 0)
+	uint64_t wanted = pline_u64(l, "mdt", 0);
+
+	if (wanted >= sim.nmdts)
 		return -ENOENT;
+	*mdt = (unsigned)wanted;
 	return c->uid != 0 ? -EACCES : 0;
 }
 
 void v_changelog(struct conn *c, const struct pline *l)
 {
 	struct rows rows = { .max = pline_u64(l, "max", 0) };
-	int rc = mdt_ok(c, l);
+	unsigned mdt = 0;
+	int rc = mdt_ok(c, l, &mdt);
 
 	if (rc == 0) {
 		sim_lock();
-		rc = cl_read(pline_u64(l, "start", 0), pline_u64(l, "end", 0), pline_str(l, "user", ""), cl_row, &rows);
+		rc = cl_read(mdt, pline_u64(l, "start", 0), pline_u64(l, "end", 0), pline_str(l, "user", ""), cl_row, &rows);
 		sim_unlock();
 	}
 	if (rc)
@@ -75,11 +80,12 @@ void v_changelog(struct conn *c, const struct pline *l)
 
 void v_changelog_clear(struct conn *c, const struct pline *l)
 {
-	int rc = mdt_ok(c, l);
+	unsigned mdt = 0;
+	int rc = mdt_ok(c, l, &mdt);
 
 	if (rc == 0) {
 		sim_lock();
-		rc = cl_clear(pline_str(l, "user", ""), pline_u64(l, "end", 0));
+		rc = cl_clear(mdt, pline_str(l, "user", ""), pline_u64(l, "end", 0));
 		sim_unlock();
 	}
 	reply(c, rc);
@@ -89,13 +95,14 @@ void v_changelog_register(struct conn *c, const struct pline *l)
 {
 	char user[64];
 	struct pmsg m;
-	int rc = mdt_ok(c, l);
+	unsigned mdt = 0;
+	int rc = mdt_ok(c, l, &mdt);
 
 	if (rc == 0 && !c->server)
 		rc = -ENODEV;
 	if (rc == 0) {
 		sim_lock();
-		rc = cl_register(pline_str(l, "name", ""), pline_str(l, "mask", ""), user, sizeof(user));
+		rc = cl_register(mdt, pline_str(l, "name", ""), pline_str(l, "mask", ""), user, sizeof(user));
 		sim_unlock();
 	}
 	if (rc) {
@@ -112,13 +119,14 @@ void v_changelog_deregister(struct conn *c, const struct pline *l)
 	char user[16];
 	struct pmsg m;
 	uint32_t id = 0;
-	int rc = mdt_ok(c, l);
+	unsigned mdt = 0;
+	int rc = mdt_ok(c, l, &mdt);
 
 	if (rc == 0 && !c->server)
 		rc = -ENODEV;
 	if (rc == 0) {
 		sim_lock();
-		rc = cl_deregister(pline_str(l, "user", ""), &id);
+		rc = cl_deregister(mdt, pline_str(l, "user", ""), &id);
 		sim_unlock();
 	}
 	if (rc) {
@@ -158,7 +166,8 @@ void v_df(struct conn *c, const struct pline *l)
 
 	(void)l;
 	sim_lock();
-	df_row(&rows, "MDT", 0, 1160264, 1852 + sim.nnodes, 838864, sim.nnodes);
+	for (unsigned i = 0; i < sim.nmdts; i++)
+		df_row(&rows, "MDT", i, 1160264, 1852 + (i ? 0 : sim.nnodes), inodes_total(), i ? 0 : sim.nnodes);
 	for (unsigned i = 0; i < sim.nosts; i++)
 		df_row(&rows, "OST", i, sim.osts[i].size_kb, sim.osts[i].used / 1024 + sim.osts[i].fill_kb, 131072,
 		       sim.osts[i].next_oid % 131072);
@@ -288,6 +297,11 @@ void v_sim(struct conn *c, const struct pline *l)
 		}
 	} else if (strcmp(op, "pool") == 0) {
 		rc = pool_set(pline_str(l, "name", ""), ost_mask(pline_str(l, "osts", "")));
+	} else if (strcmp(op, "changelog_full") == 0) {
+		if (pline_u64(l, "mdt", 0) < sim.nmdts)
+			cl_set_full((unsigned)pline_u64(l, "mdt", 0), pline_u64(l, "on", 1) != 0);
+		else
+			rc = -EINVAL;
 	} else if (strcmp(op, "sync") == 0) {
 		store_commit();
 		store_sync();

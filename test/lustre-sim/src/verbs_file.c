@@ -1,6 +1,7 @@
 /*
  * The verbs of the control socket that are about one file: its HSM state, requests, layout, paths.
  */
+#include "ops.h"
 #include "server.h"
 
 #include <errno.h>
@@ -279,4 +280,57 @@ void v_import(struct conn *c, const struct pline *l)
 				(uint32_t)pline_i64(l, "archive", 0), pline_i64(l, "atime", 0), pline_i64(l, "mtime", 0), &w);
 	sim_unlock();
 	reply(c, rc);
+}
+
+/* lfs mkdir: LL_IOC_LMV_SETSTRIPE */
+void v_mkdir(struct conn *c, const struct pline *l)
+{
+	const char *name = pline_str(l, "name", "");
+	uint64_t mdt = pline_u64(l, "mdt", UINT64_MAX);
+	struct who w = conn_who(c);
+	struct node *dir;
+	int rc;
+
+	sim_lock();
+	rc = node_of(l, &dir);
+	if (rc == 0 && !S_ISDIR(dir->mode))
+		rc = -ENOTDIR;
+	if (rc == 0 && (dir->synthetic || (dir == sim.root && strcmp(name, ".lustre") == 0)))
+		rc = -EPERM;
+	if (rc == 0 && (*name == '\0' || strchr(name, '/')))
+		rc = -EINVAL;
+	if (rc == 0 && strlen(name) > MAX_NAME)
+		rc = -ENAMETOOLONG;
+	if (rc == 0 && !may_write(dir, c))
+		rc = -EACCES;
+	if (rc == 0 && mdt != UINT64_MAX && mdt >= sim.nmdts)
+		rc = -ENODEV;
+	if (rc == 0 && dent_find(dir, name, strlen(name)))
+		rc = -EEXIST;
+	if (rc == 0) {
+		sim.wanted_mdt = mdt == UINT64_MAX ? 0 : (unsigned)mdt + 1;
+		make_node(dir, name, S_IFDIR | (pline_u64(l, "mode", 0755) & 07777), 0, NULL, &w, 0, false);
+		sim.wanted_mdt = 0;
+		rc = -cl_failure();
+	}
+	sim_unlock();
+	reply(c, rc);
+}
+
+void v_mdtidx(struct conn *c, const struct pline *l)
+{
+	struct node *n;
+	struct pmsg m;
+	int rc;
+
+	sim_lock();
+	rc = node_of(l, &n);
+	sim_unlock();
+	if (rc) {
+		reply(c, rc);
+		return;
+	}
+	pmsg_begin(&m, "ok");
+	pmsg_u64(&m, "mdt", fid_mdt(&n->fid));
+	send_msg(c, &m);
 }

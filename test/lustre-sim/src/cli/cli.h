@@ -37,6 +37,8 @@ int lfs_hsm_remove(int argc, char **argv);
 int lfs_hsm_cancel(int argc, char **argv);
 int lfs_getstripe(int argc, char **argv);
 int lfs_setstripe(int argc, char **argv);
+int lfs_setdirstripe(int argc, char **argv);
+int lfs_getdirstripe(int argc, char **argv);
 int lfs_mirror(int argc, char **argv);
 
 int lctl_get_param(int argc, char **argv);

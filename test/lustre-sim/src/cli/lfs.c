@@ -18,6 +18,15 @@ static const struct command commands[] = {
 	  "\t\t   [--stripe-size|-S] [--directory|-d] [--layout|-L]\n"
 	  "\t\t   [--generation|-g] [--yaml|-y] [--component-count]\n"
 	  "\t\t   [--mirror-count|-N] FILENAME|DIRECTORY" },
+	{ "mkdir", lfs_setdirstripe,
+	  "Create striped directory on specified MDT, same as setdirstripe.\n"
+	  "usage: mkdir [--mdt-index|-i INDEX] [--mode|-o MODE] <directory>" },
+	{ "setdirstripe", lfs_setdirstripe,
+	  "Create striped directory on specified MDT.\n"
+	  "usage: setdirstripe [--mdt-index|-i INDEX] [--mode|-o MODE] <directory>" },
+	{ "getdirstripe", lfs_getdirstripe,
+	  "To list the layout pattern info for a given directory\n"
+	  "usage: getdirstripe [--mdt-count|-c] [--mdt-index|-m|-i] <dir> ..." },
 	{ "mirror", lfs_mirror, "lfs commands used to manage files with mirrored components:\n"
 				"lfs mirror create - create a mirrored file or directory" },
 	{ "df", lfs_df,

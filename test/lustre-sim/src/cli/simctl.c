@@ -3,6 +3,7 @@
  *
  *   simctl fault [set=SPEC | clear=NAME]    the faults, see FAULTS.md
  *   simctl sim op=OP [key=value …]
+ *   simctl grow DIR dirs=N files=N [key=value …]   a tree of N*(N+1) entries in DIR at once, see FAULTS.md
  *   simctl quit
  *   simctl raw 'verb key=value …'           a request line as it is; values are percent-encoded by the caller
  *
@@ -10,9 +11,11 @@
  * final ok are printed one a line, decoded. Exit: 0, or the daemon's errno.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -98,10 +101,38 @@ static int raw(struct sim_conn *c, const char *line)
 	return rc;
 }
 
+/* DIR key=value … */
+static int grow(struct sim_conn *c, int argc, char **argv)
+{
+	int fd = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	char fid[64], **words;
+	struct lu_fid lu;
+	struct pfid pf;
+
+	rc = fd < 0 ? -errno : sim_fd_fid(fd, &lu);
+	if (fd >= 0)
+		close(fd);
+	if (rc < 0) {
+		fprintf(stderr, "simctl: %s: %s\n", argv[0], strerror(-rc));
+		return rc;
+	}
+	pf = sim_pfid(&lu);
+	strcpy(fid, "fid=");
+	pfid_format(&pf, fid + 4);
+	words = calloc((size_t)argc, sizeof(*words));
+	if (words == NULL)
+		return -ENOMEM;
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	words[0] = fid;
+	rc = request(c, "grow", argc, words);
+	free(words);
+	return rc;
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: simctl [--client DIR] {fault [set=SPEC|clear=NAME] | sim op=OP [key=value ...] | quit | "
-			"raw LINE}\n");
+	fprintf(stderr, "usage: simctl [--client DIR] {fault [set=SPEC|clear=NAME] | sim op=OP [key=value ...] | "
+			"grow DIR key=value ... | quit | raw LINE}\n");
 	return 4;
 }
 
@@ -135,7 +166,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "simctl: no stand-in to speak to: %s\n", strerror(-rc));
 		return 1;
 	}
-	if (strcmp(verb, "raw") == 0 && argc == 3)
+	if (strcmp(verb, "grow") == 0 && argc >= 3)
+		rc = grow(c, argc - 2, argv + 2);
+	else if (strcmp(verb, "raw") == 0 && argc == 3)
 		rc = raw(c, argv[2]);
 	else if (strcmp(verb, "fault") == 0 || strcmp(verb, "sim") == 0 || strcmp(verb, "quit") == 0)
 		rc = request(c, verb, argc - 2, argv + 2);

@@ -128,6 +128,26 @@ int llapi_file_open_param(const char *name, int flags, mode_t mode, const struct
 	return fd;
 }
 
+int llapi_file_fget_mdtidx(int fd, int *mdtidx)
+{
+	struct lu_fid fid;
+	struct sim_reply r;
+	struct pfid pf;
+	struct pmsg m;
+	int rc = sim_fd_fid(fd, &fid);
+
+	if (rc < 0)
+		return rc == -ENODATA ? -ENOTTY : rc;
+	pf = sim_pfid(&fid);
+	pmsg_begin(&m, "mdtidx");
+	pmsg_fid(&m, "fid", &pf);
+	rc = sim_call_fd(fd, &m, &r);
+	if (rc == 0)
+		*mdtidx = (int)pline_u64(&r.l, "mdt", 0);
+	sim_reply_free(&r);
+	return rc;
+}
+
 int llapi_file_open_pool(const char *name, int flags, int mode, unsigned long long stripe_size, int stripe_offset,
 			 int stripe_count, int stripe_pattern, char *pool_name)
 {

@@ -448,6 +448,7 @@ int llapi_hsm_action_get_dfid(const struct hsm_copyaction_private *hcp, struct l
 int llapi_hsm_action_get_fd(const struct hsm_copyaction_private *hcp);
 
 int llapi_file_open_param(const char *name, int flags, mode_t mode, const struct llapi_stripe_param *param);
+int llapi_file_fget_mdtidx(int fd, int *mdtidx);
 int llapi_file_open_pool(const char *name, int flags, int mode, unsigned long long stripe_size, int stripe_offset,
 			 int stripe_count, int stripe_pattern, char *pool_name);
 int llapi_file_open(const char *name, int flags, int mode, unsigned long long stripe_size, int stripe_offset,
