@@ -1,6 +1,7 @@
 /*
  * The changelog reader. Records are fetched from the daemon in batches and packed as the kernel packs them, with the
- * extensions that the reader asked for. At the end a reader gets 1; one that follows waits for more.
+ * extensions that the reader asked for. At the end a reader gets 1, and from then on always: the kernel's thread that
+ * fetches has ended (mdc_changelog.c, crs_eof). One that follows waits for more, looking once a second as that thread does.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -17,7 +18,7 @@
 
 #define MAGIC 0xCA8E1080u
 #define BATCH 1024
-#define FOLLOW_POLL_MS 100
+#define FOLLOW_POLL_MS 1000
 
 struct reader {
 	unsigned magic;
@@ -431,10 +432,15 @@ int llapi_changelog_start_user(void **priv, enum changelog_send_flag flags, cons
 int llapi_changelog_set_xflags(void *priv, enum changelog_send_extra_flag extra_flags)
 {
 	struct reader *r = priv;
+	static bool told;
 
 	if (r == NULL || r->magic != MAGIC)
 		return -EINVAL;
 	r->xflags = (int)extra_flags;
+	if (!(extra_flags & CHANGELOG_EXTRA_FLAG_UIDGID) && !told) {
+		told = true;
+		sim_err_noerrno(LLAPI_MSG_WARN, "warning: %s() called without CHANGELOG_EXTRA_FLAG_UIDGID", __func__);
+	}
 	return 0;
 }
 
@@ -447,10 +453,8 @@ int llapi_changelog_recv(void *priv, struct changelog_rec **rech)
 		return -EINVAL;
 	*rech = NULL;
 	while (r->at == r->count) {
-		if (r->ended && !(r->flags & CHANGELOG_FLAG_FOLLOW)) {
-			r->ended = false; /* the next call looks again, as read(2) at the end of the device does */
+		if (r->ended && !(r->flags & CHANGELOG_FLAG_FOLLOW))
 			return 1;
-		}
 		if (r->ended)
 			poll(NULL, 0, FOLLOW_POLL_MS);
 		rc = fetch(r);
