@@ -211,7 +211,7 @@ static bool answered(int rc)
 	return false;
 }
 
-static int64_t now_ms(void)
+int64_t now_ms(void)
 {
 	struct timespec now;
 
@@ -541,6 +541,18 @@ static int op_end(struct request *rq, struct buf *out)
 			0;
 }
 
+/* The asker has reason to believe that the coordinator has forgotten us. */
+static int op_renew(struct request *rq, struct buf *out)
+{
+	struct copytool *ct = rq->h->copytool;
+
+	(void)out;
+	pthread_mutex_lock(&ct->lock);
+	ct->renew_asked = true;
+	pthread_mutex_unlock(&ct->lock);
+	return 0;
+}
+
 static int op_drop(struct request *rq, struct buf *out)
 {
 	struct copytool *ct = rq->h->copytool;
@@ -570,5 +582,6 @@ static int op_drop(struct request *rq, struct buf *out)
 
 const struct op copytool_ops[] = {
 	{ "begin", op_begin }, { "adopt", op_adopt }, { "progress", op_progress },
-	{ "end", op_end },     { "drop", op_drop },   { NULL, NULL },
+	{ "end", op_end },     { "drop", op_drop },   { "renew", op_renew },
+	{ NULL, NULL },
 };

@@ -20,6 +20,11 @@ enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 30000 };
 enum { LOCK_WAIT_MS = 12000, LOCK_POLL_MS = 50 };
 /* As lk_uid: nobody's, since no process id is as high. */
 enum { NOBODY = INT_MAX };
+/*
+ * Of the renewal: how often it is looked whether one is due, the least time between two that are asked for, how long what
+ * is on its way may take, and after how many intervals it is due although there is work.
+ */
+enum { RENEW_POLL_MS = 250, RENEW_LEAST_MS = 10000, RENEW_GRACE_MS = 500, RENEW_BUSY = 10 };
 /* Read at the end, at most: an agent that was unregistered is sent no more. */
 enum { MESSAGES_MAX = 4096 };
 
@@ -243,6 +248,33 @@ static void unregister_current(struct copytool *ct)
 	}
 }
 
+/* Frees registrations that no action needs any more. llapi unregisters the client with each: not while it is registered. */
+static void free_retired(struct copytool *ct)
+{
+	struct registration *unused = NULL;
+
+	pthread_mutex_lock(&ct->lock);
+	for (struct registration **at = &ct->retired; *at;) {
+		struct registration *r = *at;
+
+		if (r->users > 0) {
+			at = &r->next;
+			continue;
+		}
+		*at = r->next;
+		r->next = unused;
+		unused = r;
+	}
+	pthread_mutex_unlock(&ct->lock);
+	while (unused) {
+		struct registration *next = unused->next;
+
+		ct->h->api.llapi_hsm_copytool_unregister(&unused->ct);
+		free(unused);
+		unused = next;
+	}
+}
+
 bool copytool_pause(struct copytool *ct, int milliseconds)
 {
 	struct pollfd p = { .fd = ct->leave_fd, .events = POLLIN };
@@ -250,16 +282,30 @@ bool copytool_pause(struct copytool *ct, int milliseconds)
 	return poll(&p, 1, milliseconds) != 0;
 }
 
+/* One try. */
+static int register_once(struct copytool *ct)
+{
+	struct registration *r = NULL;
+	int rc;
+
+	free_retired(ct);
+	rc = do_register(ct, &r);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&ct->lock);
+	ct->current = r;
+	ct->registered_at = now_ms();
+	ct->renewing = false;
+	pthread_mutex_unlock(&ct->lock);
+	return 0;
+}
+
 static bool register_again(struct copytool *ct)
 {
 	for (int wait = BACKOFF_FIRST_MS;; wait = wait < BACKOFF_LAST_MS / 2 ? wait * 2 : BACKOFF_LAST_MS) {
-		struct registration *r = NULL;
-		int rc = do_register(ct, &r);
+		int rc = register_once(ct);
 
 		if (rc == 0) {
-			pthread_mutex_lock(&ct->lock);
-			ct->current = r;
-			pthread_mutex_unlock(&ct->lock);
 			say_registered(ct->h);
 			return true;
 		}
@@ -269,22 +315,82 @@ static bool register_again(struct copytool *ct)
 	}
 }
 
+static void say_unregistered(int rc)
+{
+	struct buf b = { 0 };
+
+	buf_printf(&b, "{\"t\":\"unregistered\",\"rc\":%d}", rc);
+	out_line(&b);
+	buf_free(&b);
+}
+
 static void *receiver_thread(void *arg)
 {
 	struct copytool *ct = arg;
-	int rc;
 
-	do {
-		rc = receive(ct, ct->current);
-		if (rc < 0) {
-			struct buf b = { 0 };
+	for (;;) {
+		int rc = receive(ct, ct->current);
+		bool renewing;
 
-			buf_printf(&b, "{\"t\":\"unregistered\",\"rc\":%d}", rc);
-			out_line(&b);
-			buf_free(&b);
-			unregister_current(ct);
+		if (rc == 0)
+			return NULL;
+		pthread_mutex_lock(&ct->lock);
+		renewing = ct->renewing;
+		pthread_mutex_unlock(&ct->lock);
+		if (!renewing)
+			say_unregistered(rc);
+		unregister_current(ct);
+		if (renewing) {
+			rc = register_once(ct);
+			if (rc == 0)
+				continue;
+			say_unregistered(rc);
 		}
-	} while (rc < 0 && register_again(ct));
+		if (!register_again(ct))
+			return NULL;
+	}
+}
+
+/* Whether it is time, and nothing speaks against it. */
+static bool renewal_due(struct copytool *ct)
+{
+	int64_t every = (int64_t)ct->h->options.renew, since;
+	bool due;
+
+	pthread_mutex_lock(&ct->lock);
+	since = now_ms() - ct->registered_at;
+	due = ct->current && !ct->renewing &&
+	      ((ct->renew_asked && since >= RENEW_LEAST_MS) || (ct->count == 0 && since >= every) ||
+	       since >= every * RENEW_BUSY);
+	if (due)
+		ct->renew_asked = false;
+	pthread_mutex_unlock(&ct->lock);
+	return due;
+}
+
+/*
+ * A coordinator can forget its agents without telling them: it was shut down and enabled again, the metadata server came
+ * back before its coordinator, another copytool of this client unregistered. A client can't ask whether it did, and to
+ * register once more on top leaves something behind in the kernel each time. So now and then we unregister and register,
+ * such that nothing is lost in between: first the servers are told, while the channel stays open for what they have just
+ * sent; then the kernel ends the channel, and what is in it is read to its end before the next one begins. Actions at work
+ * don't notice; those that come in that moment go to another copytool or wait for us.
+ */
+static void *renewer_thread(void *arg)
+{
+	struct copytool *ct = arg;
+
+	while (!copytool_pause(ct, RENEW_POLL_MS)) {
+		if (!renewal_due(ct))
+			continue;
+		stop_agent(ct->h, NOBODY);
+		if (copytool_pause(ct, RENEW_GRACE_MS))
+			return NULL;
+		pthread_mutex_lock(&ct->lock);
+		ct->renewing = ct->current != NULL;
+		pthread_mutex_unlock(&ct->lock);
+		stop_agent(ct->h, (uint32_t)getpid());
+	}
 	return NULL;
 }
 
@@ -325,7 +431,10 @@ static void copytool_after_hello(struct helper *h)
 	struct copytool *ct = h->copytool;
 
 	say_registered(h);
+	ct->registered_at = now_ms();
 	ct->running = pthread_create(&ct->receiver, NULL, receiver_thread, ct) == 0;
+	if (ct->running && h->options.renew > 0)
+		ct->renewer_runs = pthread_create(&ct->renewer, NULL, renewer_thread, ct) == 0;
 	if (!ct->running) {
 		uint64_t one = 1;
 
@@ -393,6 +502,8 @@ static void copytool_stop(struct helper *h)
 		return;
 	if (write(ct->leave_fd, &one, sizeof(one)) > 0 && ct->running)
 		pthread_join(ct->receiver, NULL);
+	if (ct->renewer_runs)
+		pthread_join(ct->renewer, NULL);
 	if (ct->current) {
 		stop_agent(h, NOBODY);
 		give_back(h, ct->current);

@@ -51,6 +51,12 @@ struct copytool {
 	int leave_fd; /* eventfd: ends the receiving thread */
 	bool running;
 	pthread_t receiver;
+	/* The renewal of the registration: see copytool.c. */
+	bool renewing; /* the channel is ended by ourselves */
+	bool renew_asked;
+	int64_t registered_at; /* of now_ms */
+	bool renewer_runs;
+	pthread_t renewer;
 };
 
 /* items.c: the table. All of them take the lock themselves. */
@@ -96,6 +102,9 @@ int action_progress(struct helper *h, const struct hsm_action_item *hai, uint64_
  */
 int action_end(struct copytool *ct, struct item *it, const struct hsm_extent *extent, bool retry, int errval,
 	       const char **why, struct buf *event);
+
+/* Milliseconds of a clock that never jumps. */
+int64_t now_ms(void);
 
 /* copytool.c */
 

@@ -27,6 +27,7 @@ struct options {
 	unsigned threads;
 	int *archives;
 	int archive_count;
+	unsigned long renew; /* milliseconds after which an idle copytool registers anew; 0: never */
 	bool keep; /* open actions are left to the coordinator, and so to adoption, when standard input ends */
 };
 

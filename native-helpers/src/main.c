@@ -30,6 +30,7 @@ enum {
 	QUEUE_QUICK = 4096, /* short lines */
 	ARCHIVES_MAX = 4096,
 	INTERVAL_MAX = 60000,
+	RENEW_MAX = 86400000,
 	DRAIN_MS = 3000,
 	LEAVE_SECONDS = 10,
 	ERRVAL_DEFAULT = EINTR,
@@ -41,7 +42,7 @@ static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_c
 
 static const char usage[] =
 	"usage: lfsazsync-helper MODE --mount DIR [--liblustreapi FILE] [--threads N]\n"
-	"       MODE copytool: [--archive N]... [--lock FILE] [--keep]\n"
+	"       MODE copytool: [--archive N]... [--lock FILE] [--keep] [--renew MS]\n"
 	"       MODE attrs\n"
 	"       MODE changelog: --mdt NAME [--user ID] [--start INDEX] [--interval MILLISECONDS]\n"
 	"Speaks lines of JSON on standard input and output; see docs/internals/helper-protocol.md.\n";
@@ -72,6 +73,7 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		{ "lock", required_argument, NULL, 'k' },    { "keep", no_argument, NULL, 'p' },
 		{ "mdt", required_argument, NULL, 'd' },     { "user", required_argument, NULL, 'u' },
 		{ "start", required_argument, NULL, 's' },   { "interval", required_argument, NULL, 'i' },
+		{ "renew", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned long n;
@@ -129,6 +131,10 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 			if (!number(optarg, INTERVAL_MAX, &o->interval) || o->interval == 0)
 				return bad_usage("--interval must be from 1 to 60000 milliseconds", optarg);
 			break;
+		case 'r':
+			if (!number(optarg, RENEW_MAX, &o->renew))
+				return bad_usage("--renew must be milliseconds, at most a day, or 0", optarg);
+			break;
 		default:
 			return bad_usage("unknown option, or one without its value", argv[optind]);
 		}
@@ -137,8 +143,8 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 		return bad_usage("an argument too many", argv[optind + 1]);
 	if (!o->mount)
 		return bad_usage("--mount is needed", NULL);
-	if (*mode != &mode_copytool && (o->lock || o->keep || o->archive_count > 0))
-		return bad_usage("--archive, --lock and --keep belong to the mode copytool", NULL);
+	if (*mode != &mode_copytool && (o->lock || o->keep || o->renew || o->archive_count > 0))
+		return bad_usage("--archive, --lock, --keep and --renew belong to the mode copytool", NULL);
 	if (*mode != &mode_changelog && (o->mdt || o->user || o->start || o->interval))
 		return bad_usage("--mdt, --user, --start and --interval belong to the mode changelog", NULL);
 	return 0;

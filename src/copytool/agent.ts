@@ -154,6 +154,8 @@ export class CopytoolAgent {
     task.signal.addEventListener('abort', () => {
       const reason = task.signal.reason as ActionStopped;
       this.#log.debug(`action ${reason.code}`, { fid: action.fid, cookie: action.cookie.toString() });
+      // Forgotten may be the copytool itself, with all its actions.
+      if (reason.code === 'forgotten') this.#channel.renew().catch(() => {});
       if (this.#scheduler.remove(job)) void this.#finish(job, task.signal.reason);
     });
     this.#log.debug('action taken', {

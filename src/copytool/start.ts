@@ -96,6 +96,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     archives: [...config.archives.keys()],
     lockFile: join(config.runDir, `${nameOfMount(fs.mount)}.lock`),
     journaled: true,
+    renewAfter: config.copytool.registrationRenewal,
     onState: (state) =>
       tellState(state, log, (registered) => {
         stats.registered = registered;

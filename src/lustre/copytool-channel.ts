@@ -18,6 +18,8 @@ export interface ChannelOptions extends Omit<HelperOptions, 'mode' | 'args'> {
   readonly lockFile?: string | undefined;
   /** Every action is journaled: when this process dies, the helper leaves them to be adopted instead of ending them. */
   readonly journaled?: boolean;
+  /** Milliseconds after which an idle helper registers anew, in case Lustre has forgotten it; never by default. */
+  readonly renewAfter?: number;
   /** The coordinator was shut down (the helper registers again by itself), or took us back. */
   readonly onState?: (state: ChannelState) => void;
 }
@@ -151,6 +153,11 @@ export class CopytoolChannel {
     });
   }
 
+  /** Registers anew soon: there is reason to believe that Lustre has forgotten this copytool. */
+  async renew(): Promise<void> {
+    await this.#helper.request('renew', {});
+  }
+
   /** Forgets an action without telling the coordinator, which can then be adopted, or times out. */
   async drop(action: ActionName): Promise<void> {
     await this.#helper.request('drop', nameFields(action));
@@ -172,10 +179,11 @@ export class CopytoolChannel {
 }
 
 async function startHelper(options: ChannelOptions): Promise<HelperProcess> {
-  const { archives, lockFile, journaled, onState: _, ...rest } = options;
+  const { archives, lockFile, journaled, renewAfter, onState: _, ...rest } = options;
   const args = archives.flatMap((id) => ['--archive', String(id)]);
   if (lockFile !== undefined) args.push('--lock', lockFile);
   if (journaled === true) args.push('--keep');
+  if (renewAfter !== undefined) args.push('--renew', String(renewAfter));
   return await HelperProcess.start({ ...rest, mode: 'copytool', args });
 }
 
