@@ -15,11 +15,12 @@ export default class Copytool extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Copytool);
     const stop = this.shutdown;
-    const { config } = await this.loadConfig(flags);
-    const log = await this.openLog('copytool', config.log);
+    const loaded = await this.loadConfig(flags);
+    const log = await this.openLog('copytool', loaded.config.log);
     try {
       const { runCopytool } = await import('../src/copytool/start.ts');
-      await runCopytool({ config, log, stop });
+      const reload = () => this.readConfig(flags);
+      await runCopytool({ loaded, reload, version: this.config.version, log, stop });
     } catch (error) {
       log.error('copytool failed', { err: error });
       throw error;

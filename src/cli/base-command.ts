@@ -49,16 +49,24 @@ export abstract class BaseCommand extends Command {
     flags: GlobalFlags & Readonly<Record<string, unknown>>,
     settings: Readonly<Record<string, string>> = {},
   ): Promise<LoadedConfig> {
-    const [{ loadConfig }, { credentialWarnings }] = await Promise.all([
-      import('../config/load.ts'),
+    const [loaded, { credentialWarnings }] = await Promise.all([
+      this.readConfig(flags, settings),
       import('../config/credential-source.ts'),
     ]);
+    for (const warning of [...loaded.warnings, ...(await credentialWarnings(loaded.config))]) this.warning(warning);
+    return loaded;
+  }
+
+  /** The same without a word, as for reading it once more. */
+  protected async readConfig(
+    flags: GlobalFlags & Readonly<Record<string, unknown>>,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<LoadedConfig> {
+    const { loadConfig } = await import('../config/load.ts');
     const flagValues = Object.entries({ 'log-level': 'log.level', ...settings })
       .filter(([name]) => flags[name] !== undefined)
       .map(([name, path]) => ({ flag: `--${name}`, path, value: flags[name] }));
-    const loaded = await loadConfig({ file: flags.config, flags: flagValues });
-    for (const warning of [...loaded.warnings, ...(await credentialWarnings(loaded.config))]) this.warning(warning);
-    return loaded;
+    return await loadConfig({ file: flags.config, flags: flagValues });
   }
 
   /** Opens the log as configured; `name` is the service's. */

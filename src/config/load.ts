@@ -40,6 +40,8 @@ export interface LoadedConfig {
   origin(path: readonly string[]): Origin;
   /** What is odd, but not wrong. */
   readonly warnings: readonly string[];
+  /** The same file and environment, as they were read, with further settings laid over them. Throws as `loadConfig`. */
+  with(flags: readonly FlagValue[]): LoadedConfig;
 }
 
 /**
@@ -48,11 +50,25 @@ export interface LoadedConfig {
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const env = options.env ?? process.env;
-  const { name, source } = await readSource(options.file, env);
+  const read = await readSource(options.file, env);
+  return resolve(read, env, options.flags ?? []);
+}
+
+interface ReadConfig {
+  readonly name: string | undefined;
+  readonly source: YamlSource | undefined;
+}
+
+function resolve(
+  read: ReadConfig,
+  env: Readonly<Record<string, string | undefined>>,
+  flags: readonly FlagValue[],
+): LoadedConfig {
+  const { name, source } = read;
   const fileTree = source?.tree ?? {};
   const assignments = [
     ...environmentAssignments(env, hasArchiveOne(fileTree)),
-    ...(options.flags ?? []).map(
+    ...flags.map(
       ({ flag, path, value }): Assignment => ({ path: path.split('.'), value, by: { kind: 'flag', name: flag } }),
     ),
   ];
@@ -82,13 +98,20 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
         : "Correct it and check it with 'lfsazsync config validate'.";
     throw new ConfigError(problems, hint);
   }
-  return { config: toConfig(result.data), raw: result.data, file: name, origin, warnings: misspeltVariables(env) };
+  return {
+    config: toConfig(result.data),
+    raw: result.data,
+    file: name,
+    origin,
+    warnings: misspeltVariables(env),
+    with: (further) => resolve(read, env, [...flags, ...further]),
+  };
 }
 
 async function readSource(
   asked: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<{ name: string | undefined; source: YamlSource | undefined }> {
+): Promise<ReadConfig> {
   const explicit = asked ?? (env['LFSAZSYNC_CONFIG'] || undefined);
   const name = explicit ?? DEFAULT_CONFIG_FILE;
   let text: string;

@@ -201,7 +201,7 @@ export const configSchema = z.strictObject({
         .meta({ description: 'how long a stop waits for actions at work' }),
       helper_threads: count(1, 256).prefault(18).meta({
         description:
-          'threads of the native helper for actions and files; never fewer than concurrency + 2, as each may hang with a bad OST',
+          'threads of the native helper for actions and files; never fewer than 4 * concurrency + 2 (at most 256): each may hang with a bad OST, and concurrency can be raised',
       }),
       locate_timeout: duration('0s', '1h')
         .prefault('30s')

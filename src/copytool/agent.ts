@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BlobError } from '../blob/errors.ts';
+import type { Config } from '../config/types.ts';
 import type { CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
 import { actionKey } from '../lustre/hsm-action.ts';
@@ -14,7 +15,7 @@ import type { Outcome } from './outcome.ts';
 import { remove } from './remove.ts';
 import { restore } from './restore.ts';
 import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
-import { countError } from './stats.ts';
+import { type ActionKind, countError, countersOf } from './stats.ts';
 import { helperGone, Task } from './task.ts';
 
 /** Lustre 2.16 and later mark requests of programs that wait for the data (HSM_REQ_BLOCKING). */
@@ -50,6 +51,7 @@ export class CopytoolAgent {
   readonly #restarts: HelperRestarts;
   #adoption = new AbortController();
   #draining = false;
+  #held: ReadonlySet<ActionKind> = new Set();
 
   constructor({ channel, context, journal }: AgentOptions) {
     this.#channel = channel;
@@ -62,6 +64,22 @@ export class CopytoolAgent {
       held: (archive) => [...this.#jobs.values()].filter((job) => job.archives.includes(archive)).length,
       changed: (archive, down) => (down ? this.#scheduler.hold(archive) : this.#scheduler.letGo(archive)),
     });
+  }
+
+  /** Every action that was taken and has not ended, the oldest first. */
+  *tasks(): Generator<Task> {
+    for (const { task } of this.#jobs.values()) yield task;
+  }
+
+  /** Takes effect at once. */
+  setConcurrency({ concurrency, restoreReserve }: Pick<Config['copytool'], 'concurrency' | 'restoreReserve'>): void {
+    this.#scheduler.setOptions({ slots: concurrency, reserve: restoreReserve });
+  }
+
+  /** Actions of these kinds don't begin, and are kept alive. @param held those that have begun don't go on, either */
+  setPaused(kinds: ReadonlySet<ActionKind>, held: ReadonlySet<ActionKind>): void {
+    this.#scheduler.setClosed(kinds);
+    this.#held = held;
   }
 
   /**
@@ -136,20 +154,25 @@ export class CopytoolAgent {
     await this.#jobs.get(actionKey(action))?.task.forgotten;
     if (adoption?.aborted === true) return;
     const task = new Task(action, this.#channel);
-    const counters = this.#context.stats.actions[task.kind];
+    const counters = countersOf(this.#context.stats, task.kind, action.archive);
     counters.taken += 1;
     counters.queued += 1;
     if (adoption === undefined) this.#journal.taken(action);
     else this.#journal.adopted(action);
     // One action per file at a time: a removal beside an archive could take the copy that the archive has just written.
+    const { kind } = task;
     const job: TaskJob = {
       task,
+      kind,
       priority: priorityOf(task),
       alone: action.fid,
       archives: action.archive === 0 ? [...this.#context.archives.keys()] : [action.archive],
       run: () => this.#run(job),
     };
-    task.pause = (wait) => this.#scheduler.pause(job, wait, task.signal);
+    task.pause = (wait) => this.#pause(job, wait);
+    task.onMoved = (bytes) => {
+      counters.moved += bytes;
+    };
     this.#jobs.set(actionKey(action), job);
     task.signal.addEventListener('abort', () => {
       const reason = task.signal.reason as ActionStopped;
@@ -164,7 +187,7 @@ export class CopytoolAgent {
       cookie: action.cookie.toString(),
       archive: action.archive,
     });
-    if (this.#draining && job.priority === PRIORITY.background)
+    if (this.#draining && (job.priority === PRIORITY.background || this.#scheduler.isClosed(job)))
       await this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'));
     else this.#scheduler.add(job);
   }
@@ -179,10 +202,19 @@ export class CopytoolAgent {
     job.task.stop(new ActionStopped('cancelled', 'the action was cancelled'));
   }
 
+  async #pause<T>(job: TaskJob, wait: () => Promise<T>): Promise<T> {
+    job.task.waiting = true;
+    try {
+      return await this.#scheduler.pause(job, wait, job.task.signal);
+    } finally {
+      job.task.waiting = false;
+    }
+  }
+
   async #run(job: TaskJob): Promise<void> {
     const { task } = job;
-    const counters = this.#context.stats.actions[task.kind];
-    task.running = true;
+    const counters = countersOf(this.#context.stats, task.kind, task.action.archive);
+    task.begunAt = performance.now();
     counters.queued -= 1;
     counters.running += 1;
     try {
@@ -212,7 +244,7 @@ export class CopytoolAgent {
     const { task } = job;
     const error = task.stale || this.#channel.isLoss(failure) ? helperGone() : failure;
     const { stats } = this.#context;
-    const counters = stats.actions[task.kind];
+    const counters = countersOf(stats, task.kind, task.action.archive);
     counters[task.running ? 'running' : 'queued'] -= 1;
     const ending = endingOf(error);
     const cancelled = ending.code === 'cancelled';
@@ -288,10 +320,13 @@ export class CopytoolAgent {
     }
   }
 
-  /** Hands back what can wait, and lets restores (somebody waits for them) and what is at work come to their end. */
+  /**
+   * Hands back what can wait, or is paused, and lets restores (somebody waits for them) and what is at work come to their
+   * end.
+   */
   async #drain(now: AbortSignal): Promise<void> {
     this.#draining = true;
-    const waiting = this.#scheduler.takeQueued(PRIORITY.background);
+    const waiting = [...this.#scheduler.takeQueued(PRIORITY.background), ...this.#scheduler.takeClosed()];
     this.#log.info('copytool stopping', {
       running: this.#scheduler.running,
       queued: this.#scheduler.queued,
@@ -300,6 +335,8 @@ export class CopytoolAgent {
     await Promise.all(
       waiting.map((job) => this.#finish(job, new ActionStopped('shutdown', 'the copytool is stopping'))),
     );
+    const held = [...this.#jobs.values()].filter(({ task }) => task.running && this.#held.has(task.kind));
+    for (const { task } of held) task.stop(new ActionStopped('shutdown', 'the copytool is stopping'));
     const timer = new AbortController();
     const late = delay(this.#context.config.drainTimeout, undefined, { signal: timer.signal }).catch(() => {});
     await Promise.race([this.#scheduler.idle(), late, aborted(now)]);

@@ -89,6 +89,7 @@ async function begin(task: Task, target: Archive, context: CopytoolContext): Pro
   await step('archive.begun');
   const file = await viewFile(fs.files, task.action.fid);
   task.paths = file.paths;
+  task.size = file.size;
   const { store } = target;
   const link = await canonicalName(file, { store, prefix: store.prefix }, fs, fsUuid, task.signal);
   task.blob = link.name;

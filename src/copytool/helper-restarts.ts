@@ -26,7 +26,7 @@ export class HelperRestarts {
    */
   async replace(death: unknown, now: AbortSignal): Promise<void> {
     const { log, stats } = this.#context;
-    stats.registered = false;
+    stats.registration = { registered: false, since: new Date() };
     if (!this.#budget.take()) throw death;
     log.warn('native helper is gone, starting another', { err: death });
     for (let tries = 1, wait = FIRST_WAIT_MS; ; tries++, wait = Math.min(wait * 2, LAST_WAIT_MS)) {

@@ -31,6 +31,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
   await step('restore.taken');
   const before = await viewFile(fs.files, fid);
   task.paths = before.paths;
+  task.size = before.size;
   if (!isReleased(before.hsm)) {
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');

@@ -6,6 +6,7 @@ class Held implements Job {
   readonly priority: Priority;
   readonly alone: string;
   archives: readonly number[] = [1];
+  kind = 'any';
   begun = false;
   readonly #order: Held[];
   #release: () => void = () => {};
@@ -203,4 +204,43 @@ test('a job that needs several archives is held with any of them', () => {
   expect(job.begun).toBe(false);
   scheduler.letGo(2);
   expect(job.begun).toBe(true);
+});
+
+test('jobs of closed kinds wait, others go past them; what has begun goes on', async () => {
+  const order: Held[] = [];
+  const scheduler = new Scheduler<Held>({ slots: 2, reserve: 0 });
+  const kind = (name: string, priority: Priority) => Object.assign(new Held(priority, order), { kind: name });
+  const begun = kind('archive', PRIORITY.background);
+  scheduler.add(begun);
+  scheduler.setClosed(new Set(['archive']));
+  const closed = kind('archive', PRIORITY.background);
+  const restore = kind('restore', PRIORITY.restore);
+  for (const job of [closed, restore]) scheduler.add(job);
+  expect(order).toEqual([begun, restore]);
+  await begun.finish();
+  expect(closed.begun).toBe(false);
+  expect(scheduler.queued).toBe(1);
+  scheduler.setClosed(new Set(['restore']));
+  expect(closed.begun).toBe(true);
+  scheduler.setClosed(new Set(['archive', 'restore']));
+  const others = [kind('archive', PRIORITY.background), kind('restore', PRIORITY.blocking)];
+  for (const job of others) scheduler.add(job);
+  expect(scheduler.takeClosed()).toEqual([others[1], others[0]]);
+  expect(scheduler.queued).toBe(0);
+});
+
+test('more slots are used at once, fewer as jobs end', async () => {
+  const order: Held[] = [];
+  const scheduler = new Scheduler<Held>({ slots: 1, reserve: 0 });
+  const jobs = Array.from({ length: 6 }, () => new Held(PRIORITY.background, order));
+  for (const job of jobs) scheduler.add(job);
+  expect(scheduler.running).toBe(1);
+  scheduler.setOptions({ slots: 4, reserve: 0 });
+  expect(scheduler.running).toBe(4);
+  scheduler.setOptions({ slots: 2, reserve: 0 });
+  expect(scheduler.running).toBe(4);
+  for (const job of jobs.slice(0, 2)) await job.finish();
+  expect(scheduler.running).toBe(2);
+  await jobs[2]?.finish();
+  expect([scheduler.running, jobs[4]?.begun]).toEqual([2, true]);
 });

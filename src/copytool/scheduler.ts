@@ -9,6 +9,8 @@ export interface Job {
   readonly alone: string;
   /** Archives that it needs: while one of them is held, it does not begin, or leaves its slot to others. */
   readonly archives: readonly number[];
+  /** What it does; kinds can be closed. */
+  readonly kind: string;
   /** Never rejects. */
   run(): Promise<void>;
 }
@@ -25,7 +27,8 @@ export interface SchedulerOptions {
  * coordinator, which hands out no more than its `max_requests`.
  */
 export class Scheduler<J extends Job> {
-  readonly #options: SchedulerOptions;
+  #options: SchedulerOptions;
+  #closed: ReadonlySet<string> = new Set();
   readonly #queues: readonly [Set<J>, Set<J>, Set<J>] = [new Set(), new Set(), new Set()];
   /** Begun and not ended, those that pause included: each keeps its file to itself. */
   readonly #begun = new Map<string, J>();
@@ -49,6 +52,18 @@ export class Scheduler<J extends Job> {
   /** Those that have begun, whether they hold a slot or pause. */
   get running(): number {
     return this.#begun.size;
+  }
+
+  /** Takes effect at once; where there are fewer slots now, as jobs leave theirs. */
+  setOptions(options: SchedulerOptions): void {
+    this.#options = options;
+    this.#start();
+  }
+
+  /** Jobs of these kinds don't begin, those of all others do. What has begun goes on. */
+  setClosed(kinds: ReadonlySet<string>): void {
+    this.#closed = kinds;
+    this.#start();
   }
 
   add(job: J): void {
@@ -83,6 +98,18 @@ export class Scheduler<J extends Job> {
   takeQueued(priority: Priority): J[] {
     const jobs = [...this.#queues[priority]];
     this.#queues[priority].clear();
+    this.#settle();
+    return jobs;
+  }
+
+  isClosed(job: J): boolean {
+    return this.#closed.has(job.kind);
+  }
+
+  /** Takes all jobs out that have not begun, since their kind is closed. */
+  takeClosed(): J[] {
+    const jobs = this.#queues.flatMap((queue) => [...queue].filter((job) => this.isClosed(job)));
+    for (const job of jobs) this.#queues[job.priority].delete(job);
     this.#settle();
     return jobs;
   }
@@ -135,7 +162,7 @@ export class Scheduler<J extends Job> {
       }
       for (const job of queue) {
         if (!this.#hasRoom(priority)) break;
-        if (this.#begun.has(job.alone) || this.isHeld(job)) continue;
+        if (this.#begun.has(job.alone) || this.isHeld(job) || this.isClosed(job)) continue;
         queue.delete(job);
         void this.#run(job);
       }

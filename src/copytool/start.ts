@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkContainer } from '../blob/preflight.ts';
 import { BlobStore } from '../blob/store.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { type ChannelState, CopytoolChannel } from '../lustre/copytool-channel.ts';
 import { errnoText } from '../lustre/errno.ts';
@@ -15,20 +16,30 @@ import type { TransferSettings, Transfers } from '../transfer/types.ts';
 import { ActionStopped } from './action-error.ts';
 import { CopytoolAgent, type StopSignals } from './agent.ts';
 import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
+import { openControl } from './control-service.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { establishIdentity } from './identity-check.ts';
 import { JournalFile } from './journal.ts';
 import { watchSas } from './sas-watch.ts';
-import { newStats } from './stats.ts';
+import { LiveSettings } from './settings.ts';
+import { copytoolSocket } from './socket.ts';
+import { type CopytoolStats, countRetry, newStats, totalsOf } from './stats.ts';
 import { stepHook } from './steps.ts';
 import { type Direction, Traffic } from './traffic.ts';
 
 /** What the helper takes. */
 const MOST_HELPER_THREADS = 256;
+const SPARE_HELPER_THREADS = 2;
+/** So many times as many actions as configured can be at work at the same time before a restart is needed. */
+const CONCURRENCY_ROOM = 4;
 
 export interface CopytoolOptions {
-  readonly config: Config;
+  readonly loaded: LoadedConfig;
+  /** Reads the configuration again, with the same flags. */
+  readonly reload: () => Promise<LoadedConfig>;
+  /** Of this program. */
+  readonly version: string;
   readonly log: ServiceLog;
   readonly stop: StopSignals;
 }
@@ -38,7 +49,8 @@ export interface CopytoolOptions {
  * Lustre: the credential's permissions, the kind of account, whose container it is.
  * @throws OperatorError, BlobError: what is wrong, and what to do
  */
-export async function runCopytool({ config, log, stop }: CopytoolOptions): Promise<void> {
+export async function runCopytool(options: CopytoolOptions): Promise<void> {
+  const { config } = options.loaded;
   if (config.archives.size === 0) {
     throw new OperatorError('No archive is configured, so there is nothing that a copytool could serve.', {
       code: 'NO_ARCHIVE',
@@ -49,7 +61,7 @@ export async function runCopytool({ config, log, stop }: CopytoolOptions): Promi
   for (const directory of [config.runDir, config.stateDir]) await mkdir(directory, { recursive: true, mode: 0o750 });
   const opened: Closer[] = [];
   try {
-    await serve({ config, log, stop }, (close) => opened.push(close));
+    await serve(options, (close) => opened.push(close));
   } finally {
     for (const close of opened.reverse()) await close();
   }
@@ -57,13 +69,14 @@ export async function runCopytool({ config, log, stop }: CopytoolOptions): Promi
 
 type Closer = () => void | Promise<void>;
 
-async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Closer) => void): Promise<void> {
+async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): Promise<void> {
+  const { loaded, reload, version, log, stop } = options;
+  const { config } = loaded;
   const onDiagnostic = (line: string) => log.warn('native helper', { line });
   const helper = {
     liblustreapi: config.liblustreapi,
     helper: config.helper,
-    // An action at work may hang with its file's data; that must leave threads for the others.
-    threads: Math.min(Math.max(config.copytool.helperThreads, config.copytool.concurrency + 2), MOST_HELPER_THREADS),
+    threads: helperThreads(config.copytool),
     onDiagnostic,
   };
   const fs = await openFileSystem({ ...helper, mount: config.mount });
@@ -71,7 +84,8 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   const endpoints = new EndpointWatch({ log, holdTimeout: config.copytool.holdTimeout });
   atEnd(() => endpoints.stop());
   const ended = new AbortController();
-  const stores = await openStores(config, log, endpoints, ended.signal);
+  const stats = newStats();
+  const stores = await openStores({ config, log, endpoints, stats, signal: ended.signal });
   atEnd(() => {
     ended.abort(new ActionStopped('shutdown', 'the copytool has stopped'));
     for (const store of stores.values()) store.close();
@@ -85,11 +99,15 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   const audit = await openAuditLog(config.log.auditFile);
   atEnd(() => audit.close());
 
-  const stats = newStats();
   const traffic = new Traffic();
-  traffic.apply(config.copytool);
-  const transfers = await startTransfers(config, traffic, endpoints, log);
+  const transfers = await startTransfers({ config, traffic, endpoints, stats, log });
   atEnd(() => transfers.close());
+  const settings = new LiveSettings({
+    loaded,
+    reload,
+    mostConcurrency: Math.max(config.copytool.concurrency, helper.threads - SPARE_HELPER_THREADS),
+    log,
+  });
   const channel = await CopytoolChannel.open({
     ...helper,
     mount: fs.mount,
@@ -99,7 +117,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     renewAfter: config.copytool.registrationRenewal,
     onState: (state) =>
       tellState(state, log, (registered) => {
-        stats.registered = registered;
+        stats.registration = { registered, since: new Date() };
       }),
   });
   let failed = true;
@@ -117,7 +135,9 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     fs,
     fsUuid,
     archives: openArchives({ config, stores, fs, fsUuid, audit, log }),
-    config: config.copytool,
+    get config() {
+      return settings.copytool;
+    },
     transfers,
     endpoints,
     stats,
@@ -137,6 +157,14 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
     llapi: channel.helper.hello.llapi,
     helperPid: channel.helper.pid,
   });
+  const agent = new CopytoolAgent({ channel, context, journal });
+  const closeControl = await openControl({
+    ...{ runDir: config.runDir, socket: copytoolSocket(config.mount) },
+    ...{ version, mount: fs.mount, fsname: fs.fsname, uuid: fsUuid, archives: context.archives },
+    ...{ agent, traffic, settings, stats, log, endpoints },
+    helper: () => ({ pid: channel.helper.pid, llapi: channel.helper.hello.llapi }),
+  });
+  atEnd(closeControl);
   // logrotate has moved the files away, or the credential was renewed.
   const reopen = () => {
     log.reopen();
@@ -144,6 +172,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
       store.refresh().catch((error: unknown) => log.warn('credential not read again', { err: error }));
     transfers.refresh();
     audit.reopen().catch((error: unknown) => log.error('audit log not opened again', { err: error }));
+    settings.reload().catch((error: unknown) => tellKept(error, log));
   };
   process.on('SIGHUP', reopen);
   atEnd(() => {
@@ -151,7 +180,7 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   });
   const lost = new AbortController();
   fs.gone.catch((error: unknown) => lost.abort(error));
-  await new CopytoolAgent({ channel, context, journal }).run({
+  await agent.run({
     drain: stop.drain,
     now: AbortSignal.any([stop.now, lost.signal]),
   });
@@ -159,17 +188,19 @@ async function serve({ config, log, stop }: CopytoolOptions, atEnd: (close: Clos
   failed = false;
   log.info('copytool stopped', {
     actions: JSON.parse(
-      JSON.stringify(stats.actions, (_, value) => (typeof value === 'bigint' ? Number(value) : value)),
+      JSON.stringify(totalsOf(stats), (_, value) => (typeof value === 'bigint' ? Number(value) : value)),
     ),
   });
 }
 
-async function openStores(
-  config: Config,
-  log: Log,
-  endpoints: EndpointWatch,
-  signal: AbortSignal,
-): Promise<Map<number, BlobStore>> {
+async function openStores(o: {
+  config: Config;
+  log: Log;
+  endpoints: EndpointWatch;
+  stats: CopytoolStats;
+  signal: AbortSignal;
+}): Promise<Map<number, BlobStore>> {
+  const { config, log, endpoints, stats, signal } = o;
   const stores = new Map<number, BlobStore>();
   for (const [id, archive] of config.archives) {
     const child = log.child({ archive: id });
@@ -180,6 +211,7 @@ async function openStores(
         warn: (fields, message) => child.warn(message, { ...fields }),
       },
       signal,
+      onRetry: (error) => countRetry(stats, error.code),
       onEndpoint: (event) => endpoints.report(id, event),
     });
     stores.set(id, store);
@@ -206,12 +238,14 @@ function openArchives(o: {
   return archives;
 }
 
-async function startTransfers(
-  config: Config,
-  traffic: Traffic,
-  endpoints: EndpointWatch,
-  log: Log,
-): Promise<Transfers> {
+async function startTransfers(o: {
+  config: Config;
+  traffic: Traffic;
+  endpoints: EndpointWatch;
+  stats: CopytoolStats;
+  log: Log;
+}): Promise<Transfers> {
+  const { config, traffic, endpoints, stats, log } = o;
   const { blockSize, rangeSize, uploadConcurrencyPerFile, transferThreads, holdTimeout } = config.copytool;
   const shared = (direction: Direction) => traffic.limits[direction].map((bucket) => bucket.shared);
   const transfers = await openTransfers({
@@ -225,8 +259,10 @@ async function startTransfers(
       limits: { archive: shared('archive'), restore: shared('restore') },
     },
     onEndpoint: (archive, event, thread) => endpoints.report(archive, event, `transfers ${thread}`),
-    onRetry: (archive, code, reason, delay) =>
-      log.debug('blob request is tried again', { archive, code, reason, delay: Math.round(delay) }),
+    onRetry: (archive, code, reason, delay) => {
+      countRetry(stats, code);
+      log.debug('blob request is tried again', { archive, code, reason, delay: Math.round(delay) });
+    },
     onLost: (error, jobs, thread) => {
       log.error('transfer thread lost, the next action gets a new one', { thread, actions: jobs, err: error });
       const now = Date.now();
@@ -256,4 +292,14 @@ function tellState(state: ChannelState, log: Log, registered: (is: boolean) => v
 function nameOfMount(mount: string): string {
   const plain = `copytool${mount.replaceAll('/', '-')}`;
   return plain.length <= 200 ? plain : `copytool-${createHash('sha256').update(mount).digest('hex')}`;
+}
+
+/** An action at work may hang with its file's data; that must leave threads for the others. Idle threads cost nothing. */
+function helperThreads({ helperThreads, concurrency }: Config['copytool']): number {
+  return Math.min(Math.max(helperThreads, CONCURRENCY_ROOM * concurrency + SPARE_HELPER_THREADS), MOST_HELPER_THREADS);
+}
+
+function tellKept(error: unknown, log: Log): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  log.error('configuration could not be read again, the old one stays in force', { reason });
 }

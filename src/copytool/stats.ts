@@ -1,12 +1,14 @@
 /** What one copytool has done since it started; plain numbers, for status and metrics. */
 export interface CopytoolStats {
   readonly startedAt: Date;
-  /** By action: how many were taken, and how each ended. Every one that was taken is ended exactly once. */
-  readonly actions: Readonly<Record<ActionKind, ActionCounters>>;
+  /** By archive id (0: removals from all of them): how many actions were taken, and how each ended. */
+  readonly archives: Map<number, ActionFigures>;
   /** CANCELs that named an action of ours. */
   cancels: number;
-  /** By the code of the failure, as in the log. */
+  /** Failed actions by the code of the failure, as in the log. */
   readonly errors: Map<string, number>;
+  /** Requests that were made again, by the code of what went wrong. */
+  readonly retries: Map<string, number>;
   /** Files whose copy was recognised without a record of their own. */
   fallbacks: number;
   /** Files whose location must be looked at by the follower. */
@@ -22,11 +24,17 @@ export interface CopytoolStats {
   readonly adoption: { adopted: number; ended: number; dropped: number };
   /** How often the native helper had to be started again. */
   helperRestarts: number;
-  registered: boolean;
+  /** Since when the coordinator knows us, or knows us no more. */
+  registration: { readonly registered: boolean; readonly since: Date };
 }
 
-export type ActionKind = 'archive' | 'restore' | 'remove';
+export const ACTION_KINDS = ['archive', 'restore', 'remove'] as const;
 
+export type ActionKind = (typeof ACTION_KINDS)[number];
+
+export type ActionFigures = Readonly<Record<ActionKind, ActionCounters>>;
+
+/** Every action that was taken is ended exactly once: `taken` is the sum of all others but the bytes. */
 export interface ActionCounters {
   taken: number;
   queued: number;
@@ -36,23 +44,18 @@ export interface ActionCounters {
   cancelled: number;
   /** Bytes moved by those that succeeded. */
   bytes: bigint;
+  /** Bytes moved altogether: what is on its way, was given up or had to be moved again counts, too. */
+  moved: bigint;
 }
 
 export function newStats(): CopytoolStats {
-  const counters = (): ActionCounters => ({
-    taken: 0,
-    queued: 0,
-    running: 0,
-    succeeded: 0,
-    failed: 0,
-    cancelled: 0,
-    bytes: 0n,
-  });
+  const startedAt = new Date();
   return {
-    startedAt: new Date(),
-    actions: { archive: counters(), restore: counters(), remove: counters() },
+    startedAt,
+    archives: new Map(),
     cancels: 0,
     errors: new Map(),
+    retries: new Map(),
     fallbacks: 0,
     needsLook: 0,
     orphansRemoved: 0,
@@ -61,10 +64,54 @@ export function newStats(): CopytoolStats {
     heartbeats: 0,
     adoption: { adopted: 0, ended: 0, dropped: 0 },
     helperRestarts: 0,
-    registered: false,
+    registration: { registered: false, since: startedAt },
   };
 }
 
+/** The counters of one kind of action with one archive, to be counted up. */
+export function countersOf(stats: CopytoolStats, kind: ActionKind, archive: number): ActionCounters {
+  const found = stats.archives.get(archive) ?? newFigures();
+  stats.archives.set(archive, found);
+  return found[kind];
+}
+
+/** The sums over all archives. */
+export function totalsOf(stats: CopytoolStats): ActionFigures {
+  const totals = newFigures();
+  for (const figures of stats.archives.values()) {
+    for (const kind of ACTION_KINDS) addTo(totals[kind], figures[kind]);
+  }
+  return totals;
+}
+
 export function countError(stats: CopytoolStats, code: string): void {
-  stats.errors.set(code, (stats.errors.get(code) ?? 0) + 1);
+  countIn(stats.errors, code);
+}
+
+/** @param code of the BlobError */
+export function countRetry(stats: CopytoolStats, code: string): void {
+  countIn(stats.retries, `blob-${code.toLowerCase()}`);
+}
+
+function newFigures(): ActionFigures {
+  return { archive: newCounters(), restore: newCounters(), remove: newCounters() };
+}
+
+function newCounters(): ActionCounters {
+  return { taken: 0, queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, bytes: 0n, moved: 0n };
+}
+
+function addTo(sum: ActionCounters, more: ActionCounters): void {
+  sum.taken += more.taken;
+  sum.queued += more.queued;
+  sum.running += more.running;
+  sum.succeeded += more.succeeded;
+  sum.failed += more.failed;
+  sum.cancelled += more.cancelled;
+  sum.bytes += more.bytes;
+  sum.moved += more.moved;
+}
+
+function countIn(counts: Map<string, number>, code: string): void {
+  counts.set(code, (counts.get(code) ?? 0) + 1);
 }

@@ -8,10 +8,16 @@ export class Task {
   readonly action: HsmAction;
   readonly kind: ActionKind;
   readonly takenAt = performance.now();
-  /** Whether the action's engine is at work. */
-  running = false;
+  /** When the action's engine began, on the clock of `takenAt`. */
+  begunAt: number | undefined;
+  /** Whether it waits for something that takes long, without a slot. */
+  waiting = false;
   /** Bytes moved so far. */
   moved = 0n;
+  /** Bytes of the file, as soon as they are known. */
+  size: bigint | undefined;
+  /** Told of every block moved; the agent counts with it. */
+  onMoved: (bytes: bigint) => void = () => {};
   /** The file's links and the blob, as soon as they are known: for the log. */
   paths: readonly Buffer[] = [];
   blob: string | undefined;
@@ -46,6 +52,11 @@ export class Task {
     return this.#helper !== this.#channel.helper || this.#channel.helper.lost !== undefined;
   }
 
+  /** Whether the action's engine is at work. */
+  get running(): boolean {
+    return this.begunAt !== undefined;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -69,7 +80,9 @@ export class Task {
   }
 
   add(bytes: number): void {
-    this.moved += BigInt(bytes);
+    const count = BigInt(bytes);
+    this.moved += count;
+    this.onMoved(count);
   }
 
   /** Begins the action in Lustre. */

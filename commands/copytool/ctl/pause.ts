@@ -1,0 +1,32 @@
+import { Args, Flags } from '@oclif/core';
+import { CopytoolControlCommand } from '../../../src/cli/ctl-command.ts';
+import { renderPauses } from '../../../src/cli/pauses.ts';
+import type { PauseTable } from '../../../src/copytool/control.ts';
+import { ACTION_KINDS } from '../../../src/copytool/stats.ts';
+
+export default class CopytoolCtlPause extends CopytoolControlCommand {
+  static override summary = 'Let the running copytool begin nothing new';
+  static override description =
+    'Actions that Lustre sends are still taken and kept alive, for hours if need be, and begin after `copytool ctl ' +
+    'resume`; readers of released files wait until then. What has begun is finished, or held before its next block with ' +
+    '--now. Cancels work all the while. A pause survives SIGHUP, not a restart.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> archive',
+    '<%= config.bin %> <%= command.id %> all --now',
+  ];
+  static override args = {
+    kind: Args.string({ description: 'which actions', options: [...ACTION_KINDS, 'all'], default: 'all' }),
+  };
+  static override flags = {
+    now: Flags.boolean({ description: 'hold what has begun, too, before its next block' }),
+  };
+
+  async run(): Promise<{ paused: PauseTable }> {
+    const { args, flags } = await this.parse(CopytoolCtlPause);
+    const kinds = args.kind === 'all' ? ACTION_KINDS : [args.kind];
+    const result = await this.ask<{ paused: PauseTable }>(await this.target(flags), 'pause', { kinds, now: flags.now });
+    this.log(renderPauses(result.paused));
+    return result;
+  }
+}
