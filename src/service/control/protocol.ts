@@ -18,8 +18,6 @@ export const requestSchema = z.object({
   args: z.record(z.string(), z.unknown()).default({}),
 });
 
-export type ControlRequest = z.output<typeof requestSchema>;
-
 const failureSchema = z.object({
   code: z.string(),
   message: z.string(),
