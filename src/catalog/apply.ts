@@ -1,3 +1,4 @@
+import type { Fid } from '../identity/fid.ts';
 import type { Blobs } from './blobs.ts';
 import type { Moment } from './connection.ts';
 import type { Cursors } from './cursors.ts';
@@ -39,11 +40,17 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   const graves = (batch.deaths ?? []).map((death) => graveOf(tables, death, walker));
 
   for (const { shard, directory } of batch.shards ?? []) links.putShard(keys.store(shard), keys.store(directory));
-  putEntries(tables, batch.puts ?? [], moment, findings, result);
-  for (const { fid, blob } of batch.blobs ?? []) blobs.put(keys.store(fid), blob);
+  const skipped = putEntries(tables, batch.puts ?? [], moment, findings, result);
+  for (const { fid, blob } of batch.blobs ?? []) if (!skipped.has(fid)) blobs.put(keys.store(fid), blob);
   for (const { fid, archive, name } of batch.blobsGone ?? []) blobs.delete(keys.store(fid), archive, name);
-  for (const grave of graves) if (bury(tables, grave, moment)) result.died++;
-  for (const binding of batch.bindings ?? []) records.putBinding(keys.store(binding.fid), binding);
+  const scanning = graves.length > 0 && records.fact('scanning') !== undefined;
+  for (const grave of graves) {
+    if (bury(tables, grave, moment)) result.died++;
+    if (scanning) tables.tombstones.dig(grave.key);
+  }
+  for (const binding of batch.bindings ?? []) {
+    if (!skipped.has(binding.fid)) records.putBinding(keys.store(binding.fid), binding);
+  }
   for (const fid of batch.bindingsGone ?? []) records.dropBinding(keys.store(fid));
 
   for (const { fid, stamp: asOf } of batch.looked ?? []) marks.done(keys.store(fid), asOf);
@@ -51,7 +58,9 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   markFindings(tables, findings, moment);
 
   for (const outcome of batch.outcomes ?? []) journal.settle(keys.store(outcome.fid), outcome, ms);
-  for (const put of batch.journal ?? []) journal.put(keys.store(put.fid), put, stamp);
+  for (const put of batch.journal ?? []) {
+    if (!skipped.has(put.fid)) journal.put(keys.store(put.fid), put, stamp);
+  }
   for (const fid of batch.buried ?? []) {
     const key = keys.store(fid);
     tables.tombstones.delete(key);
@@ -67,22 +76,26 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   return result;
 }
 
+/** @returns files whose put was out of date: nothing that the batch says of them holds */
 function putEntries(
   { keys, entries, links, tombstones }: Tables,
   puts: readonly EntryPut[],
   { stamp }: Moment,
   findings: LinkFindings,
   result: { added: number; changed: number; skipped: number },
-): void {
+): Set<Fid> {
+  const skipped = new Set<Fid>();
   // In the order of the keys: neighbours lie on the same pages.
   const ordered = puts.map((put) => ({ put, key: keys.store(put.entry.fid) })).sort((a, b) => a.key - b.key);
   for (const { put, key } of ordered) {
-    const outcome = entries.put(key, put.entry, stamp, put.unlessSeenAfter);
+    const dead = put.unlessSeenAfter !== undefined && tombstones.inGrave(key);
+    const outcome = dead ? 'skipped' : entries.put(key, put.entry, stamp, put.unlessSeenAfter);
     if (outcome === 'added') tombstones.delete(key);
     if (outcome !== 'same') result[outcome]++;
-    if (put.links !== undefined && outcome !== 'skipped') links.put(key, put.links, true, findings);
-    if (put.moreLinks !== undefined) links.put(key, put.moreLinks, false, findings);
+    if (outcome === 'skipped') skipped.add(put.entry.fid);
+    else if (put.links !== undefined) links.put(key, put.links, findings);
   }
+  return skipped;
 }
 
 interface Grave {

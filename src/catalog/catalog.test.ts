@@ -68,19 +68,32 @@ describe('entries', () => {
     expect((await collect(catalog.entries())).map((one) => one.fid).sort()).toEqual([...fids].sort());
   });
 
-  test('what was seen since is not overwritten by what a scan read before, and a name it found is added', async () => {
-    const begun = await catalog.now();
-    await catalog.apply({ puts: [put(fid(1), [link(ROOT_FID, 'a')], { mode: 0o600 })] });
+  test('what was seen since, or died, is not overwritten by what a scan read before', async () => {
+    const begun = await catalog.beginScan();
+    await catalog.apply({ puts: [put(fid(1), [link(ROOT_FID, 'a')], { mode: 0o600 }), put(fid(3), [])] });
+    await catalog.apply({
+      deaths: [
+        { fid: fid(3), at: 1 },
+        { fid: fid(4), at: 1 },
+      ],
+    });
     const late = await catalog.apply({
       puts: [
         { entry: entry(fid(1), { mode: 0o777 }), links: [link(ROOT_FID, 'old')], unlessSeenAfter: begun },
-        { entry: entry(fid(2)), moreLinks: [link(ROOT_FID, 'b')], unlessSeenAfter: begun },
+        { entry: entry(fid(2)), links: [link(ROOT_FID, 'b')], unlessSeenAfter: begun },
+        { entry: entry(fid(3)), links: [link(ROOT_FID, 'c')], unlessSeenAfter: begun },
+        { entry: entry(fid(4)), links: [link(ROOT_FID, 'd')], unlessSeenAfter: begun },
       ],
     });
-    expect(late).toMatchObject({ added: 1, changed: 0, skipped: 1 });
+    expect(late).toMatchObject({ added: 1, changed: 0, skipped: 3 });
     expect((await catalog.known([fid(1)])).get(fid(1))?.entry?.mode).toBe(0o600);
     expect(await pathsOf(fid(1))).toEqual(['a']);
     expect(await pathsOf(fid(2))).toEqual(['b']);
+    expect(await catalog.present([fid(3), fid(4)])).toEqual(new Set());
+    expect(await catalog.scanning()).toBe(begun);
+    await catalog.endScan(begun, 'partial');
+    expect(await catalog.scanning()).toBeUndefined();
+    expect(await catalog.lastScan()).toBeUndefined();
   });
 
   test('those that nobody saw since a scan began are told', async () => {
@@ -340,7 +353,7 @@ test('cursors move with the records’ effects; types add up; a demand for a sca
       },
     ],
   });
-  await catalog.scanned(begun);
+  await catalog.endScan(begun, 'complete');
   expect(await catalog.cursors()).toMatchObject([
     {
       mdt: 'fs-MDT0000',
@@ -355,7 +368,7 @@ test('cursors move with the records’ effects; types add up; a demand for a sca
     },
   ]);
   expect(await catalog.lastScan()).toBe(begun);
-  await catalog.scanned(await catalog.now());
+  await catalog.endScan(await catalog.beginScan(), 'complete');
   expect((await catalog.cursors())[0]?.rescan).toBeUndefined();
 });
 

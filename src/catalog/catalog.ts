@@ -48,7 +48,7 @@ export interface Catalog {
   /** Makes the changes, and returns when they are on the disk. */
   apply(batch: CatalogBatch): Promise<BatchResult>;
 
-  /** The catalog's clock, for `EntryPut.unlessSeenAfter` and `scanned`. */
+  /** The catalog's clock. */
   now(): Promise<Stamp>;
   /** The file system that this is the catalog of; undefined: of none yet. */
   fileSystem(): Promise<string | undefined>;
@@ -56,8 +56,12 @@ export interface Catalog {
   claim(fileSystem: string): Promise<void>;
   /** When the last scan that saw everything began; undefined: there was none, so what is not here proves nothing. */
   lastScan(): Promise<Stamp | undefined>;
-  /** A scan that began at this stamp has seen everything that there was: demands for one from before are met. */
-  scanned(begun: Stamp): Promise<void>;
+  /** A scan begins, and reads nothing before this resolves. Its entries are put with `unlessSeenAfter: begun`. */
+  beginScan(): Promise<Stamp>;
+  /** When the scan that is under way, or was when it was killed, began. */
+  scanning(): Promise<Stamp | undefined>;
+  /** It is over. `complete`: it has seen everything that there was, so demands for a scan from before are met. */
+  endScan(begun: Stamp, outcome: 'complete' | 'partial'): Promise<void>;
 
   known(fids: readonly Fid[]): Promise<Map<Fid, Known>>;
   /** Which of these have an entry. */

@@ -61,9 +61,9 @@ export class Links {
     this.#dropStripe.run(shard);
   }
 
-  /** Gives a file these names; `all`: and takes every other from it. */
-  put(child: number, links: readonly Link[], all: boolean, findings: LinkFindings): void {
-    const had = all ? this.of(child) : [];
+  /** Gives a file these names, and takes every other from it. */
+  put(child: number, links: readonly Link[], findings: LinkFindings): void {
+    const had = this.of(child);
     const kept = new Set<number>();
     for (const link of links) {
       const parent = this.#directory(this.#keys.store(link.parent));

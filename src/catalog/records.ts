@@ -144,6 +144,10 @@ export class Records {
     this.#sql('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)').run(name, value);
   }
 
+  dropFact(name: string): void {
+    this.#sql('DELETE FROM meta WHERE name = ?').run(name);
+  }
+
   #bindings(where: string, ...values: (number | string)[]): KnownBinding[] {
     return this.#sql(`SELECT fid, archive, name, bind, ${wideColumn('size')} FROM bindings ${where}`)
       .all(...values)

@@ -109,6 +109,11 @@ CREATE TABLE tombstones (
 ) STRICT;
 CREATE INDEX tombstones_died ON tombstones (died, fid);
 
+-- The dead of the time of a scan: what it read of them before must not bring them back.
+CREATE TABLE graves (
+  fid INTEGER PRIMARY KEY
+) STRICT;
+
 CREATE TABLE bindings (
   fid INTEGER PRIMARY KEY,
   archive INTEGER NOT NULL,

@@ -83,16 +83,29 @@ export class SqliteCatalog implements Catalog {
   }
 
   lastScan() {
-    return this.#read(() => {
-      const fact = this.#tables.records.fact('scanned');
-      return fact === undefined ? undefined : Number(fact);
+    return this.#stampFact('scanned');
+  }
+
+  beginScan() {
+    return this.#connection.write(({ stamp }) => {
+      this.#tables.records.putFact('scanning', String(stamp));
+      this.#tables.tombstones.openGraves();
+      return stamp;
     });
   }
 
-  scanned(begun: Stamp) {
+  scanning() {
+    return this.#stampFact('scanning');
+  }
+
+  endScan(begun: Stamp, outcome: 'complete' | 'partial') {
     return this.#connection.write(() => {
-      this.#tables.records.putFact('scanned', String(begun));
-      this.#tables.cursors.scanned(begun);
+      const { records, tombstones, cursors } = this.#tables;
+      records.dropFact('scanning');
+      tombstones.openGraves();
+      if (outcome === 'partial') return;
+      records.putFact('scanned', String(begun));
+      cursors.scanned(begun);
     });
   }
 
@@ -277,6 +290,13 @@ export class SqliteCatalog implements Catalog {
 
   #read<T>(work: () => T): Promise<T> {
     return this.#connection.read(work);
+  }
+
+  #stampFact(name: string): Promise<Stamp | undefined> {
+    return this.#read(() => {
+      const fact = this.#tables.records.fact(name);
+      return fact === undefined ? undefined : Number(fact);
+    });
   }
 
   #one<T>(fid: Fid, read: (key: number) => T | undefined): Promise<T | undefined> {

@@ -15,6 +15,9 @@ export class Tombstones {
   readonly #delete: Query;
   readonly #due: Query;
   readonly #count: Query;
+  readonly #dig: Query;
+  readonly #inGrave: Query;
+  readonly #open: Query;
 
   constructor(database: Database, keys: FidKeys, blobs: Blobs) {
     this.#keys = keys;
@@ -29,6 +32,22 @@ export class Tombstones {
       `SELECT ${COLUMNS} FROM tombstones WHERE (died, fid) > (?, ?) AND died <= ? ORDER BY died, fid LIMIT ?`,
     );
     this.#count = database.prepare('SELECT count(*), sum(size), min(died) FROM tombstones WHERE died >= ?');
+    this.#dig = database.prepare('INSERT OR IGNORE INTO graves (fid) VALUES (?)');
+    this.#inGrave = database.prepare('SELECT 1 FROM graves WHERE fid = ?');
+    this.#open = database.prepare('DELETE FROM graves');
+  }
+
+  /** While a scan is under way, every death is remembered: FIDs are never used again. */
+  dig(fid: number): void {
+    this.#dig.run(fid);
+  }
+
+  inGrave(fid: number): boolean {
+    return this.#inGrave.get(fid) !== undefined;
+  }
+
+  openGraves(): void {
+    this.#open.run();
   }
 
   put(fid: number, entry: KnownEntry, path: Buffer | undefined, died: number): void {

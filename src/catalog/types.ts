@@ -77,13 +77,11 @@ export interface Known {
 /** An entry as it was just seen in Lustre, to be put into the catalog. */
 export interface EntryPut {
   readonly entry: Entry;
-  /** All its names: they replace those that the catalog has. */
+  /** All its names: they replace those that the catalog has. Without: they stay as they are. */
   readonly links?: readonly Link[];
-  /** Some of its names: they are added. */
-  readonly moreLinks?: readonly Link[];
   /**
-   * Not if the catalog has seen it after this stamp: what a scan read long ago must not overwrite what the follower
-   * read since. Its names in `moreLinks` are added all the same.
+   * Not if the catalog has seen it, or heard of its death, after this stamp: what a scan read long ago must not
+   * overwrite what the follower has found since. The batch's blobs, bindings and journal rows of it are left out, too.
    */
   readonly unlessSeenAfter?: Stamp;
 }
@@ -264,6 +262,7 @@ export interface Usage {
 /** Changes that are made together or not at all, in the order of these fields. */
 export interface CatalogBatch {
   readonly puts?: readonly EntryPut[];
+  /** Of files that the catalog does not know, too: a scan may be about to put them. */
   readonly deaths?: readonly Death[];
   /** Stripes of directories: what they are named by counts as named by the directory. */
   readonly shards?: readonly { readonly shard: Fid; readonly directory: Fid }[];

@@ -5,8 +5,8 @@ import type { Entry } from '../../src/catalog/types.ts';
 import { type Fid, parseFid } from '../../src/identity/fid.ts';
 
 /** For tests: a directory for catalogs, and what removes it. */
-export function scratch(): { directory: string; file: string; remove(): void } {
-  const directory = mkdtempSync(join(tmpdir(), 'lfsazsync-catalog-'));
+export function scratch(parent = tmpdir()): { directory: string; file: string; remove(): void } {
+  const directory = mkdtempSync(join(parent, 'lfsazsync-catalog-'));
   return {
     directory,
     file: join(directory, 'catalog.db'),

@@ -1,0 +1,171 @@
+import type {
+  CatalogBatch,
+  Death,
+  EntryPut,
+  JournalPut,
+  Known,
+  KnownBinding,
+  KnownBlob,
+  KnownEntry,
+  Link,
+  Mark,
+  Stamp,
+} from '../catalog/types.ts';
+import { type Fid, ROOT_FID } from '../identity/fid.ts';
+import { formatBinding, isBinding } from '../identity/file-record.ts';
+import { formatGeneration } from '../identity/generation.ts';
+import { hasCopy, isClean } from '../lustre/hsm-state.ts';
+import type { Fresh, Seen } from './fresh.ts';
+import { MAYBE_COPIED } from './hints.ts';
+import { REASON } from './reasons.ts';
+
+/** When, in milliseconds since 1970, and how long things are left to settle. */
+export interface Timing {
+  readonly now: number;
+  /** A directory's times change with everything that is done in it: its marker follows after this, milliseconds. */
+  readonly settle: number;
+  /** After which what could not be looked at is looked at again, milliseconds. */
+  readonly again: number;
+}
+
+/** What is to be done about one file that was looked at. */
+export interface Decision {
+  readonly put?: EntryPut;
+  readonly death?: Death;
+  readonly blob?: KnownBlob;
+  readonly binding?: KnownBinding;
+  readonly journal?: JournalPut;
+}
+
+/**
+ * Compares what a file is with what the catalog has of it. The journal gets what follows for the container; a file that
+ * has no copy and never had one needs nothing there, and neither do fifos, devices and sockets.
+ */
+export function decide(
+  mark: Pick<Mark, 'fid' | 'hints' | 'since'>,
+  known: Known | undefined,
+  seen: Seen,
+  timing: Timing,
+): Decision {
+  const { fid, since } = mark;
+  switch (seen.kind) {
+    case 'dead':
+      return { death: { fid, at: Math.floor(timing.now / 1000), maybeCopied: (mark.hints & MAYBE_COPIED) !== 0 } };
+    case 'failed':
+      return { journal: { fid, reasons: REASON.LOOK, since, notBefore: timing.now + timing.again } };
+    case 'alive':
+      return decideAlive(fid, since, known, seen.fresh, timing);
+  }
+}
+
+/** `decide` for what a scan saw: nothing is put over what has been seen since it began. */
+export function decideScanned(fresh: Fresh, known: Known | undefined, begun: Stamp, timing: Timing): Decision {
+  if (known?.entry !== undefined && known.entry.seen > begun) return {};
+  const decision = decideAlive(fresh.entry.fid, Math.floor(timing.now / 1000), known, fresh, timing);
+  return decision.put === undefined ? decision : { ...decision, put: { ...decision.put, unlessSeenAfter: begun } };
+}
+
+function decideAlive(fid: Fid, since: number, known: Known | undefined, fresh: Fresh, timing: Timing): Decision {
+  const { entry, links } = fresh;
+  const blob = blobOf(fresh, known, timing);
+  const again = entry.nlink === 0 || links === undefined;
+  const reasons = reasonsFor(fresh, known, blob !== undefined) | (again ? REASON.LOOK : 0);
+  // The times of directories alone can wait; so can a file that has no name.
+  const wait =
+    reasons === REASON.LOOK ? timing.again : reasons === REASON.ATTRIBUTES && entry.type === 'dir' ? timing.settle : 0;
+  return {
+    put: { entry, ...(links === undefined ? {} : { links }) },
+    ...(blob === undefined ? {} : { blob }),
+    ...bindingOf(fresh),
+    ...(reasons === 0 ? {} : { journal: { fid, reasons, since, notBefore: timing.now + wait } }),
+  };
+}
+
+function reasonsFor(fresh: Fresh, known: Known | undefined, newCopy: boolean): number {
+  const { entry, links } = fresh;
+  const before = known?.entry;
+  if (entry.fid === ROOT_FID) return 0;
+  const renamed = links !== undefined && !sameLinks(links, known?.links ?? []);
+  switch (entry.type) {
+    case 'dir':
+      return (
+        (renamed ? REASON.NAMES : 0) |
+        (renamed && before !== undefined ? REASON.TREE : 0) |
+        (before !== undefined && differs(entry, before) ? REASON.ATTRIBUTES : 0)
+      );
+    case 'symlink':
+      return (renamed ? REASON.NAMES : 0) | (before !== undefined && differs(entry, before) ? REASON.ATTRIBUTES : 0);
+    case 'file':
+      return fileReasons(fresh, known, renamed, newCopy);
+    default:
+      return 0;
+  }
+}
+
+function fileReasons({ entry, record }: Fresh, known: Known | undefined, renamed: boolean, newCopy: boolean): number {
+  const before = known?.entry;
+  const state = { states: entry.hsm, archive: entry.archive };
+  const copied = hasCopy(state) || record !== undefined;
+  const hadCopy = (known?.blobs.length ?? 0) > 0 || (before !== undefined && before.hsm !== 0);
+  if (!copied && !hadCopy) return 0;
+  const copyChanged =
+    newCopy ||
+    before === undefined ||
+    before.hsm !== entry.hsm ||
+    before.archive !== entry.archive ||
+    before.size !== entry.size;
+  // What was modified is written, attributes and all, by its next archive.
+  const attributes = isClean(state) && before !== undefined && differs(entry, before);
+  return (renamed ? REASON.NAMES : 0) | (copyChanged ? REASON.COPY : 0) | (attributes ? REASON.ATTRIBUTES : 0);
+}
+
+/** The copy that the file's record names, if that is news. */
+function blobOf({ entry, record, location }: Fresh, known: Known | undefined, { now }: Timing): KnownBlob | undefined {
+  if (record === undefined || isBinding(record)) return undefined;
+  const generation = formatGeneration(record.generation);
+  const files = (known?.blobs ?? []).filter((blob) => blob.kind === 'file');
+  if (files.some((blob) => blob.archive === entry.archive && blob.generation === generation)) return undefined;
+  // A move's hint is older than a record that we see for the first time, unless we know nothing at all.
+  const name = files.length === 0 ? (location ?? record.at) : record.at;
+  if (name === undefined) return undefined;
+  const { size, crc64 } = record;
+  return { archive: entry.archive, name, kind: 'file', generation, size, crc64, archivedAt: Math.floor(now / 1000) };
+}
+
+function bindingOf({ entry, record }: Fresh): { binding?: KnownBinding } {
+  if (record === undefined || !isBinding(record) || record.at === undefined) return {};
+  const { fid, archive } = entry;
+  return { binding: { fid, archive, name: record.at, bind: formatBinding(record.bind), size: record.size } };
+}
+
+/** What a marker or a copy says of a file besides its content and name. */
+function differs(entry: Fresh['entry'], before: KnownEntry): boolean {
+  return (
+    entry.mode !== before.mode || entry.uid !== before.uid || entry.gid !== before.gid || entry.mtime !== before.mtime
+  );
+}
+
+function sameLinks(one: readonly Link[], other: readonly Link[]): boolean {
+  return (
+    one.length === other.length &&
+    one.every((link) => other.some((its) => its.parent === link.parent && its.name.equals(link.name)))
+  );
+}
+
+/** Decisions as one batch for the catalog. @param looked the marks that are done with it */
+export function batchOf(
+  decisions: ReadonlyMap<Fid, Decision>,
+  looked: readonly { readonly fid: Fid; readonly stamp: Stamp }[],
+): Required<Pick<CatalogBatch, 'puts' | 'deaths' | 'blobs' | 'bindings' | 'journal' | 'looked'>> {
+  const all = [...decisions];
+  const given = <T>(read: (decision: Decision) => T | undefined) =>
+    all.map(([, decision]) => read(decision)).filter((one): one is T & {} => one !== undefined);
+  return {
+    puts: given((one) => one.put),
+    deaths: given((one) => one.death),
+    blobs: all.flatMap(([fid, { blob }]) => (blob === undefined ? [] : [{ fid, blob }])),
+    bindings: given((one) => one.binding),
+    journal: given((one) => one.journal),
+    looked,
+  };
+}

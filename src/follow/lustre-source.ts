@@ -1,0 +1,127 @@
+import type { Known, Link } from '../catalog/types.ts';
+import { type Fid, ROOT_FID } from '../identity/fid.ts';
+import type { FileAttributes, FileStat, LustreFiles } from '../lustre/attributes.ts';
+import { ERRNO, errnoText } from '../lustre/errno.ts';
+import { ErrnoError, OperatorError } from '../service/errors.ts';
+import { freshOf, type Seen, WANT } from './fresh.ts';
+import type { FileSource } from './refresh.ts';
+
+type Stated = FileAttributes & { readonly stat: FileStat };
+
+/** Looks at files in Lustre, in bulk, by the helper. */
+export class LustreSource implements FileSource {
+  readonly #files: LustreFiles;
+  readonly #readUuid: () => Promise<string | undefined>;
+  readonly #uuid: string;
+
+  /** @param uuid that of the file system which the catalog is of */
+  constructor(fileSystem: { readonly files: LustreFiles; readUuid(): Promise<string | undefined> }, uuid: string) {
+    this.#files = fileSystem.files;
+    this.#readUuid = () => fileSystem.readUuid();
+    this.#uuid = uuid;
+  }
+
+  /** An unmounted or another file system says ENOENT to everything, so the UUID is read before and after. */
+  async look(fids: readonly Fid[], known: ReadonlyMap<Fid, Known>): Promise<Map<Fid, Seen>> {
+    await this.#checkFileSystem();
+    const found = await this.#files.getMany(
+      fids.map((fid) => ({ fid })),
+      WANT,
+    );
+    const seen = new Map<Fid, Seen>();
+    const manyNames: Stated[] = [];
+    fids.forEach((fid, index) => {
+      const one = found[index] as FileAttributes | ErrnoError;
+      seen.set(fid, this.#seenOf(fid, one, known.get(fid), manyNames));
+    });
+    await this.#addLinks(manyNames, seen);
+    await this.#checkFileSystem();
+    return seen;
+  }
+
+  async stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>> {
+    const targets = fids.map((fid) => ({ fid }));
+    const paths = (await this.#files.getMany(targets, { parts: ['paths'] })).map((one) =>
+      one instanceof ErrnoError ? undefined : one.paths?.[0],
+    );
+    const directories = await this.#directoriesAt(paths.filter((path) => path !== undefined));
+    const stripes = new Map<Fid, Fid>();
+    fids.forEach((fid, index) => {
+      const path = paths[index];
+      const directory = path === undefined ? undefined : directories.get(path.toString('latin1'));
+      if (directory !== undefined && directory !== fid) stripes.set(fid, directory);
+    });
+    return stripes;
+  }
+
+  #seenOf(fid: Fid, found: FileAttributes | ErrnoError, known: Known | undefined, manyNames: Stated[]): Seen {
+    if (found instanceof ErrnoError) {
+      return found.errno === ERRNO.ENOENT ? { kind: 'dead' } : { kind: 'failed', error: found.message };
+    }
+    const failed = [...found.errors].find(([part, errno]) => !(part === 'hsm' && errno === ERRNO.ENOTTY));
+    if (failed?.[0] === 'stat' && failed[1] === ERRNO.ENOENT) return { kind: 'dead' };
+    if (failed !== undefined || found.stat === undefined) {
+      const [part, errno] = failed ?? ['stat', ERRNO.EIO];
+      return { kind: 'failed', error: `${part} of ${fid}: ${errnoText(errno)}` };
+    }
+    const stated: Stated = { ...found, stat: found.stat };
+    const fresh = freshOf(stated, known?.entry);
+    if (fresh.links === undefined) manyNames.push(stated);
+    return { kind: 'alive', fresh };
+  }
+
+  /** Names of files whose attribute does not hold all of them: by their paths. */
+  async #addLinks(files: readonly Stated[], seen: Map<Fid, Seen>): Promise<void> {
+    if (files.length === 0) return;
+    const found = await this.#files.getMany(
+      files.map(({ fid }) => ({ fid })),
+      { parts: ['paths'] },
+    );
+    const paths = found.map((one) => (one instanceof ErrnoError ? [] : (one.paths ?? [])));
+    const directories = await this.#directoriesAt(paths.flat().map(directoryOf));
+    files.forEach((file, index) => {
+      const links = (paths[index] ?? []).flatMap((path): Link[] => {
+        const parent = directories.get(directoryOf(path).toString('latin1'));
+        return parent === undefined ? [] : [{ parent, name: path.subarray(path.lastIndexOf(0x2f) + 1) }];
+      });
+      const one = seen.get(file.fid);
+      const expected = file.stat.type === 'dir' ? 1 : file.stat.nlink;
+      if (one?.kind === 'alive' && links.length === expected) {
+        seen.set(file.fid, { kind: 'alive', fresh: { ...one.fresh, links } });
+      }
+    });
+  }
+
+  /** FIDs of directories by their paths (as latin1 text). */
+  async #directoriesAt(paths: readonly Buffer[]): Promise<Map<string, Fid>> {
+    const fids = new Map<string, Fid>([['', ROOT_FID]]);
+    const distinct = [...new Map(paths.map((path) => [path.toString('latin1'), path])).entries()].filter(
+      ([text]) => text !== '',
+    );
+    const found = await this.#files.getMany(
+      distinct.map(([, path]) => ({ path })),
+      { parts: ['stat'] },
+    );
+    distinct.forEach(([text], index) => {
+      const one = found[index];
+      if (one !== undefined && !(one instanceof ErrnoError)) fids.set(text, one.fid);
+    });
+    return fids;
+  }
+
+  async #checkFileSystem(): Promise<void> {
+    const uuid = await this.#readUuid();
+    if (uuid === this.#uuid) return;
+    throw new OperatorError(
+      uuid === undefined
+        ? `The file system that is mounted has no UUID of ours; the catalog is of ${this.#uuid}.`
+        : `The file system that is mounted is ${uuid}; the catalog is of ${this.#uuid}.`,
+      {
+        code: 'FILE_SYSTEM_CHANGED',
+        hint: 'Another file system was mounted in its place. Mount the right one; nothing was taken for deleted.',
+      },
+    );
+  }
+}
+
+const directoryOf = (path: Buffer): Buffer => path.subarray(0, Math.max(0, path.lastIndexOf(0x2f)));

@@ -1,0 +1,75 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Known, Mark } from '../catalog/types.ts';
+import type { Fid } from '../identity/fid.ts';
+import { batchOf, type Decision, decide, type Timing } from './decide.ts';
+import type { Seen } from './fresh.ts';
+
+/** Where files are looked at: Lustre (lustre-source.ts), or a model of it in tests. */
+export interface FileSource {
+  /**
+   * Looks at these. What is told as dead is dead under the catalog's file system: rejects, with nothing told, where
+   * that is not certain.
+   */
+  look(fids: readonly Fid[], known: ReadonlyMap<Fid, Known>): Promise<Map<Fid, Seen>>;
+  /** Of FIDs that are named as directories: those that are stripes of another one, with that. */
+  stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>>;
+}
+
+export interface Refreshed {
+  /** Go on from here; undefined: this was the last mark of a round. */
+  readonly next: Fid | undefined;
+  readonly looked: number;
+  readonly added: number;
+  readonly changed: number;
+  readonly died: number;
+  readonly failed: number;
+}
+
+/**
+ * Looks at some marked files and brings catalog and journal up to date with what they are, in one transaction. Marks
+ * that were put again meanwhile stay.
+ * @param after where the round is, as `next` said
+ */
+export async function refresh(
+  catalog: Catalog,
+  source: FileSource,
+  { after, limit, timing }: { after: Fid | undefined; limit: number; timing: () => Timing },
+): Promise<Refreshed> {
+  const marks = await catalog.marks(after, limit);
+  if (marks.length === 0) return { next: undefined, looked: 0, added: 0, changed: 0, died: 0, failed: 0 };
+  const fids = marks.map((mark) => mark.fid);
+  const known = await catalog.known(fids);
+  const seen = await source.look(fids, known);
+  const decisions = new Map<Fid, Decision>();
+  const looked: Mark[] = [];
+  let failed = 0;
+  for (const mark of marks) {
+    const found = seen.get(mark.fid);
+    if (found === undefined) continue;
+    decisions.set(mark.fid, decide(mark, known.get(mark.fid), found, timing()));
+    looked.push(mark);
+    if (found.kind === 'failed') failed++;
+  }
+  const batch = batchOf(decisions, looked);
+  const shards = [...(await stripesAmong(catalog, source, decisions))].map(([shard, directory]) => ({
+    shard,
+    directory,
+  }));
+  const { added, changed, died } = await catalog.apply({ ...batch, shards });
+  const last = marks.length < limit ? undefined : marks[marks.length - 1]?.fid;
+  return { next: last, looked: looked.length, added, changed, died, failed };
+}
+
+/** Parents that the catalog does not know may be stripes, which only show as parents. */
+async function stripesAmong(
+  catalog: Catalog,
+  source: FileSource,
+  decisions: ReadonlyMap<Fid, Decision>,
+): Promise<Map<Fid, Fid>> {
+  const parents = new Set<Fid>();
+  for (const { put } of decisions.values()) for (const link of put?.links ?? []) parents.add(link.parent);
+  const strange = [...parents].filter((parent) => decisions.get(parent)?.put === undefined);
+  const known = await catalog.present(strange);
+  const unknown = strange.filter((parent) => !known.has(parent));
+  return unknown.length === 0 ? new Map() : source.stripes(unknown);
+}
