@@ -206,6 +206,9 @@ export const configSchema = z.strictObject({
       locate_timeout: duration('0s', '1h')
         .prefault('30s')
         .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
+      stall_timeout: duration('100ms', '10m').prefault('1m').meta({
+        description: 'a connection to an endpoint on which no byte moves for so long is given up',
+      }),
       hold_timeout: duration('0s', '7d').prefault('1h').meta({
         description: 'how long actions are held while an endpoint does not answer or refuses the credential',
       }),

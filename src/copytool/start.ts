@@ -212,6 +212,7 @@ async function openStores(o: {
       },
       signal,
       onRetry: (error) => countRetry(stats, error.code),
+      idleTimeout: config.copytool.stallTimeout,
       onEndpoint: (event) => endpoints.report(id, event),
     });
     stores.set(id, store);

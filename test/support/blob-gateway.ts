@@ -27,7 +27,11 @@ export type Interference =
   /** The answer's body ends after so many bytes, and the connection with it. */
   | { readonly truncate: number }
   /** The answer's body stops after so many bytes, and the connection stays open. */
-  | { readonly stallAfter: number };
+  | { readonly stallAfter: number }
+  /** A bit of the body is turned over on the way there, or on the way back. */
+  | { readonly corrupt: 'request' | 'answer' }
+  /** The answer's headers are changed; undefined takes one away. */
+  | { readonly headers: Readonly<Record<string, string | undefined>> };
 
 export interface BlobGateway {
   /** In place of the endpoint's. */
@@ -50,7 +54,7 @@ export async function startGateway(target: string): Promise<BlobGateway> {
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks);
+    let body: Buffer = Buffer.concat(chunks);
     const { method = 'GET', url = '/', headers } = incoming;
     const request = { method, url, headers, body, operation: operationOf(method, url) };
     gateway.requests.push(request);
@@ -58,18 +62,24 @@ export async function startGateway(target: string): Promise<BlobGateway> {
     if (what === 'cut') return void outgoing.destroy();
     if (what === 'stall') return void stalled.add(outgoing);
     if (typeof what === 'object' && 'answer' in what) return void refuse(outgoing, what.answer);
+    if (typeof what === 'object' && 'corrupt' in what && what.corrupt === 'request') body = corrupted(body);
     const declared = headers['x-ms-content-crc64'];
     if (declared !== undefined && declared !== crc64Header(crc64.of(body))) {
       return void refuse(outgoing, { status: 400, code: 'Crc64Mismatch' });
     }
-    const answer = await forward(origin, request);
+    const answer = await forward(origin, { ...request, body });
     if (what === 'lose-answer') return void outgoing.destroy();
-    outgoing.writeHead(answer.status, answer.headers);
+    const changed =
+      typeof what === 'object' && 'headers' in what ? { ...answer.headers, ...what.headers } : answer.headers;
+    for (const [name, value] of Object.entries(changed)) if (value === undefined) delete changed[name];
+    outgoing.writeHead(answer.status, changed);
     if (typeof what === 'object' && 'truncate' in what) {
       outgoing.write(answer.body.subarray(0, what.truncate), () => outgoing.destroy());
     } else if (typeof what === 'object' && 'stallAfter' in what) {
       stalled.add(outgoing);
       outgoing.write(answer.body.subarray(0, what.stallAfter));
+    } else if (typeof what === 'object' && 'corrupt' in what && what.corrupt === 'answer') {
+      outgoing.end(corrupted(answer.body));
     } else {
       outgoing.end(answer.body);
     }
@@ -90,6 +100,12 @@ export async function startGateway(target: string): Promise<BlobGateway> {
     },
   };
   return gateway;
+}
+
+function corrupted(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  if (copy.length > 0) copy.writeUInt8(copy.readUInt8(copy.length >> 1) ^ 0x10, copy.length >> 1);
+  return copy;
 }
 
 function operationOf(method: string, url: string): string {
