@@ -18,7 +18,8 @@ import type { Task } from './task.ts';
 const MAX_RELOCATIONS = 8;
 /** How often content whose checksum is wrong is read again: a device on the way may have changed it. */
 const MAX_REREADS = 2;
-/** Milliseconds between two looks at a blob that is on its way back from the Archive tier. */
+/** Milliseconds between two looks at a blob that is on its way back from the Archive tier; they double up to the last. */
+const REHYDRATION_FIRST_POLL_MS = 1_000;
 const REHYDRATION_POLL_MS = 60_000;
 
 /**
@@ -171,7 +172,7 @@ async function awake(blob: BlobState, task: Task, archive: Archive, context: Cop
 /** @param timeout milliseconds */
 async function readable(blob: BlobState, task: Task, { store }: Archive, timeout: number): Promise<BlobState> {
   const end = performance.now() + timeout;
-  for (;;) {
+  for (let wait = REHYDRATION_FIRST_POLL_MS; ; wait = Math.min(2 * wait, REHYDRATION_POLL_MS)) {
     const left = end - performance.now();
     if (left <= 0) {
       throw new ActionError(
@@ -180,9 +181,7 @@ async function readable(blob: BlobState, task: Task, { store }: Archive, timeout
         `the copy has not come back from the Archive tier within copytool.rehydrate_timeout: ${JSON.stringify(blob.name)}; read the file again later`,
       );
     }
-    await delay(Math.min(REHYDRATION_POLL_MS, left), undefined, { signal: task.signal }).catch(() =>
-      task.signal.throwIfAborted(),
-    );
+    await delay(Math.min(wait, left), undefined, { signal: task.signal }).catch(() => task.signal.throwIfAborted());
     const now = await store.head(blob.name, { signal: task.signal });
     // Moved or replaced: the caller looks again, and recognises it anew.
     if (now === undefined || !sameVersion(blob, now)) return blob;

@@ -207,6 +207,23 @@ test('a request that fails while others of its kind succeed is given up, and nob
   expect(events.filter(({ state }) => state === 'down').length).toBeLessThanOrEqual(1);
 });
 
+test('a name that DNS does not know is told as such, and held', async () => {
+  const endpoint = 'http://no-such-host.invalid/devstoreaccount1';
+  const connection = world.azurite.connectionString.replace(world.azurite.endpoint, endpoint);
+  const { store, events } = await holding({
+    env: { CONNECTION: connection },
+    idleTimeout: 30_000,
+    retry: { ...HOLDING, hold: 1_000 },
+  });
+  await expect(store.head('f')).rejects.toMatchObject({
+    code: 'NETWORK',
+    message: expect.stringMatching(
+      /no-such-host\.invalid could not be reached: (its name is not known to DNS|DNS does not answer)/,
+    ),
+  });
+  expect(events.map(({ state }) => state)).toEqual(['down']);
+});
+
 test('a missing permission is not held', async () => {
   const { store, events } = await holding();
   world.gateway.interfere = () => ({ answer: { status: 403, code: 'AuthorizationPermissionMismatch' } });

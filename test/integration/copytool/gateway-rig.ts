@@ -22,10 +22,10 @@ export const SECOND = 'second';
 export async function startGatewayRig(
   options: SandboxOptions & {
     readonly second?: boolean;
-    readonly credential?: (rig: Rig, gateway: BlobGateway) => Settings;
+    /** Put over the settings of archive 1. */ readonly archive?: (rig: Rig, gateway: BlobGateway) => Promise<Settings>;
   } = {},
 ): Promise<GatewayRig> {
-  const { second = false, credential, ...rest } = options;
+  const { second = false, archive, ...rest } = options;
   const rig = await Rig.start(rest);
   const { sandbox } = rig;
   const direct = sandbox.connectionString;
@@ -40,7 +40,7 @@ export async function startGatewayRig(
     writeFileSync(file, direct, { mode: 0o600 });
     config.archives['2'] = { container: SECOND, credential: { type: 'connection_string', file } };
   }
-  if (credential !== undefined) config.archives['1'] = { ...config.archives['1'], ...credential(rig, gateway) };
+  if (archive !== undefined) config.archives['1'] = { ...config.archives['1'], ...(await archive(rig, gateway)) };
   writeFileSync(sandbox.configFile, stringify(config));
   await rig.restart(FILE_COUNTS);
   return {
