@@ -10,7 +10,8 @@ function watched(expires: Date | undefined) {
   const note = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
   const log = { warn: note('warn'), info: note('info'), error: note('error') } as unknown as Log;
   const store = { sas: { permissions: 'r', starts: undefined, expires }, renewal: 'Write a new one into the file /s.' };
-  return { lines, store, stop: watchSas(store, log, 1) };
+  const refresh = async () => false;
+  return { lines, store, stop: watchSas(Object.assign(store, { refresh }), log, 1) };
 }
 
 test.each([

@@ -19,10 +19,14 @@ export function timeLeft(milliseconds: number): string {
 
 /**
  * Warns of the end of a shared access signature 7 days, 1 day and 1 hour before, and when it has come; again for each
- * new one. Begins with what holds at the start. Ended by the function that it gives.
+ * new one, whose file is read as often. Begins with what holds at the start. Ended by the function that it gives.
  * @param every milliseconds between two looks
  */
-export function watchSas(store: Pick<BlobStore, 'sas' | 'renewal'>, log: Log, every = LOOK_EVERY): () => void {
+export function watchSas(
+  store: Pick<BlobStore, 'sas' | 'renewal' | 'refresh'>,
+  log: Log,
+  every = LOOK_EVERY,
+): () => void {
   let known: number | undefined;
   let warned = Number.POSITIVE_INFINITY;
   const look = () => {
@@ -42,7 +46,7 @@ export function watchSas(store: Pick<BlobStore, 'sas' | 'renewal'>, log: Log, ev
     else log.warn(`shared access signature expires in ${timeLeft(left)}`, fields);
   };
   look();
-  const timer = setInterval(look, every).unref();
+  const timer = setInterval(() => void store.refresh().then(look, look), every).unref();
   return () => clearInterval(timer);
 }
 

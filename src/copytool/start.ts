@@ -247,7 +247,8 @@ async function startTransfers(o: {
   log: Log;
 }): Promise<Transfers> {
   const { config, traffic, endpoints, stats, log } = o;
-  const { blockSize, rangeSize, uploadConcurrencyPerFile, transferThreads, holdTimeout } = config.copytool;
+  const { blockSize, rangeSize, uploadConcurrencyPerFile, transferThreads, holdTimeout, stallTimeout } =
+    config.copytool;
   const shared = (direction: Direction) => traffic.limits[direction].map((bucket) => bucket.shared);
   const transfers = await openTransfers({
     threads: threadsFor(transferThreads),
@@ -256,6 +257,7 @@ async function startTransfers(o: {
       blockSize,
       rangeSize,
       concurrency: uploadConcurrencyPerFile,
+      idleTimeout: stallTimeout,
       memory: splitMemory(config.copytool),
       limits: { archive: shared('archive'), restore: shared('restore') },
     },
