@@ -310,7 +310,8 @@ export class CopytoolAgent {
   #giveUpHeld(): void {
     const { endpoints, config } = this.#context;
     for (const job of this.#jobs.values()) {
-      if (!this.#scheduler.isHeld(job)) continue;
+      // What is paused waits for an operator, who knows why.
+      if (!this.#scheduler.isHeld(job) || this.#scheduler.isClosed(job)) continue;
       const outage = job.archives.map((archive) => endpoints.outage(archive)).find((found) => found !== undefined);
       if (outage === undefined || Math.min(job.task.age, Date.now() - outage.since) < config.holdTimeout) continue;
       if (!this.#scheduler.remove(job)) continue;

@@ -41,7 +41,9 @@ export class Pauses {
   pause(kinds: readonly ActionKind[], now: boolean): void {
     for (const kind of kinds) {
       const before = this.#paused.get(kind);
-      this.#paused.set(kind, { since: before?.since ?? new Date(), now: now || before?.now === true });
+      // A removal has no blocks to stop before: it is finished within seconds.
+      const held = kind !== 'remove' && (now || before?.now === true);
+      this.#paused.set(kind, { since: before?.since ?? new Date(), now: held });
     }
     this.#apply();
     this.#effects.log.warn('copytool paused', { kinds, now });

@@ -6,6 +6,7 @@ import type { Config } from '../config/types.ts';
 import { closest } from '../service/closest.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Log } from '../service/log.ts';
+import { type Change, changeOf, differences, writtenValue } from './setting-changes.ts';
 
 /** What can change while the copytool runs; everything else is read once, at its start. */
 export const LIVE_SETTINGS = [
@@ -35,13 +36,6 @@ type LiveCopytool = Pick<
 
 /** The flag that a setting of `ctl set` counts as, where its origin is told. */
 const BY_CONTROL = 'ctl set';
-
-export interface Change {
-  readonly setting: string;
-  /** As an operator would write it; absent where it was, or is, not set. */
-  readonly from?: string;
-  readonly to?: string;
-}
 
 export interface Reloaded {
   /** In force now. */
@@ -238,22 +232,4 @@ function refused(setting: string, value: string, { problems }: ConfigError): Ope
     exit: 'usage',
     hint: 'docs/configuration.md says which values it takes. Nothing was changed.',
   });
-}
-
-function writtenValue(loaded: LoadedConfig, setting: string): string | undefined {
-  return settingsOf(loaded).find(({ path }) => path === setting)?.value;
-}
-
-function differences(before: LoadedConfig, after: LoadedConfig): Change[] {
-  const [from, to] = [before, after].map(
-    (loaded) => new Map(settingsOf(loaded).map(({ path, value }) => [path, value])),
-  );
-  const settings = new Set([...(from?.keys() ?? []), ...(to?.keys() ?? [])]);
-  return [...settings]
-    .filter((setting) => from?.get(setting) !== to?.get(setting))
-    .map((setting) => changeOf(setting, from?.get(setting), to?.get(setting)));
-}
-
-function changeOf(setting: string, from: string | undefined, to: string | undefined): Change {
-  return { setting, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
 }

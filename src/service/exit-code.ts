@@ -6,7 +6,7 @@ export const EXIT = {
   partial: { code: 3, meaning: 'partly done: some files were skipped or failed' },
   tryAgain: { code: 5, meaning: 'try again later: nothing is wrong with the request' },
   locked: { code: 6, meaning: 'locked: another process of lfsazsync is at work' },
-  notAuthorised: { code: 7, meaning: 'not authorised: the credential is missing, refused or lacks a permission' },
+  notAuthorised: { code: 7, meaning: 'not authorised: a credential is missing or refused, or a permission is lacking' },
   interrupted: { code: 130, meaning: 'ended by SIGINT' },
   terminated: { code: 143, meaning: 'ended by SIGTERM' },
 } as const;

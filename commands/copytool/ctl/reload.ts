@@ -1,5 +1,6 @@
 import { CopytoolControlCommand } from '../../../src/cli/ctl-command.ts';
-import type { Change, Reloaded } from '../../../src/copytool/settings.ts';
+import type { Change } from '../../../src/copytool/setting-changes.ts';
+import type { Reloaded } from '../../../src/copytool/settings.ts';
 
 export default class CopytoolCtlReload extends CopytoolControlCommand {
   static override summary = 'Let the running copytool read its configuration again, as on SIGHUP';
