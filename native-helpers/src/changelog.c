@@ -59,13 +59,21 @@ static long long now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
+/*
+ * All extensions are asked for, though only the owner and the xattr are used: up to 2.15 the library leaves the flags of those
+ * that it was not asked for in the record while it takes the extensions out (changelog_remap_rec), so that whatever follows
+ * them, the name above all, would be looked for in the wrong place.
+ */
+#define ALL_EXTENSIONS \
+	(CHANGELOG_EXTRA_FLAG_UIDGID | CHANGELOG_EXTRA_FLAG_NID | CHANGELOG_EXTRA_FLAG_OMODE | CHANGELOG_EXTRA_FLAG_XATTR)
+
 static int open_reader(struct changelog *c)
 {
 	const struct llapi *api = &c->h->api;
 	int rc = api->llapi_changelog_start(&c->reader, CHANGELOG_FLAG_EXTRA_FLAGS, c->mdt, (long long)c->next);
 
 	if (rc == 0)
-		rc = api->llapi_changelog_set_xflags(c->reader, CHANGELOG_EXTRA_FLAG_UIDGID | CHANGELOG_EXTRA_FLAG_XATTR);
+		rc = api->llapi_changelog_set_xflags(c->reader, ALL_EXTENSIONS);
 	return rc;
 }
 

@@ -259,7 +259,12 @@ _Static_assert(CHANGELOG_RECORD_MAX == (2 * 255 + 2 + 64 + 32 + 32 + 8 + 16 + 24
 
 /* Flags of llapi_changelog_start, and of llapi_changelog_set_xflags. */
 enum { CHANGELOG_FLAG_EXTRA_FLAGS = 0x08 };
-enum { CHANGELOG_EXTRA_FLAG_UIDGID = 0x01, CHANGELOG_EXTRA_FLAG_XATTR = 0x08 };
+enum {
+	CHANGELOG_EXTRA_FLAG_UIDGID = 0x01,
+	CHANGELOG_EXTRA_FLAG_NID = 0x02,
+	CHANGELOG_EXTRA_FLAG_OMODE = 0x04,
+	CHANGELOG_EXTRA_FLAG_XATTR = 0x08,
+};
 
 /* The functions taken from liblustreapi.so.1; all of them return 0 or a negative errno unless said otherwise. */
 struct hsm_copytool_private;

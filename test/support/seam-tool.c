@@ -163,6 +163,39 @@ static int import_with(char **a, int (*how)(void *, char **))
 	return how(library, a + 1);
 }
 
+/* library mdt extensions name: the flags of the record of this name, as the library gives it, and where its name is. */
+static int changelog_record(char **a)
+{
+	struct record { uint16_t namelen, flags; uint32_t type; uint64_t index, previous, time; struct fid target, parent; } *rec;
+	int (*start)(void **, int, const char *, long long), (*set)(void *, int), (*receive)(void *, void **);
+	void *library = dlopen(a[0], RTLD_NOW), *reader = NULL, *got = NULL;
+
+	_Static_assert(sizeof(*rec) == 64, "the kernel's size");
+	if (library == NULL)
+		return 1;
+	*(void **)&start = dlsym(library, "llapi_changelog_start");
+	*(void **)&set = dlsym(library, "llapi_changelog_set_xflags");
+	*(void **)&receive = dlsym(library, "llapi_changelog_recv");
+	int rc = start(&reader, 0x4 | 0x8 /* job and extra flags */, a[1], 0);
+	if (rc == 0)
+		rc = set(reader, atoi(a[2]));
+	while (rc == 0 && (rc = receive(reader, &got)) == 0) {
+		rec = got;
+		char *at = (char *)(rec + 1);
+		for (int offset = 0; rec->type == 1 && rec->namelen == strlen(a[3]) && offset < 512; offset++) {
+			uint64_t extra;
+			if (memcmp(at + offset, a[3], rec->namelen) != 0)
+				continue;
+			memcpy(&extra, at + (rec->flags & 0x2000 ? 32 : 0) + (rec->flags & 0x4000 ? 32 : 0), sizeof(extra));
+			printf("flags=%#x extra=%#lx name=%d\n", rec->flags & 0xf000, (unsigned long)extra, offset);
+			return say(0);
+		}
+		free(rec);
+	}
+	printf("rc=%d\n", rc);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -177,6 +210,7 @@ int main(int argc, char **argv)
 	if (IS("rename", 3)) return say(renameat2(AT_FDCWD, a[0], AT_FDCWD, a[1], atoi(a[2])));
 	if (IS("touch", 3)) return touch(a[0], atol(a[1]), atol(a[2]));
 	if (IS("tmpfile", 1)) return say(open(a[0], O_TMPFILE | O_RDWR, 0600));
+	if (IS("changelog-record", 4)) return changelog_record(a);
 	if (IS("copy-end", 6)) return copy_end(a);
 	if (IS("import", 9)) return import_with(a, import_plain);
 	if (IS("import-exclusive", 9)) return import_with(a, import_exclusive);

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { afterEach, expect, it } from 'vitest';
 import { parseRecords } from '../../contract/changelog.ts';
 import { Daemon, parameter, setParameter, useStandIn } from './fixture.ts';
@@ -76,6 +76,21 @@ it('idle for too long: taken off at the next record; not with changelog_gc=0', a
   await gc('gc', 1);
   await it.write('now');
   expect(await users()).not.toContain(idle);
+});
+
+it('records without a name show the parent of the last one that had a name (01, README 21)', async () => {
+  const it = standIn.it;
+  await register();
+  const [one, two] = [await it.directory('parent-1'), await it.directory('parent-2')];
+  const path = await it.write('parent-1/file');
+  await it.write('parent-2/other');
+  await truncate(path, 1);
+  const fids = await Promise.all([one, two, path].map((each) => it.fid(each)));
+  const record = parseRecords(await it.ok('changelog', it.sandbox.mdt)).find(
+    ({ type, target }) => type === 'TRUNC' && target === fids[2],
+  );
+  expect(record?.rest).toContain(`p=[${fids[1]}]`);
+  expect(record?.rest).not.toContain(`p=[${fids[0]}]`);
 });
 
 it('with the last user gone nothing is recorded, and the index stands still', async () => {

@@ -4,6 +4,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { ChangelogReader } from '../../contract/changelog.ts';
 import { CLEAN, type Contract, RELEASED_FILE } from '../../contract/fixture.ts';
+import { seam } from '../../support/seam-tool.ts';
 import { bytes, setParameter, useStandIn } from './fixture.ts';
 
 // Two stand-ins side by side, one of each dialect, and details of layouts and records. Facts: 01, 10, README 22.
@@ -128,4 +129,21 @@ it('with jobid_var, the records of creating and of closing carry the job id of w
   } finally {
     await setParameter(it.sandbox, 'jobid_var', 'disable');
   }
+});
+
+it('what a reader of binary records gets: up to 2.15 all that it asks for, and flags of what it did not', async () => {
+  const [UIDGID, ALL] = [0x1, 0xf];
+  const record = async (it: Contract, extensions: number): Promise<string> => {
+    const { llapi, mdt, env } = it.sandbox;
+    const { lines } = await seam(['changelog-record', llapi, mdt, extensions, 'binary-name'], {
+      env: { ...process.env, ...env },
+    });
+    return lines[0] ?? '';
+  };
+  for (const { it } of [older, newer]) await it.write('binary-name');
+  // Head, rename 32, job 32, extra flags 8, owner 16, NID 24, open mode 4, xattr 256.
+  expect(await record(older.it, ALL)).toBe(`flags=0xf000 extra=0xf name=${32 + 32 + 8 + 16 + 24 + 4 + 256}`);
+  expect(await record(older.it, UIDGID)).toBe(`flags=0xf000 extra=0x3 name=${32 + 32 + 8 + 16}`);
+  expect(await record(newer.it, ALL)).toBe(`flags=0xd000 extra=0x3 name=${32 + 8 + 16 + 24}`);
+  expect(await record(newer.it, UIDGID)).toBe(`flags=0xd000 extra=0x1 name=${32 + 8 + 16}`);
 });

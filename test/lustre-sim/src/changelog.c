@@ -204,7 +204,7 @@ void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const
 
 	if (r == NULL)
 		return;
-	r->p = *p;
+	r->p = logs[r->mdt].stale_parent = *p;
 	r->s = *s;
 	r->sp = *sp;
 	r->name = xcalloc(1, len + 1);
@@ -224,7 +224,7 @@ void cl_plain(int type, uint32_t flags, const struct pfid *t, const struct pfid 
 		return;
 	if (p)
 		r->p = *p;
-	else if (type == CL_HSM || type == CL_LAYOUT)
+	else if (type == CL_HSM || type == CL_LAYOUT || type == CL_TRUNC)
 		r->p = logs[r->mdt].stale_parent;
 	end(r);
 }
@@ -240,7 +240,7 @@ void cl_xattr(int type, const struct pfid *t, const char *xattr, const struct wh
 	end(r);
 }
 
-void cl_open(uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w)
+void cl_open(uint32_t flags, const struct pfid *t, const struct who *w)
 {
 	struct cl_rec *r = begin(CL_OPEN, flags, t, t, w);
 
@@ -248,8 +248,7 @@ void cl_open(uint32_t flags, const struct pfid *t, const struct pfid *p, const s
 		return;
 	r->ef |= EF_OMODE;
 	r->omode = flags & (MDS_READ | MDS_WRITE);
-	if (p)
-		r->p = *p;
+	r->p = logs[r->mdt].stale_parent;
 	end(r);
 }
 

@@ -120,12 +120,12 @@ static int set_size(struct node *n, uint64_t size)
 /* The record, then the change, then the dirty mark. 0, -errno, or 1 when parked. */
 int truncate_node(struct waiter *a, uint64_t size)
 {
-	struct node *n = a->node, *parent = node_parent(n);
+	struct node *n = a->node;
 	struct who w = who_of(a->req);
 	int rc;
 
 	if (!a->announced && !n->is_volatile)
-		cl_plain(CL_TRUNC, LA_MTIME | LA_CTIME | LA_SIZE, &n->fid, parent ? &parent->fid : NULL, &w);
+		cl_plain(CL_TRUNC, LA_MTIME | LA_CTIME | LA_SIZE, &n->fid, NULL, &w);
 	a->announced = true;
 	if (hsm_needs_restore(n)) {
 		rc = park(a);

@@ -83,7 +83,7 @@ int hsm_release(struct node *n, bool may_write, const struct who *w)
 	layout_release(n->layout);
 	n->hsm_flags |= HS_RELEASED;
 	log_node(n);
-	cl_plain(CL_TRUNC, LA_ATIME | LA_MTIME | LA_CTIME | LA_SIZE, &n->fid, NULL, w);
+	cl_plain(CL_TRUNC, LA_ATIME | LA_MTIME | LA_CTIME | LA_SIZE, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
 	if (sim.v215)
 		cl_plain(CL_HSM, HE_RELEASE << 7, &n->fid, NULL, w);
 	cl_plain(CL_LAYOUT, 0, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
@@ -97,7 +97,6 @@ int hsm_import(struct node *n, uint32_t mode, uint32_t uid, uint32_t gid, uint64
 	       int64_t mtime, const struct who *w)
 {
 	uint32_t valid = LA_ATIME | LA_MTIME | LA_CTIME | LA_SIZE | LA_MODE | LA_UID | LA_GID;
-	struct node *parent = node_parent(n);
 
 	if (!S_ISREG(n->mode))
 		return -ENOTTY;
@@ -118,7 +117,7 @@ int hsm_import(struct node *n, uint32_t mode, uint32_t uid, uint32_t gid, uint64
 	n->mtime = mtime;
 	n->ctime = now_sec();
 	log_attr(n);
-	cl_plain(CL_TRUNC, valid, &n->fid, parent ? &parent->fid : NULL, w);
+	cl_plain(CL_TRUNC, valid, &n->fid, NULL, w);
 	mounts_inval(n, -1);
 	return 0;
 }

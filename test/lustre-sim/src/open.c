@@ -130,7 +130,7 @@ void handle_close(struct handle *h, const struct who *w)
 void do_open(struct waiter *a)
 {
 	struct who w = who_of(a->req);
-	struct node *n = a->node, *parent;
+	struct node *n = a->node;
 	struct handle *h = NULL;
 	int rc = 0;
 
@@ -146,10 +146,9 @@ void do_open(struct waiter *a)
 	if (rc == 0)
 		rc = fault_io("open", n);
 	if (rc == 0) {
-		parent = node_parent(n);
 		h = handle_new(n, record_flags(a->fi.flags | a->mode), &w, false);
 		if (!n->is_volatile)
-			cl_open(h->flags, &n->fid, parent ? &parent->fid : NULL, &w);
+			cl_open(h->flags, &n->fid, &w);
 	}
 	sim_unlock();
 	if (rc) {
@@ -209,7 +208,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 			      fi->flags & DELAY_CREATE);
 		h = handle_new(n, record_flags(fi->flags | O_CREAT), &w, false);
 		if (!n->is_volatile)
-			cl_open(h->flags, &n->fid, &dir->fid, &w);
+			cl_open(h->flags, &n->fid, &w);
 		entry_of(n, &e);
 	}
 	sim_unlock();

@@ -447,9 +447,10 @@ void cl_name(int type, uint32_t flags, const struct pfid *t, const struct pfid *
 	     const struct who *w);
 void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const char *name, size_t len, const struct pfid *s,
 	       const struct pfid *sp, const char *sname, size_t slen, const struct who *w);
+/* Without p: whatever parent the server had in its buffer. */
 void cl_plain(int type, uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w);
 void cl_xattr(int type, const struct pfid *t, const char *xattr, const struct who *w);
-void cl_open(uint32_t flags, const struct pfid *t, const struct pfid *p, const struct who *w);
+void cl_open(uint32_t flags, const struct pfid *t, const struct who *w);
 int cl_register(unsigned mdt, const char *name, const char *mask, char *out, size_t outlen);
 int cl_deregister(unsigned mdt, const char *user, uint32_t *id);
 int cl_clear(unsigned mdt, const char *user, uint64_t endrec);

@@ -253,11 +253,9 @@ void v_setstripe(struct conn *c, const struct pline *l)
 		}
 	}
 	if (rc == 0) {
-		struct node *dir = node_parent(n);
-
 		log_node(n);
 		if (!n->is_volatile) {
-			cl_plain(CL_LAYOUT, 0, &n->fid, dir ? &dir->fid : NULL, &w);
+			cl_plain(CL_LAYOUT, 0, &n->fid, NULL, &w);
 			if (S_ISREG(n->mode))
 				cl_plain(CL_CLOSE, MDS_WRITE, &n->fid, &(struct pfid){ 0, 0, 0 }, &w);
 		}

@@ -98,9 +98,15 @@ static const char *print_extensions(const struct changelog_rec *rec, struct chan
 		p += sizeof(ids);
 	}
 	if (extra & CLFE_NID) {
+		struct changelog_ext_nid before;
 		struct lnet_nid nid;
 
 		memcpy(&nid, p, sizeof(nid));
+		if (!(extra & CLFE_NID_BE)) {
+			memcpy(&before, p, sizeof(before));
+			nid = (struct lnet_nid){ .nid_type = (uint8_t)(before.cr_nid >> 48), .nid_num = htons((uint16_t)(before.cr_nid >> 32)) };
+			nid.nid_addr[0] = htonl((uint32_t)before.cr_nid);
+		}
 		print_nid(&nid);
 		p += sizeof(struct changelog_ext_nid);
 	}

@@ -23,6 +23,7 @@
 struct reader {
 	unsigned magic;
 	int flags, xflags;
+	bool old; /* up to 2.15: see extensions() */
 	char *sock, *user;
 	unsigned mdt;
 	unsigned long long next; /* the index to ask for next */
@@ -173,23 +174,41 @@ static uint64_t wanted_extra(const struct reader *r)
 	return wanted;
 }
 
+/*
+ * Which extensions a record gets. From 2.16 on those that it has and the reader wants. Before (changelog_remap_rec) all that the
+ * reader wants, empty ones too, a rename's among them; and the record's own flags stay set on top, so that one who wants less
+ * than the record has finds flags that speak of extensions which are not there, and names where they are not.
+ */
+static uint64_t extensions(const struct reader *r, const struct pline *row, uint16_t *flags, uint64_t *told)
+{
+	uint64_t has = extra_of(row), wanted = wanted_extra(r), given;
+
+	if (r->flags & CHANGELOG_FLAG_JOBID)
+		*flags |= CLF_JOBID;
+	if (r->flags & CHANGELOG_FLAG_EXTRA_FLAGS)
+		*flags |= CLF_EXTRA_FLAGS;
+	if (r->old) {
+		*flags |= CLF_RENAME;
+		given = wanted & ~(uint64_t)CLFE_NID_BE;
+		*told = given | (has & ~(uint64_t)CLFE_NID_BE);
+	} else {
+		if (pline_find(row, "sfid") != NULL)
+			*flags |= CLF_RENAME;
+		given = has & wanted;
+		*told = given;
+	}
+	return *flags & CLF_EXTRA_FLAGS ? given : 0;
+}
+
 static struct changelog_rec *pack(const struct reader *r, const struct pline *row)
 {
 	const char *name, *sname;
 	size_t namelen = name_of(row, "name", &name), snamelen = name_of(row, "sname", &sname), offset;
 	uint16_t flags = (uint16_t)(pline_u64(row, "flags", 0) & CLF_FLAGMASK) | CLF_VERSION;
-	uint64_t extra = 0;
+	uint64_t told, extra = extensions(r, row, &flags, &told);
 	struct changelog_rec *rec;
 	char *p;
 
-	if (pline_find(row, "sfid") != NULL)
-		flags |= CLF_RENAME;
-	if (r->flags & CHANGELOG_FLAG_JOBID)
-		flags |= CLF_JOBID;
-	if (r->flags & CHANGELOG_FLAG_EXTRA_FLAGS) {
-		flags |= CLF_EXTRA_FLAGS;
-		extra = extra_of(row) & wanted_extra(r);
-	}
 	offset = sim_changelog_offset(flags, extra);
 	rec = calloc(1, offset + namelen + snamelen + 2 * (NAME_MAX + 2)); /* a reader may look for the NULs */
 	if (rec == NULL)
@@ -212,8 +231,8 @@ static struct changelog_rec *pack(const struct reader *r, const struct pline *ro
 		p += sizeof(struct changelog_ext_jobid);
 	}
 	if (flags & CLF_EXTRA_FLAGS) {
-		memcpy(p, &extra, sizeof(extra));
-		p += sizeof(extra);
+		memcpy(p, &told, sizeof(told));
+		p += sizeof(told);
 	}
 	if (extra & CLFE_UIDGID) {
 		struct changelog_ext_uidgid ids = { pline_u64(row, "uid", 0), pline_u64(row, "gid", 0) };
@@ -236,7 +255,7 @@ static struct changelog_rec *pack(const struct reader *r, const struct pline *ro
 		p += sizeof(struct changelog_ext_xattr);
 	}
 	memcpy(p, name, namelen);
-	if (flags & CLF_RENAME) { /* name, NUL, source's name */
+	if (pline_find(row, "sfid") != NULL) { /* name, NUL, source's name */
 		memcpy(p + namelen + 1, sname, snamelen);
 		namelen += 1 + snamelen;
 	}
@@ -307,7 +326,7 @@ static void signal_state(struct reader *r)
 /* ---- the interface ---- */
 
 /* "lustrefs-MDT0000" on the daemon at hand: its socket and the MDT's number. */
-static int find_mdt(const char *mdtname, char *sock, size_t size, unsigned *mdt)
+static int find_mdt(const char *mdtname, char *sock, size_t size, unsigned *mdt, bool *old)
 {
 	const char *dash = strrchr(mdtname, '-');
 	char fsname[64];
@@ -336,6 +355,7 @@ static int find_mdt(const char *mdtname, char *sock, size_t size, unsigned *mdt)
 		return rc == -ENODEV || rc == -ENOTCONN ? -ENOENT : rc; /* nothing mounted: no device */
 	if (strcmp(c->fsname, fsname) != 0 || *mdt >= c->mdts)
 		rc = -ENOENT;
+	*old = strncmp(c->version, "2.15", 4) == 0;
 	sim_put(c, true);
 	return rc < 0 ? rc : geteuid() != 0 ? -EACCES : 0; /* the device is root's */
 }
@@ -360,7 +380,8 @@ static int start(void **priv, int flags, const char *mdtname, const char *user, 
 	char sock[PATH_MAX];
 	struct reader *r;
 	unsigned mdt;
-	int rc = find_mdt(mdtname, sock, sizeof(sock), &mdt);
+	bool old;
+	int rc = find_mdt(mdtname, sock, sizeof(sock), &mdt, &old);
 
 	if (rc < 0)
 		return rc;
@@ -371,6 +392,7 @@ static int start(void **priv, int flags, const char *mdtname, const char *user, 
 		return -ENOMEM;
 	r->magic = MAGIC;
 	r->flags = flags;
+	r->old = old;
 	r->mdt = mdt;
 	r->next = (unsigned long long)startrec;
 	r->pipe[0] = -1;
@@ -504,13 +526,14 @@ int llapi_changelog_clear(const char *mdtname, const char *idstr, long long endr
 	struct sim_conn *c;
 	struct pmsg m;
 	unsigned mdt;
+	bool old;
 	int rc;
 
 	if (endrec < 0) {
 		sim_err_noerrno(LLAPI_MSG_ERROR, "can't purge negative records\n");
 		return -EINVAL;
 	}
-	rc = find_mdt(mdtname, sock, sizeof(sock), &mdt);
+	rc = find_mdt(mdtname, sock, sizeof(sock), &mdt, &old);
 	if (rc < 0) {
 		llapi_error(LLAPI_MSG_ERROR, rc, "cannot open '/dev/changelog-%s'", mdtname);
 		return rc;
