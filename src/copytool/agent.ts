@@ -51,7 +51,9 @@ export class CopytoolAgent {
   readonly #restarts: HelperRestarts;
   #adoption = new AbortController();
   #draining = false;
+  #paused: ReadonlySet<ActionKind> = new Set();
   #held: ReadonlySet<ActionKind> = new Set();
+  readonly #resumedAt = new Map<string, number>();
 
   constructor({ channel, context, journal }: AgentOptions) {
     this.#channel = channel;
@@ -78,6 +80,8 @@ export class CopytoolAgent {
 
   /** Actions of these kinds don't begin, and are kept alive. @param held those that have begun don't go on, either */
   setPaused(kinds: ReadonlySet<ActionKind>, held: ReadonlySet<ActionKind>): void {
+    for (const kind of this.#paused) if (!kinds.has(kind)) this.#resumedAt.set(kind, performance.now());
+    this.#paused = kinds;
     this.#scheduler.setClosed(kinds);
     this.#held = held;
   }
@@ -310,10 +314,12 @@ export class CopytoolAgent {
   #giveUpHeld(): void {
     const { endpoints, config } = this.#context;
     for (const job of this.#jobs.values()) {
-      // What is paused waits for an operator, who knows why.
+      // What is paused waits for an operator, who knows why, and is held for its whole time after that.
       if (!this.#scheduler.isHeld(job) || this.#scheduler.isClosed(job)) continue;
+      const resumedFor = performance.now() - (this.#resumedAt.get(job.kind) ?? Number.NEGATIVE_INFINITY);
       const outage = job.archives.map((archive) => endpoints.outage(archive)).find((found) => found !== undefined);
-      if (outage === undefined || Math.min(job.task.age, Date.now() - outage.since) < config.holdTimeout) continue;
+      if (outage === undefined || Math.min(job.task.age, resumedFor, Date.now() - outage.since) < config.holdTimeout)
+        continue;
       if (!this.#scheduler.remove(job)) continue;
       const { code, reason, hint } = outage;
       const details = { code, retriable: code !== 'AUTH', ...(hint === undefined ? {} : { hint }) };

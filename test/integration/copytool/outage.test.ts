@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ContainerSASPermissions } from '@azure/storage-blob';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { CopytoolFigures } from '../../../src/copytool/figures.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, type Rig, read } from './fixture.ts';
 import { FILE_COUNTS, type GatewayRig, startGatewayRig } from './gateway-rig.ts';
@@ -169,6 +170,42 @@ describe('an endpoint that is out of reach for longer than copytool.hold_timeout
     for (const path of files) expect(await rig().states(path)).toBe(RELEASED);
     up();
     expect(await Promise.all(files.map((path) => read(path)))).toEqual(files.map((_, index) => `content ${index}`));
+  });
+});
+
+describe('a pause', () => {
+  beforeAll(async () => {
+    it = await startGatewayRig({ config: { copytool: { ...COPYTOOL, hold_timeout: '3s' } } });
+  });
+  afterEach(up);
+  afterAll(() => it?.stop());
+
+  test('keeps readers waiting through an outage for longer than copytool.hold_timeout', async () => {
+    const ctl = async (...args: string[]): Promise<unknown> => {
+      const { exitCode, stdout } = await rig().sandbox.run(['copytool', 'ctl', ...args, '--json']);
+      expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
+      return JSON.parse(stdout);
+    };
+    const wanted = rig().write('wanted', 'in the end');
+    await rig().archiveAndRelease(wanted);
+    await ctl('pause', 'restore');
+    const reading = read(wanted);
+    const { path, after } = await outage('not-paused');
+    const during = (await ctl('status')) as CopytoolFigures;
+    expect(during.archives['1']?.outage).toMatchObject({ code: 'NETWORK', since: expect.any(String) });
+    expect(during.retries['blob-network']).toBeGreaterThan(0);
+    expect(during.inFlight.map(({ kind, state }) => [kind, state])).toEqual([
+      ['restore', 'paused'],
+      ['archive', 'unreachable'],
+    ]);
+    const given = await rig().ended('archive', await rig().fid(path), after);
+    expect(given.record).toMatchObject({ outcome: 'failed', code: 'blob-network' });
+    await delay(1_000);
+    const later = (await ctl('status')) as CopytoolFigures;
+    expect(later.inFlight.map(({ kind, state }) => [kind, state])).toEqual([['restore', 'paused']]);
+    up();
+    await ctl('resume');
+    expect(await reading).toBe('in the end');
   });
 });
 
