@@ -70,9 +70,9 @@ test('what keeps an identity from signing in is told as such, before anything is
     endpoint: 'https://acct.blob.core.windows.net',
     credential: { type: 'workload_identity', clientId: 'c', tenantId: 't', tokenFile: '/nonexistent/token' },
   });
-  const { credential } = await auth.access();
-  if (!('getToken' in credential)) throw new Error('not a credential that gives tokens');
-  await expect(credential.getToken('https://storage.azure.com/.default')).rejects.toMatchObject({
+  const access = await auth.access();
+  if (access.kind !== 'token') throw new Error('not a credential that gives tokens');
+  await expect(access.credential.getToken('https://storage.azure.com/.default')).rejects.toMatchObject({
     name: 'BlobError',
     code: 'AUTH',
     authReason: 'credential',

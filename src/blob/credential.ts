@@ -1,5 +1,4 @@
 import type { TokenCredential } from '@azure/identity';
-import { AnonymousCredential, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { describeSource, readSecret, type SecretSource } from '../config/credential-source.ts';
 import type { ArchiveConfig, CredentialConfig } from '../config/types.ts';
 import { OperatorError } from '../service/errors.ts';
@@ -7,11 +6,24 @@ import { redact } from '../service/redact.ts';
 import { Secret } from '../service/secret.ts';
 import { BlobError } from './errors.ts';
 
-/** What the SDK's clients are made with. Another object when the secret is another one. */
-export interface BlobAccess {
-  readonly credential: AnonymousCredential | StorageSharedKeyCredential | TokenCredential;
-  /** Query that goes into the URLs. */
-  readonly sas?: Secret;
+/** What requests are authorised with. Another object when the secret is another one. */
+export type BlobAccess = SasAccess | KeyAccess | TokenAccess;
+
+/** The SAS is the query that goes into the URLs. */
+interface SasAccess {
+  readonly kind: 'sas';
+  readonly sas: Secret;
+}
+
+interface KeyAccess {
+  readonly kind: 'key';
+  readonly account: string;
+  readonly key: Secret;
+}
+
+interface TokenAccess {
+  readonly kind: 'token';
+  readonly credential: TokenCredential;
 }
 
 /** How requests are authorised. */
@@ -124,7 +136,7 @@ const LOOK_EVERY_MS = 60_000;
 class SasAuth implements BlobAuth {
   readonly kind = 'sas';
   readonly renewal: string;
-  #access: BlobAccess & { readonly sas: Secret };
+  #access: SasAccess;
   #lastRead = Date.now();
   sas: SasFacts;
   readonly #read: () => Promise<Secret>;
@@ -134,7 +146,7 @@ class SasAuth implements BlobAuth {
   }
 
   constructor(secret: Secret, read: () => Promise<Secret>, renewal: string) {
-    this.#access = { credential: new AnonymousCredential(), sas: secret };
+    this.#access = { kind: 'sas', sas: secret };
     this.#read = read;
     this.renewal = renewal;
     this.sas = sasFacts(secret.reveal());
@@ -156,7 +168,7 @@ class SasAuth implements BlobAuth {
     this.#lastRead = Date.now();
     const secret = await this.#read().catch(() => this.#access.sas);
     if (secret.reveal() !== this.#access.sas.reveal()) {
-      this.#access = { credential: new AnonymousCredential(), sas: secret };
+      this.#access = { kind: 'sas', sas: secret };
       this.sas = sasFacts(secret.reveal());
     }
     return sentWith !== this.#access;
@@ -168,17 +180,13 @@ class SharedKeyAuth implements BlobAuth {
   readonly kind = 'key';
   readonly sas = undefined;
   readonly renewal: string;
-  readonly #account: string;
   readonly #read: () => Promise<Secret>;
-  #key: Secret;
-  #access: BlobAccess;
+  #access: KeyAccess;
 
   constructor(account: string, key: Secret, read: () => Promise<Secret>, renewal: string) {
-    this.#account = account;
     this.#read = read;
     this.renewal = renewal;
-    this.#key = key;
-    this.#access = { credential: new StorageSharedKeyCredential(account, key.reveal()) };
+    this.#access = { kind: 'key', account, key };
   }
 
   async access(): Promise<BlobAccess> {
@@ -187,11 +195,9 @@ class SharedKeyAuth implements BlobAuth {
 
   async refresh(sentWith: BlobAccess = this.#access): Promise<boolean> {
     if (sentWith !== this.#access) return true;
-    const key = await this.#read().catch(() => this.#key);
-    if (key.reveal() !== this.#key.reveal()) {
-      this.#key = key;
-      this.#access = { credential: new StorageSharedKeyCredential(this.#account, key.reveal()) };
-    }
+    const { key: old, account } = this.#access;
+    const key = await this.#read().catch(() => old);
+    if (key.reveal() !== this.#access.key.reveal()) this.#access = { kind: 'key', account, key };
     return sentWith !== this.#access;
   }
 }
@@ -205,7 +211,7 @@ class TokenAuth implements BlobAuth {
 
   constructor(open: () => Promise<TokenCredential>) {
     this.#credential = new LazyCredential(open);
-    this.#access = { credential: this.#credential };
+    this.#access = { kind: 'token', credential: this.#credential };
   }
 
   async access(): Promise<BlobAccess> {
@@ -217,7 +223,7 @@ class TokenAuth implements BlobAuth {
     if (sentWith !== this.#access) return true;
     if (!this.#credential.used) return false;
     this.#credential.used = false;
-    this.#access = { credential: this.#credential };
+    this.#access = { kind: 'token', credential: this.#credential };
     return true;
   }
 }

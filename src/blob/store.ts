@@ -255,8 +255,9 @@ export class BlobStore {
     try {
       const signal = this.#signal(options.signal);
       const change = { conditions: conditions(options), ...abortable(signal) };
-      const written = await this.#write({ verb: 'change metadata of', blob: name, kind: 'write', signal }, (clients) =>
-        clients.blob(name).setMetadata(metadata, change),
+      const written = await this.#write(
+        { verb: 'change metadata of', blob: name, kind: 'write', signal },
+        async (clients) => (await clients.sdk()).blob(name).setMetadata(metadata, change),
       );
       return { ...written, metadata };
     } catch (error) {
@@ -280,8 +281,8 @@ export class BlobStore {
       const signal = this.#signal(options.signal);
       const deletion = { conditions: conditions(options), ...abortable(signal) };
       await this.#audited('delete', name, options.ifMatch, () =>
-        this.#wire.run({ verb: 'delete', blob: name, kind: 'write', signal }, (clients) =>
-          clients.blob(name).delete(deletion),
+        this.#wire.run({ verb: 'delete', blob: name, kind: 'write', signal }, async (clients) =>
+          (await clients.sdk()).blob(name).delete(deletion),
         ),
       );
       return true;
@@ -303,8 +304,8 @@ export class BlobStore {
     const signal = this.#signal(options.signal);
     const { priority } = options;
     const change = { ...(priority === undefined ? {} : { rehydratePriority: priority }), ...abortable(signal) };
-    await this.#wire.run({ verb: 'change the tier of', blob: name, kind: 'write', signal }, (clients) =>
-      clients.blob(name).setAccessTier(tier, change),
+    await this.#wire.run({ verb: 'change the tier of', blob: name, kind: 'write', signal }, async (clients) =>
+      (await clients.sdk()).blob(name).setAccessTier(tier, change),
     );
   }
 
@@ -312,8 +313,8 @@ export class BlobStore {
   async containerExists(signal?: AbortSignal): Promise<boolean> {
     try {
       const own = this.#signal(signal);
-      await this.#wire.run({ verb: 'look at', signal: own }, ({ container }) =>
-        container.getProperties(abortable(own)),
+      await this.#wire.run({ verb: 'look at', signal: own }, async (clients) =>
+        (await clients.sdk()).container.getProperties(abortable(own)),
       );
       return true;
     } catch (error) {
@@ -325,8 +326,8 @@ export class BlobStore {
   /** Whether the account has a hierarchical namespace; undefined when the endpoint does not say. */
   async hasHierarchicalNamespace(signal?: AbortSignal): Promise<boolean | undefined> {
     const own = this.#signal(signal);
-    const info = await this.#wire.run({ verb: 'ask for the kind of the account of', signal: own }, ({ container }) =>
-      container.getAccountInfo(abortable(own)),
+    const info = await this.#wire.run({ verb: 'ask for the kind of the account of', signal: own }, async (clients) =>
+      (await clients.sdk()).container.getAccountInfo(abortable(own)),
     );
     return info.isHierarchicalNamespaceEnabled;
   }
@@ -334,8 +335,8 @@ export class BlobStore {
   /** One page of a listing, which {@link listFlat} and {@link listLevel} make a whole of. */
   listPage(depth: ListDepth, options: ListOptions): Promise<ListPage> {
     const signal = this.#signal(options.signal);
-    return this.#wire.run({ verb: 'list', signal }, ({ container }) =>
-      readPage(container, depth, { ...options, ...(signal === undefined ? {} : { signal }) }),
+    return this.#wire.run({ verb: 'list', signal }, async (clients) =>
+      readPage((await clients.sdk()).container, depth, { ...options, ...(signal === undefined ? {} : { signal }) }),
     );
   }
 

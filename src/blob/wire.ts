@@ -1,4 +1,4 @@
-import { RestError } from '@azure/storage-blob';
+import type { RestError } from '@azure/storage-blob';
 import type { Crc64 } from '../checksum/crc64.ts';
 import { BlobClients } from './clients.ts';
 import type { BlobAccess, BlobAuth } from './credential.ts';
@@ -6,6 +6,7 @@ import { Endpoint, type EndpointEvent, type EndpointHealth, type RequestKind } f
 import { errorOfAnswer, errorOfNetwork } from './error-classes.ts';
 import { BlobError, describeSubject, type RequestSubject } from './errors.ts';
 import { hold } from './hold.ts';
+import { RefusedError } from './hot-requests.ts';
 import { LeanHttpClient } from './http-client.ts';
 import { type RetryPolicy, withRetries } from './retry.ts';
 
@@ -55,7 +56,8 @@ export class BlobWire {
     this.#policy = options.retry;
     this.#endpoint = new Endpoint(
       options.retry,
-      () => this.run({ verb: 'look at', held: false }, ({ container }) => container.getProperties()),
+      () =>
+        this.run({ verb: 'look at', held: false }, async (clients) => (await clients.sdk()).container.getProperties()),
       (event) => options.onEndpoint?.(event),
     );
   }
@@ -137,7 +139,8 @@ export class BlobWire {
       container,
       ...(request.blob === undefined ? {} : { blob: request.blob }),
     };
-    if (error instanceof RestError) return renewable(errorOfRest(subject, error), this.#options.auth);
+    if (error instanceof RefusedError) return renewable(errorOfRefusal(subject, error), this.#options.auth);
+    if (isRestError(error)) return renewable(errorOfRest(subject, error), this.#options.auth);
     // What the SDK says to an answer without a length or an ETag.
     if (error instanceof RangeError) return unreadable(subject);
     if (error instanceof Error && isTransportError(error)) return errorOfNetwork(subject, error, this.#host);
@@ -158,16 +161,36 @@ function isTransportError(error: Error): boolean {
   return typeof (error as NodeJS.ErrnoException).code === 'string';
 }
 
+/** Without its class: the SDK may not even be loaded. */
+function isRestError(error: unknown): error is RestError {
+  return error instanceof Error && error.name === 'RestError';
+}
+
 /** The SDK's error holds request and response, and with them signatures: only what is named here gets out. */
 function errorOfRest(subject: RequestSubject, { code, response, statusCode }: RestError): BlobError {
   const status = response?.status ?? statusCode ?? 0;
   if (status < 300) return unreadable(subject);
-  const azureCode = response?.headers.get('x-ms-error-code') ?? (code === RestError.PARSE_ERROR ? undefined : code);
-  const requestId = response?.headers.get('x-ms-request-id');
-  const retryAfter = waitAskedFor(response?.headers.get('retry-after'));
+  const azureCode = response?.headers.get('x-ms-error-code') ?? (code === 'PARSE_ERROR' ? undefined : code);
+  return refusal(subject, status, response?.bodyAsText ?? '', azureCode, (name) => response?.headers.get(name));
+}
+
+function errorOfRefusal(subject: RequestSubject, { status, headers, body, azureCode }: RefusedError): BlobError {
+  if (status < 300) return unreadable(subject);
+  return refusal(subject, status, body, azureCode, (name) => headers.get(name));
+}
+
+function refusal(
+  subject: RequestSubject,
+  status: number,
+  body: string,
+  azureCode: string | undefined,
+  header: (name: string) => string | undefined,
+): BlobError {
+  const requestId = header('x-ms-request-id');
+  const retryAfter = waitAskedFor(header('retry-after'));
   return errorOfAnswer(subject, {
     status,
-    body: response?.bodyAsText ?? '',
+    body,
     ...(azureCode === undefined ? {} : { azureCode }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(retryAfter === undefined ? {} : { retryAfter }),

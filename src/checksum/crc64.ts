@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { StorageCRC64Calculator } from '@azure/storage-common';
+import type { StorageCRC64Calculator } from '@azure/storage-common';
 import { combineCrc64 } from './crc64-combine.ts';
 
 /**
@@ -57,15 +57,15 @@ export function nativeCrc64(): Crc64 | undefined {
 
 /** The implementation inside the SDK. Needs a copy of the data, about 1.2 GB/s per core. */
 export async function wasmCrc64(): Promise<Crc64> {
-  await StorageCRC64Calculator.init();
-  return { implementation: 'wasm', of: wasmOf, combine: combineCrc64 };
+  const { StorageCRC64Calculator: Calculator } = await import('@azure/storage-common');
+  await Calculator.init();
+  return { implementation: 'wasm', of: (bytes) => wasmOf(new Calculator(), bytes), combine: combineCrc64 };
 }
 
 // The calculator's memory is a fixed heap: feed it in pieces.
 const WASM_PIECE = 1 << 20;
 
-function wasmOf(bytes: Uint8Array): bigint {
-  const calculator = new StorageCRC64Calculator();
+function wasmOf(calculator: StorageCRC64Calculator, bytes: Uint8Array): bigint {
   let position = 0;
   for (; bytes.length - position > WASM_PIECE; position += WASM_PIECE) {
     calculator.append(bytes.subarray(position, position + WASM_PIECE), WASM_PIECE);

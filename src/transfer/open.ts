@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { TransferEngine } from './engine.ts';
 import { type ThreadPoolOptions, TransferThreads } from './thread-pool.ts';
 import type { Transfers } from './types.ts';
 
@@ -18,5 +17,6 @@ export function threadsFor(wished: number | 'auto', cores = availableParallelism
 /** Transfers in so many threads; with none, in the calling thread. */
 export async function openTransfers(options: ThreadPoolOptions): Promise<Transfers> {
   if (options.threads > 0) return new TransferThreads(options);
+  const { TransferEngine } = await import('./engine.ts');
   return await TransferEngine.open({ ...options, thread: '' });
 }
