@@ -1,6 +1,5 @@
 /*
- * crc64.node: the checksum for Node. Only functions of Node-API version 8, which is ABI-stable and resolved from the
- * process, so it is declared here and needs no headers of Node's.
+ * crc64.node: the checksum for Node, and blocks of files with it (addon_blocks.c).
  *
  *   crc64(data: Uint8Array, seed: bigint): bigint      seed 0n at the beginning
  *   combine(a: bigint, b: bigint, lengthB: bigint): bigint
@@ -14,28 +13,7 @@
 #include <string.h>
 
 #include "crc64.h"
-
-typedef struct napi_env_s *napi_env;
-typedef struct napi_value_s *napi_value;
-typedef struct napi_callback_info_s *napi_callback_info;
-typedef int napi_status; /* an enum in Node's header; 0 is napi_ok */
-typedef napi_value (*napi_callback)(napi_env env, napi_callback_info info);
-
-enum { NAPI_DEFAULT = 0, NAPI_UINT8_ARRAY = 1 };
-#define NAPI_AUTO_LENGTH SIZE_MAX
-
-napi_status napi_get_cb_info(napi_env, napi_callback_info, size_t *argc, napi_value *argv, napi_value *this_arg,
-			     void **data);
-napi_status napi_get_typedarray_info(napi_env, napi_value, int *type, size_t *length, void **data, napi_value *buffer,
-				     size_t *offset);
-napi_status napi_is_typedarray(napi_env, napi_value, bool *result);
-napi_status napi_get_value_bigint_uint64(napi_env, napi_value, uint64_t *result, bool *lossless);
-napi_status napi_create_bigint_uint64(napi_env, uint64_t value, napi_value *result);
-napi_status napi_create_function(napi_env, const char *name, size_t length, napi_callback, void *data,
-				 napi_value *result);
-napi_status napi_create_string_utf8(napi_env, const char *text, size_t length, napi_value *result);
-napi_status napi_set_named_property(napi_env, napi_value object, const char *name, napi_value value);
-napi_status napi_throw_type_error(napi_env, const char *code, const char *message);
+#include "napi.h"
 
 static bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values)
 {
@@ -126,7 +104,7 @@ static napi_value js_combine(napi_env env, napi_callback_info info)
 	return bigint(env, crc64_combine(a, b, length));
 }
 
-static void export(napi_env env, napi_value exports, const char *name, napi_callback function)
+void export_function(napi_env env, napi_value exports, const char *name, napi_callback function)
 {
 	napi_value value;
 
@@ -146,9 +124,10 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
 {
 	napi_value kind;
 
-	export(env, exports, "crc64", js_crc64);
-	export(env, exports, "update", js_update);
-	export(env, exports, "combine", js_combine);
+	export_function(env, exports, "crc64", js_crc64);
+	export_function(env, exports, "update", js_update);
+	export_function(env, exports, "combine", js_combine);
+	export_blocks(env, exports);
 	if (napi_create_string_utf8(env, crc64_kind(), NAPI_AUTO_LENGTH, &kind) == 0)
 		napi_set_named_property(env, exports, "kind", kind);
 	return exports;

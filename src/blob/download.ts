@@ -7,8 +7,11 @@ import { inParallel } from './upload.ts';
 
 /** Where the bytes go. */
 export interface DownloadSink {
-  /** Writes all of `buffer` at `position`; the buffer is used again when the promise settles. Called in any order. */
-  write(buffer: Buffer, position: number): Promise<void>;
+  /**
+   * Writes all of `buffer` at `position`; the buffer is used again when the promise settles. Called in any order.
+   * Resolves with the buffer's CRC-64/NVME where that was taken on the way.
+   */
+  write(buffer: Buffer, position: number): Promise<bigint | undefined>;
 }
 
 export interface DownloadOptions {
@@ -69,8 +72,8 @@ export async function downloadBlob(store: BlobStore, name: string, options: Down
         await version.read((ifMatch) =>
           store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, held: false, signal }),
         );
-        crcs[index] = store.crc64.of(loan.buffer);
-        if (loan.buffer.length > 0) await into.write(loan.buffer, offset);
+        if (loan.buffer.length > 0)
+          crcs[index] = (await into.write(loan.buffer, offset)) ?? store.crc64.of(loan.buffer);
         onBytes?.(loan.buffer.length);
       } finally {
         loan.release();

@@ -9,10 +9,19 @@ import type { BlobStore, PutOptions, WriteCondition } from './store.ts';
 
 /** Where the bytes come from. */
 export interface UploadSource {
-  /** Reads at `position` into `buffer`; the number of bytes, 0 only at the end. May read less than there is room for. */
-  read(position: number, buffer: Buffer): Promise<number>;
+  /**
+   * Reads at `position` into `buffer`; the number of bytes, 0 only at the end. May read less than there is room for.
+   * With a checksum in the answer, it has read all that there is room for, or all that there is.
+   */
+  read(position: number, buffer: Buffer): Promise<number | SummedBytes>;
   /** Bytes, by stat. */
   readonly size: bigint;
+}
+
+/** Bytes whose CRC-64/NVME was taken where they were read. */
+export interface SummedBytes {
+  readonly bytes: number;
+  readonly crc64: bigint;
 }
 
 /** What was read and sent: what the commit will make of it. */
@@ -187,10 +196,9 @@ async function readOnce(
   // One more byte, to see a file that has grown. A whole number of pages lets buffers be used again.
   const loan = await buffers.acquire(roundUp(size + 1, 4096), signal);
   try {
-    const bytes = await readFully(source, 0, loan.buffer.subarray(0, size + 1), signal);
+    const { bytes, crc64 } = await readFully(store, source, 0, loan.buffer.subarray(0, size + 1), signal);
     if (bytes !== size) throw fileChanged(store, name, source.size, bytes > size ? 'longer' : `${bytes} bytes`);
-    const body = loan.buffer.subarray(0, size);
-    return { body, crc64: store.crc64.of(body), release: loan.release };
+    return { body: loan.buffer.subarray(0, size), crc64, release: loan.release };
   } catch (error) {
     loan.release();
     throw error;
@@ -217,9 +225,8 @@ async function stageBlocks(
       const loan = await buffers.acquire(length, signal);
       try {
         const position = index * blockSize;
-        const bytes = await readFully(source, position, loan.buffer, signal);
+        const { bytes, crc64 } = await readFully(store, source, position, loan.buffer, signal);
         if (bytes !== length) throw fileChanged(store, name, source.size, `${position + bytes} bytes`);
-        const crc64 = store.crc64.of(loan.buffer);
         crcs[index] = crc64;
         await takeAll(limits, length, signal);
         await store.putBlock(name, blockId(generation, index), loan.buffer, { crc64, held: false, signal });
@@ -229,8 +236,8 @@ async function stageBlocks(
       }
     });
   });
-  if ((await source.read(Number(source.size), Buffer.alloc(1))) !== 0)
-    throw fileChanged(store, name, source.size, 'longer');
+  const beyond = await readFully(store, source, Number(source.size), Buffer.alloc(1), options.signal);
+  if (beyond.bytes !== 0) throw fileChanged(store, name, source.size, 'longer');
 
   const crc64 = crcs.reduce((sum, crc, index) => store.crc64.combine(sum, crc, BigInt(lengthOf(index))), EMPTY_CRC64);
   const ids = crcs.map((_, index) => blockId(generation, index));
@@ -263,21 +270,23 @@ async function resolved(
   }
 }
 
-/** Fills the buffer from `position` on; less only at the end of the source. */
+/** Fills the buffer from `position` on; less only at the end of the source. The checksum is of what was read. */
 async function readFully(
+  store: BlobStore,
   source: UploadSource,
   position: number,
   buffer: Buffer,
   signal: AbortSignal | undefined,
-): Promise<number> {
+): Promise<SummedBytes> {
   let filled = 0;
   while (filled < buffer.length) {
     signal?.throwIfAborted();
-    const bytes = await source.read(position + filled, filled === 0 ? buffer : buffer.subarray(filled));
-    if (bytes === 0) break;
-    filled += bytes;
+    const read = await source.read(position + filled, filled === 0 ? buffer : buffer.subarray(filled));
+    if (typeof read === 'object') return read;
+    if (read === 0) break;
+    filled += read;
   }
-  return filled;
+  return { bytes: filled, crc64: store.crc64.of(buffer.subarray(0, filled)) };
 }
 
 /**

@@ -18,9 +18,25 @@ export interface Crc64 {
 /** The CRC of no bytes. */
 export const EMPTY_CRC64 = 0n;
 
-interface Addon {
+/** What the native addon has; native-helpers/crc64/. */
+export interface Addon {
   crc64(bytes: Uint8Array, seed: bigint): bigint;
   combine(a: bigint, b: bigint, lengthOfB: bigint): bigint;
+  readBlock(fd: number, offset: number, into: Uint8Array): Promise<BlockResult>;
+  readFile(path: string, into: Uint8Array): Promise<BlockResult>;
+  writeBlock(fd: number, offset: number, from: Uint8Array): Promise<BlockResult>;
+  writeFile(path: string, from: Uint8Array, truncate: boolean): Promise<BlockResult>;
+}
+
+/** What became of a block of a file. */
+export interface BlockResult {
+  /** Positive; 0: it went well. */
+  readonly errno: number;
+  /** The system call that failed. */
+  readonly what?: string;
+  readonly bytes: number;
+  /** Of these bytes. */
+  readonly crc64: bigint;
 }
 
 const CHECK_INPUT = Buffer.from('123456789');
@@ -36,18 +52,24 @@ export function loadCrc64(): Promise<Crc64> {
   return loading;
 }
 
-/** The native addon; undefined when it is not built for this machine or does not compute what it should. */
+/** The checksum of the native addon; undefined where that can't be used. */
 export function nativeCrc64(): Crc64 | undefined {
+  const addon = nativeAddon();
+  if (addon === undefined) return undefined;
+  return {
+    implementation: 'native',
+    of: (bytes) => addon.crc64(bytes, EMPTY_CRC64),
+    combine: (a, b, lengthOfB) => addon.combine(a, b, lengthOfB),
+  };
+}
+
+/** The native addon; undefined when it is not built for this machine or does not compute what it should. */
+export function nativeAddon(): Addon | undefined {
   const require = createRequire(import.meta.url);
   for (const path of ADDON_PATHS) {
     try {
       const addon = require(path) as Addon;
-      if (addon.crc64(CHECK_INPUT, EMPTY_CRC64) !== CHECK_VALUE) continue;
-      return {
-        implementation: 'native',
-        of: (bytes) => addon.crc64(bytes, EMPTY_CRC64),
-        combine: (a, b, lengthOfB) => addon.combine(a, b, lengthOfB),
-      };
+      if (addon.crc64(CHECK_INPUT, EMPTY_CRC64) === CHECK_VALUE) return addon;
     } catch {
       // Not there, or made for another machine: the next one, or the last resort.
     }

@@ -1,11 +1,9 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { BufferPool } from '../blob/buffers.ts';
 import { type Downloaded, downloadBlob } from '../blob/download.ts';
 import { BlobStore } from '../blob/store.ts';
 import { type Uploaded, uploadFile } from '../blob/upload.ts';
 import { RateBucket } from '../service/rate-bucket.ts';
-import { SparseWriter } from './sparse-writer.ts';
+import { openSink, openSource } from './local-files.ts';
 import type { DownloadJob, TransferEvents, TransferSettings, Transfers, UploadJob } from './types.ts';
 
 type Direction = 'archive' | 'restore';
@@ -56,12 +54,9 @@ export class TransferEngine implements Transfers {
 
   async upload(job: UploadJob): Promise<Uploaded> {
     const { blockSize, concurrency } = this.#settings;
-    const handle = await open(job.path, constants.O_RDONLY | constants.O_NOATIME);
+    const whole = blockSize === 'auto' || job.size <= blockSize;
+    const source = await openSource(job.path, job.size, whole);
     try {
-      const source = {
-        size: job.size,
-        read: async (at: number, buffer: Buffer) => (await handle.read(buffer, 0, buffer.length, at)).bytesRead,
-      };
       return await uploadFile(this.#store(job.archive), job.name, source, {
         generation: job.generation,
         blockSize,
@@ -74,21 +69,30 @@ export class TransferEngine implements Transfers {
         onBytes: job.onBytes,
       });
     } finally {
-      await handle.close();
+      await source.close();
     }
   }
 
   async download(job: DownloadJob): Promise<Downloaded> {
-    const handle = await open(job.path, constants.O_WRONLY);
+    const { rangeSize, concurrency } = this.#settings;
+    const sink = await openSink(job.path, job.length, { whole: job.length <= rangeSize, again: job.again });
     try {
-      if (job.again) await handle.truncate(0);
-      const done = await this.#download(handle, job);
-      await handle.truncate(Number(job.length));
-      // Errors of the servers (no space, a lost target) may only show here.
-      await handle.sync();
+      const done = await downloadBlob(this.#store(job.archive), job.name, {
+        etag: job.etag,
+        length: job.length,
+        into: sink,
+        blockSize: rangeSize,
+        concurrency,
+        buffers: this.#buffers.restore,
+        limits: this.#limits.restore,
+        signal: job.signal,
+        onBytes: job.onBytes,
+        onEtagChanged: job.onEtagChanged,
+      });
+      await sink.finish();
       return done;
     } finally {
-      await handle.close();
+      await sink.close();
     }
   }
 
@@ -104,22 +108,6 @@ export class TransferEngine implements Transfers {
   async close(): Promise<void> {
     this.#closed.abort(new Error('the transfers have been closed'));
     for (const store of this.#stores.values()) store.close();
-  }
-
-  #download(handle: FileHandle, job: DownloadJob): Promise<Downloaded> {
-    const { rangeSize, concurrency } = this.#settings;
-    return downloadBlob(this.#store(job.archive), job.name, {
-      etag: job.etag,
-      length: job.length,
-      into: new SparseWriter(handle),
-      blockSize: rangeSize,
-      concurrency,
-      buffers: this.#buffers.restore,
-      limits: this.#limits.restore,
-      signal: job.signal,
-      onBytes: job.onBytes,
-      onEtagChanged: job.onEtagChanged,
-    });
   }
 
   #store(archive: number): BlobStore {

@@ -16,7 +16,7 @@ export class SparseWriter {
   }
 
   /** Writes all of the buffer at this place, or rejects with the system's error. */
-  async write(buffer: Buffer, position: number): Promise<void> {
+  async write(buffer: Buffer, position: number): Promise<undefined> {
     let from = 0;
     while (from < buffer.length) {
       const hole = holeAt(buffer, from);

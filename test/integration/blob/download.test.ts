@@ -18,7 +18,12 @@ async function download(store: BlobStore, name: string, options: Partial<Downloa
   const result = downloadBlob(store, name, {
     etag: state.etag,
     length: state.length,
-    into: { write: async (buffer, position) => void buffer.copy(bytes, position) },
+    into: {
+      async write(buffer, position) {
+        buffer.copy(bytes, position);
+        return undefined;
+      },
+    },
     blockSize: 65_536,
     concurrency: 4,
     buffers,
