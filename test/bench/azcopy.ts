@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectRoot } from '../support/project.ts';
 import { CONTAINER, SAS } from './endpoint.ts';
@@ -59,7 +59,18 @@ export async function findAzCopy(scratch: string, named?: string): Promise<AzCop
           AZCOPY_DISABLE_SYSLOG: 'true',
           SSL_CERT_FILE: authority,
         },
+        log: () => lastLog(own),
       };
     },
   };
+}
+
+/** The log of the job that was written last. */
+async function lastLog(directory: string): Promise<string> {
+  const logs = (await readdir(directory)).filter((name) => /^[0-9a-f-]+\.log$/.test(name));
+  const written = await Promise.all(
+    logs.map(async (name) => ({ name, at: (await stat(join(directory, name))).mtimeMs })),
+  );
+  const last = written.sort((a, b) => b.at - a.at)[0];
+  return last === undefined ? '' : await readFile(join(directory, last.name), 'utf8');
 }

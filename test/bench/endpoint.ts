@@ -80,6 +80,7 @@ export async function nginxVersion(): Promise<string> {
 function configurationOf(directory: string, ports: { http: number; https: number }): string {
   const inner = `unix:${join(directory, 'inner.sock')}`;
   return `
+${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off;
 worker_processes 1;
 pid ${join(directory, 'pid')};

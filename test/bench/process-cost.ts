@@ -15,6 +15,8 @@ export interface Program {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** More of what it says when it fails. */
+  readonly log?: () => Promise<string>;
 }
 
 const SAMPLE_MS = 200;
@@ -23,7 +25,7 @@ const SAMPLE_MS = 200;
  * Runs a program and measures it: the kernel's own account of a process that has ended (wait4), as bash's `time` tells
  * it. Rejects with the program's output when it fails.
  */
-export async function measure({ file, args, env }: Program): Promise<ProcessCost> {
+export async function measure({ file, args, env, log }: Program): Promise<ProcessCost> {
   const script = 'TIMEFORMAT="cost %R %U %S"; time "$0" "$@"';
   const child = spawn('bash', ['-c', script, file, ...args], {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', LC_ALL: 'C', ...env },
@@ -45,8 +47,10 @@ export async function measure({ file, args, env }: Program): Promise<ProcessCost
   });
   clearInterval(timer);
   const cost = /^cost (\S+) (\S+) (\S+)$/m.exec(output);
-  if (status !== 0 || cost === null)
-    throw new Error(`${file} ${args.join(' ')} failed (${status}):\n${output.slice(-4000)}`);
+  if (status !== 0 || cost === null) {
+    const more = (await log?.()) ?? '';
+    throw new Error(`${file} ${args.join(' ')} failed (${status}):\n${output.slice(-4000)}\n${more.slice(-4000)}`);
+  }
   const [wall, user, system] = cost.slice(1).map(Number) as [number, number, number];
   return { wall, user, system, memory };
 }
