@@ -14,7 +14,7 @@ import type {
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { formatBinding, isBinding } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
-import { hasCopy, isClean } from '../lustre/hsm-state.ts';
+import { HSM, hasCopy, isClean } from '../lustre/hsm-state.ts';
 import type { Fresh, Seen } from './fresh.ts';
 import { MAYBE_COPIED } from './hints.ts';
 import { REASON } from './reasons.ts';
@@ -27,6 +27,9 @@ export interface Timing {
   /** After which what could not be looked at is looked at again, milliseconds. */
   readonly again: number;
 }
+
+/** Flags that say something of the copy; released, restored and modified is the file's own matter. */
+const COPY_FLAGS = HSM.EXISTS | HSM.ARCHIVED | HSM.LOST;
 
 /** What is to be done about one file that was looked at. */
 export interface Decision {
@@ -111,9 +114,9 @@ function fileReasons({ entry, record }: Fresh, known: Known | undefined, renamed
   const copyChanged =
     newCopy ||
     before === undefined ||
-    before.hsm !== entry.hsm ||
     before.archive !== entry.archive ||
-    before.size !== entry.size;
+    (before.hsm & COPY_FLAGS) !== (entry.hsm & COPY_FLAGS) ||
+    (isClean(state) && !isClean({ states: before.hsm, archive: before.archive }));
   // What was modified is written, attributes and all, by its next archive.
   const attributes = isClean(state) && before !== undefined && differs(entry, before);
   return (renamed ? REASON.NAMES : 0) | (copyChanged ? REASON.COPY : 0) | (attributes ? REASON.ATTRIBUTES : 0);
