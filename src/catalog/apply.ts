@@ -33,13 +33,16 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   const { keys, links, blobs, marks, journal, cursors, records } = tables;
   const { stamp, ms } = moment;
   const result = { stamp, added: 0, changed: 0, skipped: 0, died: 0 };
-  const findings: LinkFindings = { displaced: new Set(), parents: new Set(), changed: false };
+  const findings: LinkFindings = { displaced: new Set(), parents: new Set() };
+  links.begin();
 
   // Where the dead were is to be known before anything moves.
   const walker = (batch.deaths ?? []).length > 0 ? links.walker() : undefined;
   const graves = (batch.deaths ?? []).map((death) => graveOf(tables, death, walker));
 
-  for (const { shard, directory } of batch.shards ?? []) links.putShard(keys.store(shard), keys.store(directory));
+  for (const { shard, directory } of batch.shards ?? []) {
+    links.putShard(keys.store(shard), keys.store(directory), findings);
+  }
   const skipped = putEntries(tables, batch.puts ?? [], moment, findings, result);
   for (const { fid, blob } of batch.blobs ?? []) if (!skipped.has(fid)) blobs.put(keys.store(fid), blob);
   for (const { fid, archive, name } of batch.blobsGone ?? []) blobs.delete(keys.store(fid), archive, name);
@@ -85,15 +88,17 @@ function putEntries(
   result: { added: number; changed: number; skipped: number },
 ): Set<Fid> {
   const skipped = new Set<Fid>();
+  const anyDead = tombstones.any();
+  const anyGrave = tombstones.anyGrave();
   // In the order of the keys: neighbours lie on the same pages.
   const ordered = puts.map((put) => ({ put, key: keys.store(put.entry.fid) })).sort((a, b) => a.key - b.key);
   for (const { put, key } of ordered) {
-    const dead = put.unlessSeenAfter !== undefined && tombstones.inGrave(key);
+    const dead = anyGrave && put.unlessSeenAfter !== undefined && tombstones.inGrave(key);
     const outcome = dead ? 'skipped' : entries.put(key, put.entry, stamp, put.unlessSeenAfter);
-    if (outcome === 'added') tombstones.delete(key);
+    if (outcome === 'added' && anyDead) tombstones.delete(key);
     if (outcome !== 'same') result[outcome]++;
     if (outcome === 'skipped') skipped.add(put.entry.fid);
-    else if (put.links !== undefined) links.put(key, put.links, findings);
+    else if (put.links !== undefined) links.put(key, put.links, outcome === 'added', findings);
   }
   return skipped;
 }

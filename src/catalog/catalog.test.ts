@@ -162,6 +162,18 @@ describe('names', () => {
     expect(await pathsOf(f)).toEqual(['d/f']);
     expect(await pathsOf(fid(1))).toEqual(['d/g']);
     expect(await catalog.check()).toEqual([]);
+    await catalog.apply({ puts: [put(fid(2), [link(fid(51), 'f')])] });
+    await catalog.apply({ shards: [{ shard: fid(51), directory: d }] });
+    expect(await pathsOf(fid(2))).toEqual(['d/f']);
+    expect((await catalog.marks(undefined, 99)).map((mark) => mark.fid)).toContain(f);
+  });
+
+  test('thousands of names of one file come, stay and go', async () => {
+    const names = Array.from({ length: 20_000 }, (_, index) => link(ROOT_FID, `n${index}`));
+    await catalog.apply({ puts: [put(f, names)] });
+    await catalog.apply({ puts: [put(f, [...names.slice(5), link(ROOT_FID, 'new'), link(ROOT_FID, 'n7')])] });
+    const known = (await catalog.known([f])).get(f)?.links.map((one) => one.name.toString());
+    expect(known?.sort()).toEqual([...names.slice(5).map((one) => one.name.toString()), 'new'].sort());
   });
 
   test('a subtree comes in the order of the names, a directory before what it holds, and goes on from anywhere', async () => {

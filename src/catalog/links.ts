@@ -12,14 +12,14 @@ interface LinkKey {
   readonly name: Uint8Array;
 }
 
+const nameKey = (parent: number, name: Uint8Array) => `${parent}/${Buffer.from(name).toString('latin1')}`;
+
 /** What putting names has brought to light: others that must be looked at. */
 export interface LinkFindings {
   /** They had the name before. */
   readonly displaced: Set<number>;
   /** Named as parents. */
   readonly parents: Set<number>;
-  /** Names that were not there, or went. */
-  changed: boolean;
 }
 
 /** The names: (directory, name) → file. A path is found by walking up, so a renamed directory is one row. */
@@ -27,21 +27,23 @@ export class Links {
   readonly #keys: FidKeys;
   readonly #ofChild: Query;
   readonly #at: Query;
-  readonly #put: Query;
+  readonly #insert: Query;
+  readonly #take: Query;
   readonly #delete: Query;
   readonly #children: Query;
   readonly #shard: Query;
   readonly #putShard: Query;
   readonly #moveChildren: Query;
+  readonly #conflicts: Query;
   readonly #dropStripe: Query;
+  readonly #directories = new Map<number, number>();
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
     this.#ofChild = database.prepare('SELECT parent, name FROM links WHERE child = ? ORDER BY parent, name');
     this.#at = database.prepare('SELECT child FROM links WHERE parent = ? AND name = ?');
-    this.#put = database.prepare(
-      'INSERT INTO links (parent, name, child) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET child = excluded.child',
-    );
+    this.#insert = database.prepare('INSERT OR IGNORE INTO links (parent, name, child) VALUES (?, ?, ?)');
+    this.#take = database.prepare('UPDATE links SET child = ? WHERE parent = ? AND name = ?');
     this.#delete = database.prepare('DELETE FROM links WHERE parent = ? AND name = ? AND child = ?');
     this.#children = database.prepare(
       'SELECT name, child FROM links WHERE parent = ? AND name > ? ORDER BY name LIMIT ?',
@@ -50,47 +52,51 @@ export class Links {
     this.#putShard = database.prepare(
       'INSERT INTO shards (shard, directory) VALUES (?, ?) ON CONFLICT DO UPDATE SET directory = excluded.directory',
     );
+    this.#conflicts = database.prepare(
+      `SELECT theirs.child FROM links ours JOIN links theirs ON theirs.parent = ? AND theirs.name = ours.name
+       WHERE ours.parent = ? AND ours.child <> theirs.child`,
+    );
     this.#moveChildren = database.prepare('UPDATE OR REPLACE links SET parent = ? WHERE parent = ?');
     this.#dropStripe = database.prepare('DELETE FROM links WHERE child = ?');
   }
 
+  /** A batch begins: what was remembered of the last one may have changed. */
+  begin(): void {
+    this.#directories.clear();
+  }
+
   /** From now on, what is named by the stripe is named by its directory. */
-  putShard(shard: number, directory: number): void {
+  putShard(shard: number, directory: number, findings: LinkFindings): void {
+    this.#directories.clear();
     this.#putShard.run(shard, directory);
+    for (const [child] of this.#conflicts.all(directory, shard)) findings.displaced.add(child as number);
     this.#moveChildren.run(directory, shard);
     this.#dropStripe.run(shard);
   }
 
-  /** Gives a file these names, and takes every other from it. */
-  put(child: number, links: readonly Link[], findings: LinkFindings): void {
-    const had = this.of(child);
-    const kept = new Set<number>();
+  /** Gives a file these names, and takes every other from it. @param fresh it has none so far */
+  put(child: number, links: readonly Link[], fresh: boolean, findings: LinkFindings): void {
+    const had = new Map((fresh ? [] : this.of(child)).map((link) => [nameKey(link.parent, link.name), link]));
+    const wanted = new Set<string>();
     for (const link of links) {
       const parent = this.#directory(this.#keys.store(link.parent));
       findings.parents.add(parent);
-      const index = had.findIndex((one) => one.parent === parent && link.name.equals(one.name));
-      if (index >= 0) {
-        kept.add(index);
-        continue;
+      if (had.size > 0) {
+        const name = nameKey(parent, link.name);
+        wanted.add(name);
+        if (had.has(name)) continue;
       }
-      const there = this.#at.get(parent, link.name)?.[0] as number | undefined;
-      if (there === child) continue;
-      if (there !== undefined) findings.displaced.add(there);
-      this.#put.run(parent, link.name, child);
-      findings.changed = true;
+      this.#add(child, parent, link.name, findings);
     }
-    had.forEach((one, index) => {
-      if (kept.has(index)) return;
-      // A name given twice in `links` is kept by its first mention.
-      if (
-        links.some(
-          (link) => link.name.equals(one.name) && this.#directory(this.#keys.store(link.parent)) === one.parent,
-        )
-      )
-        return;
-      this.#delete.run(one.parent, one.name, child);
-      findings.changed = true;
-    });
+    for (const [name, link] of had) if (!wanted.has(name)) this.#delete.run(link.parent, link.name, child);
+  }
+
+  #add(child: number, parent: number, name: Uint8Array, findings: LinkFindings): void {
+    if (this.#insert.run(parent, name, child) > 0) return;
+    const there = this.at(parent, name);
+    if (there === child || there === undefined) return;
+    findings.displaced.add(there);
+    this.#take.run(child, parent, name);
   }
 
   removeAll(child: number): void {
@@ -121,8 +127,14 @@ export class Links {
     return new PathWalker(this, this.#keys);
   }
 
+  /** Where a name counts. Asked once for each directory of a batch. */
   #directory(parent: number): number {
-    return (this.#shard.get(parent)?.[0] as number | undefined) ?? parent;
+    let directory = this.#directories.get(parent);
+    if (directory === undefined) {
+      directory = (this.#shard.get(parent)?.[0] as number | undefined) ?? parent;
+      this.#directories.set(parent, directory);
+    }
+    return directory;
   }
 }
 

@@ -113,7 +113,9 @@ export class SqliteCatalog implements Catalog {
     const { entries, links, blobs } = this.#tables;
     return this.#eachKey(fids, (key): Known => {
       const entry = entries.get(key);
-      return { links: links.linksOf(key), blobs: blobs.of(key), ...(entry === undefined ? {} : { entry }) };
+      // Only entries have names.
+      if (entry === undefined) return { links: [], blobs: blobs.of(key) };
+      return { entry, links: links.linksOf(key), blobs: blobs.of(key) };
     });
   }
 

@@ -18,6 +18,8 @@ export class Tombstones {
   readonly #dig: Query;
   readonly #inGrave: Query;
   readonly #open: Query;
+  readonly #any: Query;
+  readonly #anyGrave: Query;
 
   constructor(database: Database, keys: FidKeys, blobs: Blobs) {
     this.#keys = keys;
@@ -35,6 +37,16 @@ export class Tombstones {
     this.#dig = database.prepare('INSERT OR IGNORE INTO graves (fid) VALUES (?)');
     this.#inGrave = database.prepare('SELECT 1 FROM graves WHERE fid = ?');
     this.#open = database.prepare('DELETE FROM graves');
+    this.#any = database.prepare('SELECT 1 FROM tombstones LIMIT 1');
+    this.#anyGrave = database.prepare('SELECT 1 FROM graves LIMIT 1');
+  }
+
+  any(): boolean {
+    return this.#any.get() !== undefined;
+  }
+
+  anyGrave(): boolean {
+    return this.#anyGrave.get() !== undefined;
   }
 
   /** While a scan is under way, every death is remembered: FIDs are never used again. */

@@ -149,11 +149,12 @@ function differs(entry: Fresh['entry'], before: KnownEntry): boolean {
 }
 
 function sameLinks(one: readonly Link[], other: readonly Link[]): boolean {
-  return (
-    one.length === other.length &&
-    one.every((link) => other.some((its) => its.parent === link.parent && its.name.equals(link.name)))
-  );
+  if (one.length !== other.length) return false;
+  const names = new Set(other.map(linkText));
+  return one.every((link) => names.has(linkText(link)));
 }
+
+const linkText = (link: Link) => `${link.parent}/${link.name.toString('latin1')}`;
 
 /** Decisions as one batch for the catalog. @param looked the marks that are done with it */
 export function batchOf(
