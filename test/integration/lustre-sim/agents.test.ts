@@ -217,3 +217,21 @@ it('a client that is cut off: nothing on it answers, the server knows its agent 
   await using back = await it.agent({ client: 1 });
   await back.archive(fid);
 });
+
+it('a mount that is taken away with umount -l: a copytool that runs on it goes on by its descriptors', async () => {
+  const it = newer.it;
+  const { sandbox } = it;
+  await using agent = await it.agent({ client: 1 });
+  const content = bytes(40_000, 7);
+  const { path, fid } = await it.released(agent, 'unmounted', content);
+  await sandbox.exec('umount', ['-l', sandbox.mounts[1] ?? '']);
+  const reading = expect(readFile(path)).rejects.toMatchObject({ code: 'ENODATA' });
+  const restore = await agent.next('RESTORE', fid);
+  expect((await agent.begin(restore)).rc).toBe(0);
+  expect((await agent.progress(restore, 0, 10)).rc).toBe(0);
+  expect((await agent.end(restore, { errval: 5 })).rc).toBe(0);
+  await reading;
+  const { path: next, fid: nextFid } = await wanted(it, 'unmounted-archive');
+  await agent.archive(nextFid);
+  await it.waitForState(next, CLEAN);
+});

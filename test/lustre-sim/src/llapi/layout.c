@@ -333,14 +333,45 @@ int llapi_layout_set_by_fd(int fd, struct llapi_layout *layout)
 
 /* ---- fields of the current component ---- */
 
-int llapi_layout_stripe_count_get(const struct llapi_layout *layout, uint64_t *count)
+/* int name(layout, out): the value of a layout that is one; p is its current component. */
+#define GETTER(name, layout_type, type, value)                    \
+	int name(layout_type *layout, type *out)                  \
+	{                                                         \
+		const struct part *p = current(layout);           \
+                                                                  \
+		if (p == NULL || out == NULL)                     \
+			return bad(EINVAL);                       \
+		*out = (value);                                   \
+		return 0;                                         \
+	}
+
+GETTER(llapi_layout_stripe_count_get, const struct llapi_layout, uint64_t, p->stripe_count)
+GETTER(llapi_layout_stripe_size_get, const struct llapi_layout, uint64_t, p->stripe_size)
+GETTER(llapi_layout_pattern_get, const struct llapi_layout, uint64_t, p->pattern)
+GETTER(llapi_layout_comp_flags_get, const struct llapi_layout, uint32_t, p->flags)
+GETTER(llapi_layout_comp_id_get, const struct llapi_layout, uint32_t, p->id)
+GETTER(llapi_layout_mirror_id_get, const struct llapi_layout, uint32_t, MIRROR_ID_OF(p->id))
+GETTER(llapi_layout_flags_get, struct llapi_layout, uint32_t, layout->flags)
+GETTER(llapi_layout_mirror_count_get, struct llapi_layout, uint16_t, layout->mirrors)
+
+static int change_flags(struct llapi_layout *layout, uint32_t set, uint32_t clear)
 {
 	struct part *p = current(layout);
 
-	if (p == NULL || count == NULL)
-		return bad(EINVAL);
-	*count = p->stripe_count;
+	if (p == NULL)
+		return -1;
+	p->flags = (p->flags | set) & ~clear;
 	return 0;
+}
+
+int llapi_layout_comp_flags_set(struct llapi_layout *layout, uint32_t flags)
+{
+	return change_flags(layout, flags, 0);
+}
+
+int llapi_layout_comp_flags_clear(struct llapi_layout *layout, uint32_t flags)
+{
+	return change_flags(layout, 0, flags);
 }
 
 bool llapi_layout_stripe_count_is_valid(int64_t count)
@@ -359,16 +390,6 @@ int llapi_layout_stripe_count_set(struct llapi_layout *layout, uint64_t count)
 	return 0;
 }
 
-int llapi_layout_stripe_size_get(const struct llapi_layout *layout, uint64_t *size)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL || size == NULL)
-		return bad(EINVAL);
-	*size = p->stripe_size;
-	return 0;
-}
-
 int llapi_layout_stripe_size_set(struct llapi_layout *layout, uint64_t size)
 {
 	struct part *p = current(layout);
@@ -376,16 +397,6 @@ int llapi_layout_stripe_size_set(struct llapi_layout *layout, uint64_t size)
 	if (p == NULL || (size != LLAPI_LAYOUT_DEFAULT && (size == 0 || size % 65536 != 0 || size >= 1ull << 32)))
 		return bad(EINVAL);
 	p->stripe_size = size;
-	return 0;
-}
-
-int llapi_layout_pattern_get(const struct llapi_layout *layout, uint64_t *pattern)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL || pattern == NULL)
-		return bad(EINVAL);
-	*pattern = p->pattern;
 	return 0;
 }
 
@@ -476,27 +487,11 @@ int llapi_layout_pool_name_set(struct llapi_layout *layout, const char *pool_nam
 
 /* ---- the whole, and its components ---- */
 
-int llapi_layout_flags_get(struct llapi_layout *layout, uint32_t *flags)
-{
-	if (current(layout) == NULL || flags == NULL)
-		return bad(EINVAL);
-	*flags = layout->flags;
-	return 0;
-}
-
 int llapi_layout_flags_set(struct llapi_layout *layout, uint32_t flags)
 {
 	if (current(layout) == NULL)
 		return -1;
 	layout->flags = flags;
-	return 0;
-}
-
-int llapi_layout_mirror_count_get(struct llapi_layout *layout, uint16_t *count)
-{
-	if (current(layout) == NULL || count == NULL)
-		return bad(EINVAL);
-	*count = layout->mirrors;
 	return 0;
 }
 
@@ -528,56 +523,6 @@ int llapi_layout_comp_extent_set(struct llapi_layout *layout, uint64_t start, ui
 	p->start = start;
 	p->end = end;
 	layout->composite = true;
-	return 0;
-}
-
-int llapi_layout_comp_flags_get(const struct llapi_layout *layout, uint32_t *flags)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL || flags == NULL)
-		return bad(EINVAL);
-	*flags = p->flags;
-	return 0;
-}
-
-int llapi_layout_comp_flags_set(struct llapi_layout *layout, uint32_t flags)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL)
-		return -1;
-	p->flags |= flags;
-	return 0;
-}
-
-int llapi_layout_comp_flags_clear(struct llapi_layout *layout, uint32_t flags)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL)
-		return -1;
-	p->flags &= ~flags;
-	return 0;
-}
-
-int llapi_layout_comp_id_get(const struct llapi_layout *layout, uint32_t *id)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL || id == NULL)
-		return bad(EINVAL);
-	*id = p->id;
-	return 0;
-}
-
-int llapi_layout_mirror_id_get(const struct llapi_layout *layout, uint32_t *id)
-{
-	struct part *p = current(layout);
-
-	if (p == NULL || id == NULL)
-		return bad(EINVAL);
-	*id = MIRROR_ID_OF(p->id);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,23 +190,89 @@ int sim_mount_by_index(int index, struct sim_mount *m)
 	return index >= 0 && each_mount(pick_index, &w) ? 0 : -ENODEV;
 }
 
+/*
+ * Mounts that this process has used. One that was taken away with `umount -l` is in no list any more, and its path leads
+ * elsewhere; open descriptors still work on it, as on Lustre, where ioctls go by the descriptor.
+ */
+#define USED_MAX 16
+
+static pthread_mutex_t used_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct used {
+	struct sim_mount m;
+	char sock[108];
+} *used[USED_MAX];
+
+static struct used *used_by_dev(dev_t dev)
+{
+	for (size_t i = 0; i < USED_MAX; i++)
+		if (used[i] != NULL && used[i]->m.dev == dev)
+			return used[i];
+	return NULL;
+}
+
+static void remember(const struct sim_mount *m, const char *sock)
+{
+	struct used *u;
+
+	pthread_mutex_lock(&used_lock);
+	u = used_by_dev(m->dev);
+	for (size_t i = 0; u == NULL && i < USED_MAX; i++)
+		if (used[i] == NULL)
+			u = used[i] = calloc(1, sizeof(*u));
+	if (u != NULL) {
+		u->m = *m;
+		snprintf(u->sock, sizeof(u->sock), "%s", sock);
+	}
+	pthread_mutex_unlock(&used_lock);
+}
+
+static bool recall(dev_t dev, struct sim_mount *m, char *sock, size_t size)
+{
+	struct used *u;
+
+	pthread_mutex_lock(&used_lock);
+	u = used_by_dev(dev);
+	if (u != NULL && m != NULL)
+		*m = u->m;
+	if (u != NULL && sock != NULL)
+		snprintf(sock, size, "%s", u->sock);
+	pthread_mutex_unlock(&used_lock);
+	return u != NULL;
+}
+
+__attribute__((destructor)) static void forget_used(void)
+{
+	for (size_t i = 0; i < USED_MAX; i++) {
+		free(used[i]);
+		used[i] = NULL;
+	}
+}
+
 int sim_mount_by_fd(int fd, struct sim_mount *m)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	return sim_mount_by_dev(st.st_dev, m) == 0 ? 0 : -ENOTTY;
+	return sim_mount_by_dev(st.st_dev, m) == 0 || recall(st.st_dev, m, NULL, 0) ? 0 : -ENOTTY;
 }
 
 int sim_mount_socket(const struct sim_mount *m, char *sock, size_t size)
 {
-	ssize_t n = getxattr(m->mnt, SIM_XATTR_SOCKET, sock, size - 1);
+	struct stat st;
+	ssize_t n;
 
+	if (stat(m->mnt, &st) < 0)
+		n = -errno;
+	else if (st.st_dev != m->dev)
+		n = -ENODEV;
+	else if ((n = getxattr(m->mnt, SIM_XATTR_SOCKET, sock, size - 1)) <= 0)
+		n = n < 0 ? -errno : -ENODATA;
 	if (n < 0)
-		return -errno;
+		return recall(m->dev, NULL, sock, size) ? 0 : (int)n;
 	sock[n] = '\0';
-	return n > 0 ? 0 : -ENODATA;
+	remember(m, sock);
+	return 0;
 }
 
 static bool pick_socket(const struct sim_mount *m, void *arg)
