@@ -45,7 +45,7 @@ static const struct { const char *name; unsigned long long value; } facts[] = {
 	SIZE(lov_comp_md_v1), AT(lov_comp_md_v1, lcm_size), AT(lov_comp_md_v1, lcm_entry_count),
 	AT(lov_comp_md_v1, lcm_mirror_count), SIZE(lov_comp_md_entry_v1), AT(lov_comp_md_entry_v1, lcme_flags),
 	AT(lov_comp_md_entry_v1, lcme_offset), AT(lov_comp_md_entry_v1, lcme_size),
-	SIZE(changelog_rec), AT(changelog_rec, cr_flags), AT(changelog_rec, cr_type), AT(changelog_rec, cr_index),
+	AT(lov_user_ost_data_v1, l_ost_idx), SIZE(lov_user_ost_data_v1), SIZE(changelog_rec), AT(changelog_rec, cr_flags), AT(changelog_rec, cr_type), AT(changelog_rec, cr_index),
 	AT(changelog_rec, cr_time), AT(changelog_rec, cr_tfid), AT(changelog_rec, cr_pfid), VALUE(CL_MARK), VALUE(CL_RENAME),
 	VALUE(CL_SETXATTR), VALUE(CLF_FLAGMASK), VALUE(CLF_VERSION), VALUE(CLF_RENAME), VALUE(CLF_JOBID), VALUE(CLF_EXTRA_FLAGS),
 	VALUE(CLFE_UIDGID), VALUE(CLFE_NID), VALUE(CLFE_OPEN), VALUE(CLFE_XATTR), VALUE(CHANGELOG_RENAME_SIZE),
@@ -78,6 +78,7 @@ cat > "$work/theirs.c" <<'EOF'
 #include <limits.h>
 #include <sys/ioctl.h>
 #include <lustre/lustreapi.h>
+#include <linux/lustre/lustre_kernelcomm.h>
 #define CHANGELOG_RENAME_SIZE sizeof(struct changelog_ext_rename)
 #define CHANGELOG_JOBID_SIZE sizeof(struct changelog_ext_jobid)
 #define CHANGELOG_EXTRA_FLAGS_SIZE sizeof(struct changelog_ext_extra_flags)

@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "entry.h"
 #include "helper.h"
 #include "lov.h"
 #include "out.h"
@@ -437,6 +438,50 @@ static int op_get_many(struct request *rq, struct buf *out)
 	return 0;
 }
 
+/* What a scan tells of an entry, exactly and with all its names, of many FIDs. */
+static int op_entries(struct request *rq, struct buf *out)
+{
+	const struct json *list = json_get(rq->object, "fids");
+	struct entry_reader reader;
+	int rc = 0;
+
+	if (!list || list->type != JSON_ARRAY || list->count == 0 || list->count > MANY_MAX) {
+		field_bad(&rq->fields, "fids", "must be a list of 1 to 1,000 FIDs");
+		return bad_request(rq);
+	}
+	if (!entry_reader_init(&reader, rq->h, rq->h->ways))
+		return -ENOMEM;
+	reader.exact = true;
+	buf_str(out, ",\"list\":[");
+	for (const struct json *f = list->child; f && rc == 0; f = f->next) {
+		size_t before = out->len;
+		struct lu_fid fid;
+		int one;
+
+		if (f != list->child)
+			buf_str(out, ",");
+		if (f->type != JSON_STRING || !parse_fid(f->text, f->len, &fid)) {
+			field_bad(&rq->fields, "fids", "must be a list of 1 to 1,000 FIDs");
+			rc = bad_request(rq);
+			break;
+		}
+		one = entry_read_fid(&reader, &fid, out);
+		/* Each of those to come needs room for an error. */
+		if (one == 0 && out->len + 8 * (size_t)list->count > LINE_MAX_BYTES - REPLY_HEAD) {
+			buf_cut(out, before + (f != list->child));
+			one = -E2BIG;
+		}
+		if (one < 0)
+			buf_i64(out, one);
+	}
+	entry_reader_free(&reader);
+	if (rc < 0)
+		buf_cut(out, 0);
+	else
+		buf_str(out, "]");
+	return rc;
+}
+
 /* `fid` and `name` of the xattr requests, as paths and C strings. */
 static bool xattr_target(struct request *rq, char path[PATH_BYTES], char name[256])
 {
@@ -528,6 +573,7 @@ static int op_data_version(struct request *rq, struct buf *out)
 const struct op file_ops[] = {
 	{ "get", op_get },
 	{ "get_many", op_get_many },
+	{ "entries", op_entries },
 	{ "set_xattr", op_set_xattr },
 	{ "remove_xattr", op_remove_xattr },
 	{ "hsm_set", op_hsm_set },

@@ -5,11 +5,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "helper.h"
 
-enum { XATTR_BYTES = 65536 };
+enum { XATTR_BYTES = 65536, STALE_TRIES = 30 };
 
 void fid_text(const struct lu_fid *fid, char out[FID_TEXT])
 {
@@ -107,6 +108,27 @@ int fs_open_regular(const struct helper *h, const struct lu_fid *fid)
 	if (fd < 0 && errno == EPERM)
 		fd = openat(h->fid_fd, text, flags);
 	return fd < 0 ? -errno : fd;
+}
+
+int fs_openat(int at, const char *path, int flags)
+{
+	for (int tries = 0;; tries++) {
+		int fd = openat(at, path, flags);
+
+		if (fd >= 0 || errno != ESTALE || tries == STALE_TRIES)
+			return fd < 0 ? -errno : fd;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000L << (tries < 6 ? tries : 6) }, NULL);
+	}
+}
+
+int fs_open_directory(const struct helper *h, const struct lu_fid *fid)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	char name[FID_TEXT];
+	int at = place_of(h, fid, name);
+	int fd = fs_openat(at, name, flags | O_NOATIME);
+
+	return fd == -EPERM ? fs_openat(at, name, flags) : fd;
 }
 
 int fs_path_fid(const struct helper *h, const char *path, struct lu_fid *fid)

@@ -31,6 +31,12 @@ struct options {
 	bool keep; /* open actions are left to the coordinator, and so to adoption, when standard input ends */
 };
 
+/* What this client offers without opening files. */
+struct entry_ways {
+	bool handles;  /* FIDs by name_to_handle_at */
+	bool projects; /* the xattr trusted.projid */
+};
+
 struct helper {
 	struct options options;
 	struct llapi api;
@@ -40,11 +46,13 @@ struct helper {
 	int fid_fd;           /* of .lustre/fid */
 	struct lu_fid root;   /* of the mount */
 	dev_t device;
+	struct entry_ways ways;
 	int stop_fd;      /* eventfd: become readable when it is time to leave */
 	long long quit_n; /* `n` of the quit request, -1 if there was none */
 	uint32_t quit_errval;
 	struct copytool *copytool;
 	struct changelog *changelog;
+	struct scan *scan;
 };
 
 struct request {
@@ -96,6 +104,13 @@ void fs_fid_path(const struct helper *h, const struct lu_fid *fid, char out[PATH
 int fs_stat(const struct helper *h, const struct lu_fid *fid, struct stat *st);
 /* A regular file by FID, for reading, without touching atime: a descriptor, -ENOTTY for other kinds, or -errno. */
 int fs_open_regular(const struct helper *h, const struct lu_fid *fid);
+/*
+ * openat that tries again for a while after ESTALE: the kernel gives it for a directory that is reached by two ways while
+ * anything is being renamed. A descriptor, or -errno.
+ */
+int fs_openat(int at, const char *path, int flags);
+/* A directory by FID, for reading: a descriptor, or -errno. */
+int fs_open_directory(const struct helper *h, const struct lu_fid *fid);
 /* The FID of a path that is absolute below the mount, or relative to it; its last symlink is not followed. */
 int fs_path_fid(const struct helper *h, const char *path, struct lu_fid *fid);
 /* One more link's path, relative to the root. Start with *link 0; 1: got one, 0: no more, or -errno. */
@@ -106,5 +121,6 @@ ssize_t fs_layout_xattr(const struct helper *h, const struct lu_fid *fid, void *
 extern const struct op file_ops[];
 extern const struct mode mode_copytool;
 extern const struct mode mode_changelog;
+extern const struct mode mode_scan;
 
 #endif

@@ -1,6 +1,7 @@
 #include "lov.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -29,6 +30,13 @@ static const char *parse_component(struct lov_component *c, const unsigned char 
 	c->pattern = md.lmm_pattern;
 	c->stripe_size = md.lmm_stripe_size;
 	c->stripe_count = md.lmm_stripe_count;
+	if (md.lmm_stripe_count != 0xffff && !(md.lmm_pattern & (LOV_PATTERN_F_RELEASED | LOV_PATTERN_MDT))) {
+		size_t head = md.lmm_magic == LOV_USER_MAGIC_V1 ? LOV_USER_MD_V1_SIZE : LOV_USER_MD_V3_SIZE;
+		size_t room = (size - head) / sizeof(struct lov_user_ost_data_v1);
+
+		c->objects = p + head;
+		c->object_count = md.lmm_stripe_count < room ? md.lmm_stripe_count : (unsigned)room;
+	}
 	return NULL;
 }
 
@@ -63,6 +71,8 @@ static const char *parse_composite(struct lov_layout *layout, const unsigned cha
 
 		if (error)
 			return error;
+		if (!(c->flags & LCME_FL_INIT))
+			c->object_count = 0;
 		if (c->flags & (LCME_FL_EXTENSION | LCME_FL_PARITY))
 			layout->plain = false;
 		layout->count++;
@@ -194,17 +204,57 @@ static void component_json(const struct lov_component *c, struct buf *out)
 	buf_json_string(out, c->pool, strlen(c->pool));
 }
 
-void lov_json(const struct lov_layout *layout, struct buf *out)
+static int by_number(const void *a, const void *b)
 {
-	/* One component speaks for all: the last one that has objects, as that is where the file's end is. */
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+unsigned lov_osts(const struct lov_layout *layout, uint32_t osts[LOV_MAX_OSTS])
+{
+	unsigned count = 0, unique = 0;
+
+	for (unsigned i = 0; i < layout->count; i++)
+		for (unsigned j = 0; j < layout->components[i].object_count && count < LOV_MAX_OSTS; j++) {
+			struct lov_user_ost_data_v1 object;
+
+			memcpy(&object, layout->components[i].objects + j * sizeof(object), sizeof(object));
+			osts[count++] = object.l_ost_idx;
+		}
+	if (count > 1)
+		qsort(osts, count, sizeof(*osts), by_number);
+	for (unsigned i = 0; i < count; i++)
+		if (unique == 0 || osts[i] != osts[unique - 1])
+			osts[unique++] = osts[i];
+	return unique;
+}
+
+const struct lov_component *lov_last(const struct lov_layout *layout)
+{
 	static const struct lov_component none = { .pattern = LOV_PATTERN_FOREIGN };
 	const struct lov_component *c = layout->count ? &layout->components[0] : &none;
 
 	for (unsigned i = 1; i < layout->count; i++)
 		if (layout->components[i].flags & LCME_FL_INIT)
 			c = &layout->components[i];
+	return c;
+}
+
+void lov_json(const struct lov_layout *layout, struct buf *out)
+{
+	uint32_t osts[LOV_MAX_OSTS];
+	unsigned count = lov_osts(layout, osts);
+
 	buf_str(out, "{");
-	component_json(c, out);
+	component_json(lov_last(layout), out);
+	buf_str(out, ",\"osts\":[");
+	for (unsigned i = 0; i < count; i++) {
+		if (i > 0)
+			buf_add(out, ",", 1);
+		buf_u64(out, osts[i]);
+	}
+	buf_str(out, "]");
 	buf_printf(out, ",\"composite\":%s", layout->composite ? "true" : "false");
 	if (layout->composite) {
 		buf_str(out, ",\"components\":[");

@@ -18,6 +18,9 @@ struct lov_component {
 	uint32_t stripe_size;
 	uint16_t stripe_count; /* 0xffff: all */
 	char pool[LOV_MAXPOOLNAME + 1];
+	/* Its objects (struct lov_user_ost_data_v1) in the xattr that was parsed, while that is there. */
+	const unsigned char *objects;
+	unsigned object_count;
 };
 
 struct lov_layout {
@@ -30,6 +33,11 @@ struct lov_layout {
 
 /* NULL, or what is wrong. */
 const char *lov_parse(struct lov_layout *layout, const void *xattr, size_t size);
+enum { LOV_MAX_OSTS = 2000 };
+/* The OSTs that have objects of the file, each once, ascending, while the parsed xattr is still there. How many. */
+unsigned lov_osts(const struct lov_layout *layout, uint32_t osts[LOV_MAX_OSTS]);
+/* The component that speaks for all: the last one that has objects, as that is where the file's end is. */
+const struct lov_component *lov_last(const struct lov_layout *layout);
 /*
  * The "lustre.lov" value with which a new file gets the same stripes, sizes and pools, without RELEASED, on OSTs that
  * Lustre chooses. 0, or -EOPNOTSUPP for what isn't `plain`.

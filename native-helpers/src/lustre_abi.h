@@ -257,6 +257,45 @@ enum {
 enum { CHANGELOG_RECORD_MAX = 952 };
 _Static_assert(CHANGELOG_RECORD_MAX == (2 * 255 + 2 + 64 + 32 + 32 + 8 + 16 + 24 + 4 + 256 + 7) / 8 * 8, "CR_MAXSIZE");
 
+/* xattrs of files, as root may read them on a client, without opening the file. */
+struct hsm_attrs { /* trusted.hsm */
+	uint32_t hsm_compat;
+	uint32_t hsm_flags;
+	uint64_t hsm_arch_id;
+	uint64_t hsm_arch_ver;
+};
+_Static_assert(sizeof(struct hsm_attrs) == 24, "hsm_attrs");
+
+struct lustre_mdt_attrs { /* trusted.lma */
+	uint32_t lma_compat;
+	uint32_t lma_incompat;
+	struct lu_fid lma_self_fid;
+};
+_Static_assert(sizeof(struct lustre_mdt_attrs) == 24, "lustre_mdt_attrs");
+
+/* trusted.link: this, then for each link 2 bytes of length (with themselves), the parent's FID, both big-endian, and the name. */
+struct link_ea_header {
+	uint32_t leh_magic;
+	uint32_t leh_reccount;
+	uint64_t leh_len; /* of all */
+	uint32_t leh_overflow_time; /* not zero: there are links that did not fit */
+	uint32_t leh_padding;
+};
+_Static_assert(sizeof(struct link_ea_header) == 24, "link_ea_header");
+enum { LINK_EA_ENTRY_SIZE = 18 };
+#define LINK_EA_MAGIC 0x11EAF1DFu
+
+/* What name_to_handle_at gives on a client: the FID, and a second one that is not used. */
+enum { FILEID_LUSTRE = 0x97, FILEID_LUSTRE_SIZE = 32 };
+
+/* An object of a file, behind its lov_user_md. */
+struct lov_user_ost_data_v1 {
+	uint64_t l_ost_oi[2];
+	uint32_t l_ost_gen;
+	uint32_t l_ost_idx;
+} __attribute__((packed));
+_Static_assert(sizeof(struct lov_user_ost_data_v1) == 24, "lov_user_ost_data_v1");
+
 /* Flags of llapi_changelog_start, and of llapi_changelog_set_xflags. */
 enum { CHANGELOG_FLAG_EXTRA_FLAGS = 0x08 };
 enum {

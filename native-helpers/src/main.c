@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "entry.h"
 #include "helper.h"
 #include "lines.h"
 #include "out.h"
@@ -38,12 +39,13 @@ enum {
 
 static const struct mode mode_attrs = { .name = "attrs" };
 
-static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_changelog };
+static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_changelog, &mode_scan };
 
 static const char usage[] =
 	"usage: lfsazsync-helper MODE --mount DIR [--liblustreapi FILE] [--threads N]\n"
 	"       MODE copytool: [--archive N]... [--lock FILE] [--keep] [--renew MS]\n"
 	"       MODE attrs\n"
+	"       MODE scan\n"
 	"       MODE changelog: --mdt NAME [--user ID] [--start INDEX] [--interval MILLISECONDS]\n"
 	"Speaks lines of JSON on standard input and output; see docs/internals/helper-protocol.md.\n";
 
@@ -167,6 +169,7 @@ static bool connect_lustre(struct helper *h)
 	}
 	if (!fs_open(h))
 		return false;
+	h->ways = entry_ways(h);
 	if (llapi_check_version(&h->api, message, sizeof(message)) != LLAPI_OK) {
 		fatal("LIBRARY_UNFIT", -EPROTO, 0, "%s", message);
 		return false;

@@ -6,9 +6,11 @@
 #include "../src/buf.h"
 #include "../src/copytool.h"
 #include "../src/fields.h"
+#include "../src/fid_stack.h"
 #include "../src/hal.h"
 #include "../src/json.h"
 #include "../src/lines.h"
+#include "../src/link_ea.h"
 #include "../src/llapi.h"
 #include "../src/lov.h"
 #include "../src/out.h"
@@ -272,11 +274,11 @@ static void test_lov(void)
 			 "000000000000000000000000000000000000000000000000", x);
 
 	CHECK(lov_parse(&l, x, n) == NULL);
-	CHECK(json_is(&l, "{\"stripe_count\":2,\"stripe_size\":4194304,\"pattern\":[\"raid0\",\"released\"],\"pool\":\"\","
+	CHECK(json_is(&l, "{\"stripe_count\":2,\"stripe_size\":4194304,\"pattern\":[\"raid0\",\"released\"],\"pool\":\"\",\"osts\":[],"
 			  "\"composite\":false}"));
 	CHECK(lov_build(&l, &b) == 0 && b.len == 32);
 	CHECK(lov_parse(&again, b.data, b.len) == NULL);
-	CHECK(json_is(&again, "{\"stripe_count\":2,\"stripe_size\":4194304,\"pattern\":[\"raid0\"],\"pool\":\"\","
+	CHECK(json_is(&again, "{\"stripe_count\":2,\"stripe_size\":4194304,\"pattern\":[\"raid0\"],\"pool\":\"\",\"osts\":[],"
 			      "\"composite\":false}"));
 	for (size_t cut = 0; cut < 32; cut++)
 		CHECK(lov_parse(&l, x, cut) != NULL);
@@ -291,7 +293,7 @@ static void test_lov(void)
 	b.len = 0;
 	CHECK(lov_build(&made, &b) == 0 && b.len == 32 + 2 * 48 + 32 + 48);
 	CHECK(lov_parse(&again, b.data, b.len) == NULL && again.plain);
-	CHECK(json_is(&again, "{\"stripe_count\":0,\"stripe_size\":65536,\"pattern\":[\"mdt\"],\"pool\":\"\",\"composite\":true,"
+	CHECK(json_is(&again, "{\"stripe_count\":0,\"stripe_size\":65536,\"pattern\":[\"mdt\"],\"pool\":\"\",\"osts\":[],\"composite\":true,"
 			      "\"components\":[{\"start\":\"0\",\"end\":\"65536\",\"init\":false,\"stripe_count\":0,\"stripe_size\":65536,"
 			      "\"pattern\":[\"mdt\"],\"pool\":\"\"},{\"start\":\"65536\",\"end\":\"18446744073709551615\",\"init\":false,"
 			      "\"stripe_count\":-1,\"stripe_size\":1048576,\"pattern\":[\"raid0\"],\"pool\":\"flash\"}]}"));
@@ -479,6 +481,85 @@ static void test_record(void)
 	CHECK(record_parse(&r, p, n) != NULL && r.index == 7 && r.type == 1);
 }
 
+static void test_link(void)
+{
+	/* As recorded from a real Lustre: one link, imp1 in 0x200000401:0x66:0x0. */
+	unsigned char one[] = {
+		0xdf, 0xf1, 0xea, 0x11, 1, 0, 0, 0, 0x2e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0x16, 0, 0, 0, 2, 0, 0, 4, 1, 0, 0, 0, 0x66, 0, 0, 0, 0, 'i', 'm', 'p', '1',
+	};
+	struct link_walk w;
+	struct link_name link;
+
+	CHECK(link_start(&w, one, sizeof(one)) && w.count == 1 && !w.overflow);
+	CHECK(link_next(&w, &link) == 1 && link.len == 4 && memcmp(link.name, "imp1", 4) == 0);
+	CHECK(link.parent.f_seq == 0x200000401 && link.parent.f_oid == 0x66 && link.parent.f_ver == 0);
+	CHECK(link_next(&w, &link) == 0);
+	for (size_t cut = 0; cut < sizeof(one); cut++) {
+		unsigned char *exact = malloc(cut ? cut : 1);
+
+		memcpy(exact, one, cut);
+		CHECK(!link_start(&w, exact, cut) || link_next(&w, &link) == -1);
+		free(exact);
+	}
+	one[25] = 18; /* an entry without a name */
+	CHECK(link_start(&w, one, sizeof(one)) && link_next(&w, &link) == -1);
+	one[25] = 0xff;
+	CHECK(link_start(&w, one, sizeof(one)) && link_next(&w, &link) == -1);
+	one[16] = 1;
+	CHECK(link_start(&w, one, sizeof(one)) && w.overflow);
+	one[0] = 0;
+	CHECK(!link_start(&w, one, sizeof(one)));
+}
+
+static void test_osts(void)
+{
+	static unsigned char xattr[LOV_USER_MD_V3_SIZE + 4 * sizeof(struct lov_user_ost_data_v1)];
+	static const uint32_t on[] = { 3, 1, 3, 0 };
+	static uint32_t osts[LOV_MAX_OSTS];
+	static struct lov_layout layout;
+	struct lov_user_md md = { .lmm_magic = LOV_USER_MAGIC_V3, .lmm_pattern = LOV_PATTERN_RAID0, .lmm_stripe_count = 4, .lmm_pool_name = "fast" };
+
+	memcpy(xattr, &md, sizeof(md));
+	for (size_t i = 0; i < 4; i++) {
+		struct lov_user_ost_data_v1 object = { .l_ost_idx = on[i] };
+
+		memcpy(xattr + sizeof(md) + i * sizeof(object), &object, sizeof(object));
+	}
+	CHECK(lov_parse(&layout, xattr, sizeof(xattr)) == NULL && lov_osts(&layout, osts) == 3);
+	CHECK(osts[0] == 0 && osts[1] == 1 && osts[2] == 3 && strcmp(lov_last(&layout)->pool, "fast") == 0);
+	/* More are announced than are there. */
+	CHECK(lov_parse(&layout, xattr, sizeof(xattr) - 30) == NULL && lov_osts(&layout, osts) == 2);
+	CHECK(lov_parse(&layout, xattr, sizeof(md)) == NULL && lov_osts(&layout, osts) == 0);
+	/* A released file shows its stripes, and has none. */
+	md.lmm_pattern |= LOV_PATTERN_F_RELEASED;
+	memcpy(xattr, &md, sizeof(md));
+	CHECK(lov_parse(&layout, xattr, sizeof(xattr)) == NULL && lov_osts(&layout, osts) == 0);
+}
+
+static void test_fid_stack(void)
+{
+	enum { MANY = 5 * FID_STACK_CHUNK + 77 };
+	struct fid_stack s;
+	struct lu_fid fid;
+	uint64_t wrong = 0;
+
+	fid_stack_init(&s);
+	CHECK(fid_stack_pop(&s, &fid) == 0);
+	for (uint64_t i = 0; i < MANY; i++)
+		wrong += !fid_stack_push(&s, &(struct lu_fid){ i, (uint32_t)i, 0 });
+	CHECK(s.cap <= 2 * FID_STACK_CHUNK);
+	for (uint64_t i = MANY; i-- > 3 * FID_STACK_CHUNK;)
+		wrong += fid_stack_pop(&s, &fid) != 1 || fid.f_seq != i;
+	/* Back up and down again. */
+	for (uint64_t i = 3 * FID_STACK_CHUNK; i < MANY; i++)
+		wrong += !fid_stack_push(&s, &(struct lu_fid){ i, 0, 0 });
+	for (uint64_t i = MANY; i-- > 0;)
+		wrong += fid_stack_pop(&s, &fid) != 1 || fid.f_seq != i;
+	CHECK(wrong == 0 && fid_stack_pop(&s, &fid) == 0);
+	fid_stack_free(&s);
+}
+
 static void test_version(void)
 {
 	unsigned major, minor;
@@ -499,6 +580,9 @@ int main(void)
 	test_sent_again();
 	test_lanes();
 	test_record();
+	test_link();
+	test_osts();
+	test_fid_stack();
 	test_version();
 	json_free(&doc);
 	free(text);

@@ -1,9 +1,11 @@
 import { type Fid, parseFid } from '../identity/fid.ts';
 import { BugError, ErrnoError } from '../service/errors.ts';
 import { fieldOfPath, type PathField, pathFromField } from './bytes.ts';
-import { errnoText } from './errno.ts';
+import { type EntryRow, stateOf } from './entry-row.ts';
+import { ERRNO, errnoText } from './errno.ts';
 import type { HelperProcess } from './helper.ts';
 import type { CurrentAction, HsmState } from './hsm-state.ts';
+import type { EntryState } from './scan-entry.ts';
 
 export type FileType = 'file' | 'dir' | 'symlink' | 'fifo' | 'chr' | 'blk' | 'sock';
 
@@ -33,6 +35,8 @@ export interface FileLayout {
   readonly pattern: readonly string[];
   readonly pool: string;
   readonly composite: boolean;
+  /** OSTs that have objects of it, ascending. */
+  readonly osts: readonly number[];
 }
 
 export type Part = 'stat' | 'hsm' | 'action' | 'dv' | 'paths' | 'xattrs' | 'layout';
@@ -104,6 +108,25 @@ export class LustreFiles {
     return results;
   }
 
+  /**
+   * What the catalog keeps, of many files: with all their names and with HSM states that are asked for anew. In the
+   * order of the FIDs; an ErrnoError for a file that is gone (ENOENT). Rejects only when the helper is gone.
+   */
+  async entries(fids: readonly Fid[]): Promise<(EntryState | ErrnoError)[]> {
+    const results: (EntryState | ErrnoError)[] = [];
+    while (results.length < fids.length) {
+      const asked = fids.slice(results.length, results.length + REQUEST_ITEMS);
+      const { list } = await this.#helper.request<{ list: (EntryRow | number)[] }>('entries', { fids: asked });
+      if (list.length !== asked.length)
+        throw new BugError(`the helper answered ${list.length} entries to ${asked.length}`);
+      for (const [i, row] of list.entries()) {
+        if (row === -ERRNO.E2BIG && i > 0) break; // the line is full: the rest is asked for again
+        results.push(typeof row === 'number' ? new ErrnoError(-row, 'entries', errnoText(-row)) : stateOf(row));
+      }
+    }
+    return results;
+  }
+
   /** The data version, which changes with every write. @param flush let clients write back first */
   async dataVersion(fid: Fid, { flush }: { flush: boolean }): Promise<bigint> {
     return BigInt((await this.#helper.request<{ dv: string }>('data_version', { fid, flush })).dv);
@@ -157,7 +180,14 @@ interface RawItem {
   readonly paths?: readonly PathField[] | Failed;
   readonly xattrs?: Readonly<Record<string, string>> | Failed;
   readonly layout?:
-    | { stripe_count: number; stripe_size: number; pattern: readonly string[]; pool: string; composite: boolean }
+    | {
+        stripe_count: number;
+        stripe_size: number;
+        pattern: readonly string[];
+        pool: string;
+        composite: boolean;
+        osts: readonly number[];
+      }
     | Failed;
 }
 
@@ -198,6 +228,7 @@ function attributesOf(raw: RawItem): FileAttributes {
       pattern: layout.pattern,
       pool: layout.pool,
       composite: layout.composite,
+      osts: layout.osts,
     })),
     errors,
   };

@@ -17,3 +17,12 @@ export function pathFromField(field: PathField): Buffer | undefined {
 export function fieldOfPath(path: Buffer): PathField {
   return isUtf8(path) ? { path: path.toString('utf8') } : { path_b64: path.toString('base64') };
 }
+
+/** A name in a list of the protocol: a string when it is valid UTF-8. */
+export type WireName = string | { readonly b64: string } | null;
+
+/** Its bytes; null when there is none. */
+export function bytesOfName(name: WireName): Buffer | null {
+  if (name === null) return null;
+  return typeof name === 'string' ? Buffer.from(name, 'utf8') : Buffer.from(name.b64, 'base64');
+}

@@ -1,5 +1,6 @@
 import type { Fid } from '../identity/fid.ts';
 import { BugError, ErrnoError, OperatorError } from '../service/errors.ts';
+import { bytesOfName, type WireName } from './bytes.ts';
 import type { ChangelogRecord } from './changelog-record.ts';
 import { ERRNO } from './errno.ts';
 import { type HelperEvent, type HelperOptions, HelperProcess } from './helper.ts';
@@ -128,7 +129,6 @@ export class ChangelogReader implements AsyncIterable<ChangelogEvent> {
   }
 }
 
-type Name = string | { readonly b64: string } | null;
 /** A record as it is on the wire. */
 type Row = readonly [
   index: number,
@@ -137,12 +137,12 @@ type Row = readonly [
   time: number,
   fid: Fid | null,
   parent: Fid | null,
-  name: Name,
+  name: WireName,
   uid: number | null,
   gid: number | null,
   sourceOrXattr?: Fid | string | null,
   sourceParent?: Fid | null,
-  sourceName?: Name,
+  sourceName?: WireName,
 ];
 
 function eventOf(event: HelperEvent): ChangelogEvent | undefined {
@@ -176,18 +176,12 @@ function recordOf(row: Row): ChangelogRecord {
     time: row[3],
     fid: row[4],
     parent: row[5],
-    name: nameOf(row[6]),
+    name: bytesOfName(row[6]),
     uid: row[7],
     gid: row[8],
     sourceFid: renamed ? (row[9] as Fid | null) : null,
     sourceParent: renamed ? (row[10] ?? null) : null,
-    sourceName: renamed ? nameOf(row[11] ?? null) : null,
+    sourceName: renamed ? bytesOfName(row[11] ?? null) : null,
     xattr: row.length === 10 ? (row[9] as string) : null,
   };
-}
-
-/** The bytes of a name in a list of the protocol. */
-export function nameOf(name: Name): Buffer | null {
-  if (name === null) return null;
-  return typeof name === 'string' ? Buffer.from(name, 'utf8') : Buffer.from(name.b64, 'base64');
 }

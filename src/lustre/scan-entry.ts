@@ -7,15 +7,9 @@ export interface Link {
   readonly name: Buffer;
 }
 
-/**
- * What a scan saw of one directory entry. A file with several links comes once for each of them that the walk meets.
- * Numbers are exact up to 2^53.
- */
-export interface ScanEntry {
+/** What the catalog keeps of a file, directory or whatever it is. Numbers are exact up to 2^53. */
+export interface EntryState {
   readonly fid: Fid;
-  /** The directory and the name under which the walk found it. */
-  readonly parent: Fid;
-  readonly name: Buffer;
   readonly type: FileType;
   /** The low 12 bits. */
   readonly mode: number;
@@ -46,8 +40,15 @@ export interface ScanEntry {
   readonly record: Buffer | null;
   /** The value of `trusted.lhsm_uuid`, of files that lemur archived. */
   readonly lemur: Buffer | null;
-  /** All names of a file with several; null: the one above is the only one. */
+  /** All names; null: the one under which a walk found it is the only one. */
   readonly links: readonly Link[] | null;
-  /** False: Lustre did not have all names at hand (`links` has those that it had). */
+  /** False: there are more names than `links` has (the file changed meanwhile, or has more than a thousand). */
   readonly linksComplete: boolean;
+}
+
+/** What a scan saw of one directory entry. A file with several links comes once for each of them that the walk meets. */
+export interface ScanEntry extends EntryState {
+  /** The directory and the name under which the walk found it. */
+  readonly parent: Fid;
+  readonly name: Buffer;
 }
