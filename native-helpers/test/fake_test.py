@@ -234,7 +234,7 @@ def test_attrs(fake):
     os.setxattr(fake.dir + "/a", "trusted.lov", lov)
     r = h.ask(op="get", fid=fid, want=["layout"])["layout"]
     check(r == {"stripe_count": 2, "stripe_size": 4194304, "pattern": ["raid0", "released"], "pool": "",
-                "composite": False}, r)
+                "osts": [], "composite": False}, r)
     check(h.ask(op="begin", cookie="1")["rc"] == -errno.ENOSYS)
     check(h.ask(op="dance")["rc"] == -errno.ENOSYS)
     check(h.ask(op="get", fid=fid, want=["nothing"])["rc"] == -errno.EINVAL)
