@@ -38,6 +38,8 @@ interface Waiter {
 /** So many failures in a row, with no answer in between, make an outage; a refused credential refuses everybody at once. */
 const FAILURES_OF_AN_OUTAGE: Readonly<Record<string, number>> = { AUTH: 1, THROTTLED: 64 };
 const FAILURES = 3;
+/** Milliseconds without any answer, and with some failures, that make an outage in any case. */
+const LONG = 30_000;
 /** Milliseconds between two tries with a refused credential, at most: its file is looked at as often. */
 const LONGEST_WAIT_FOR_SECRET = 5_000;
 
@@ -115,7 +117,7 @@ export class Endpoint {
     if (this.#down) {
       // A blip is over with the first try after it; what fails then, too, is told.
       if (this.#turns > 0) this.#announce(error);
-    } else if (this.#failures >= (FAILURES_OF_AN_OUTAGE[error.code] ?? FAILURES)) {
+    } else if (this.#isOutage(error, this.#since)) {
       this.#down = true;
       this.#turns = 0;
       this.#schedule();
@@ -160,6 +162,11 @@ export class Endpoint {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  #isOutage(error: BlobError, since: number): boolean {
+    if (this.#failures >= (FAILURES_OF_AN_OUTAGE[error.code] ?? FAILURES)) return true;
+    return this.#failures >= FAILURES && Date.now() - since >= LONG;
   }
 
   #announce(error: BlobError): void {

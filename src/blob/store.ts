@@ -8,7 +8,7 @@ import { BlobError, describeSubject, isBlobError } from './errors.ts';
 import { blockListXml, type WriteFields } from './hot-requests.ts';
 import { type ListDepth, type ListOptions, type ListPage, readPage } from './list.ts';
 import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
-import { prefixProblem } from './naming.ts';
+import { prefixProblem, reservedName } from './naming.ts';
 import { type RangeRequest, type RangeResult, readRange } from './range.ts';
 import { DEFAULT_RETRY, type RetryPolicy } from './retry.ts';
 import { type BlobState, stateFromHeaders } from './state.ts';
@@ -114,6 +114,7 @@ export class BlobStore {
       container: archive.container,
       auth: opened.auth,
       crc64,
+      probe: reservedName(archive.prefix, 'control'),
       retry: { ...DEFAULT_RETRY, ...options.retry },
       idleTimeout: options.idleTimeout ?? DEFAULT_IDLE_MS,
       onRetry: (error, delay) => {

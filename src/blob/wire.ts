@@ -16,6 +16,8 @@ export interface WireOptions {
   readonly container: string;
   readonly auth: BlobAuth;
   readonly crc64: Crc64;
+  /** Name of a blob to look at, to see whether the endpoint answers. */
+  readonly probe: string;
   readonly retry: RetryPolicy;
   /** Milliseconds without a byte in either direction after which a connection is given up. */
   readonly idleTimeout: number;
@@ -56,8 +58,11 @@ export class BlobWire {
     this.#policy = options.retry;
     this.#endpoint = new Endpoint(
       options.retry,
+      // Of a blob: a SAS of the container may not ask for the container itself. Whether it is there does not matter.
       () =>
-        this.run({ verb: 'look at', held: false }, async (clients) => (await clients.sdk()).container.getProperties()),
+        this.run({ verb: 'look at', blob: options.probe, held: false }, ({ hot }) =>
+          hot.properties(options.probe, undefined),
+        ),
       (event) => options.onEndpoint?.(event),
     );
   }

@@ -188,7 +188,9 @@ describe('during an outage', () => {
     await waitUntil('it is told', async () => events.length > 0);
     stop.abort();
     await expect(work).rejects.toThrow();
-    world.gateway.interfere = () => undefined;
+    // As the service does with a SAS of the container, which is for its blobs and its list only.
+    world.gateway.interfere = ({ operation }) =>
+      operation.includes('container') ? { answer: { status: 403, code: 'AuthorizationFailure' } } : undefined;
     await waitUntil('the end is told', async () => events.at(-1)?.state === 'up');
   });
 });
