@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { fid } from '../../test/support/catalog.ts';
+import { ROOT_FID } from '../identity/fid.ts';
+import { formatFileRecord, RECORD_XATTR } from '../identity/file-record.ts';
+import type { FileStat } from '../lustre/attributes.ts';
+import type { ScanEntry } from '../lustre/scan-entry.ts';
+import { freshOf, freshOfScan } from './fresh.ts';
+
+const F = fid(1);
+const record = {
+  fid: F,
+  generation: { seq: 1, uuid: '00000000-0000-4000-8000-000000000000' },
+  size: 6n,
+  crc64: '0'.repeat(16),
+};
+const stat: FileStat = {
+  ...{ type: 'file', mode: 0o644, uid: 1, gid: 2, size: 6n, blocks: 8n, nlink: 1, rdev: 0n },
+  ...{ atime: 1_700_000_000_999_999_999n, mtime: -1n, ctime: -1_000_000_000n },
+};
+
+describe('from attributes', () => {
+  const of = (changes: Partial<FileStat>, xattrs: [string, Buffer][] = [], which = F) =>
+    freshOf({ fid: which, stat: { ...stat, ...changes }, xattrs: new Map(xattrs), errors: new Map() }, undefined);
+
+  test('times are whole seconds, those before 1970 too', () => {
+    expect(of({}).entry).toMatchObject({ atime: 1_700_000_000, mtime: -1, ctime: -1 });
+  });
+
+  test('a record that was copied from another file is none', () => {
+    expect(of({}, [[RECORD_XATTR, formatFileRecord(record)]]).record).toEqual(record);
+    expect(of({}, [[RECORD_XATTR, formatFileRecord({ ...record, fid: fid(2) })]]).record).toBeUndefined();
+  });
+
+  test('names are known if there are as many as links, and the root and the nameless have none', () => {
+    expect(of({ nlink: 2 }).links).toBeUndefined();
+    expect(of({ nlink: 0 }).links).toEqual([]);
+    expect(of({ type: 'dir', nlink: 5 }, [], ROOT_FID).links).toEqual([]);
+  });
+});
+
+describe('from a scan', () => {
+  const scanned: ScanEntry = {
+    ...{ fid: F, parent: ROOT_FID, name: Buffer.from('a'), type: 'file', mode: 0o644, uid: 1, gid: 2, nlink: 1 },
+    ...{ size: 6, blocks: 8, atime: 1, mtime: 2, ctime: 3, btime: null, project: 7, hsm: 0x9, archive: 1 },
+    ...{ osts: [2], pool: 'p', record: formatFileRecord(record), lemur: null, links: null, linksComplete: true },
+  };
+
+  test('an entry with its name and its record', () => {
+    expect(freshOfScan(scanned)).toMatchObject({
+      entry: { size: 6n, project: 7, hsm: 0x9, osts: [2], pool: 'p' },
+      links: [{ parent: ROOT_FID, name: Buffer.from('a') }],
+      record,
+    });
+    expect(freshOfScan({ ...scanned, project: null, record: null })).toMatchObject({ entry: { project: 0 } });
+  });
+
+  test('all names of a file with several', () => {
+    const links = [...[ROOT_FID, fid(9)].map((parent) => ({ parent, name: Buffer.from('x') }))];
+    expect(freshOfScan({ ...scanned, nlink: 2, links })?.links).toEqual(links);
+  });
+
+  test('what the scan did not see enough of is not taken from it', () => {
+    expect(freshOfScan({ ...scanned, hsm: null })).toBeUndefined();
+    expect(freshOfScan({ ...scanned, links: [], linksComplete: false })).toBeUndefined();
+  });
+});
