@@ -66,7 +66,7 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   }
   for (const fid of batch.buried ?? []) {
     const key = keys.store(fid);
-    tables.tombstones.delete(key);
+    tables.tombstones.bury(key, ms);
     blobs.deleteAll(key);
   }
   for (const failure of batch.failures ?? []) records.putFailure(keys.store(failure.fid), failure, ms);

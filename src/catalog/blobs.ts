@@ -4,10 +4,13 @@ import type { KnownBlob } from './types.ts';
 
 const COLUMNS = `archive, name, kind, generation, ${wideColumn('size')}, crc64, etag, archived, verified`;
 
+export type BlobKey = readonly [fid: number, archive: number, name: string];
+
 /** What stands in the containers, as far as we know: for each FID its copy or marker, further links' markers, leftovers. */
 export class Blobs {
   readonly #put: Query;
   readonly #of: Query;
+  readonly #page: Query;
   readonly #delete: Query;
   readonly #deleteAll: Query;
 
@@ -20,6 +23,9 @@ export class Blobs {
          archived = CASE WHEN generation IS excluded.generation THEN coalesce(archived, excluded.archived) ELSE excluded.archived END`,
     );
     this.#of = database.prepare(`SELECT ${COLUMNS} FROM blobs WHERE fid = ? ORDER BY archive, name`);
+    this.#page = database.prepare(
+      `SELECT ${COLUMNS}, fid FROM blobs WHERE (fid, archive, name) > (?, ?, ?) ORDER BY fid, archive, name LIMIT ?`,
+    );
     this.#delete = database.prepare('DELETE FROM blobs WHERE fid = ? AND archive = ? AND name = ?');
     this.#deleteAll = database.prepare('DELETE FROM blobs WHERE fid = ?');
   }
@@ -41,6 +47,14 @@ export class Blobs {
 
   of(fid: number): KnownBlob[] {
     return this.#of.all(fid).map(blobOf);
+  }
+
+  /** Some of all blobs, in the order of their keys. */
+  page(after: BlobKey, limit: number): { key: BlobKey; blob: KnownBlob }[] {
+    return this.#page.all(...after, limit).map((row) => {
+      const blob = blobOf(row);
+      return { key: [row[9] as number, blob.archive, blob.name], blob };
+    });
   }
 
   delete(fid: number, archive: number, name: string): void {

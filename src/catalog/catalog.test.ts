@@ -223,7 +223,10 @@ describe('the dead', () => {
     expect(await catalog.tombstone(fid(2))).toBeUndefined();
     expect(await catalog.journalEntry(fid(1))).toBeUndefined();
     expect(await catalog.deaths(101)).toEqual({ count: 1, bytes: 6, oldest: 101 });
-    await catalog.apply({ buried: [fid(1)] });
+    expect(await catalog.burials(0)).toEqual({ count: 0, bytes: 0 });
+    await catalog.apply({ buried: [fid(1), fid(2)] });
+    expect(await catalog.burials(Date.now() / 1000 - 60)).toEqual({ count: 1, bytes: 6 });
+    expect(await catalog.burials(Date.now() / 1000 + 120)).toEqual({ count: 0, bytes: 0 });
     expect(await catalog.tombstone(fid(1))).toBeUndefined();
     expect((await catalog.known([fid(1)])).get(fid(1))?.blobs).toEqual([]);
     expect(await catalog.check()).toEqual([]);
@@ -296,6 +299,27 @@ describe('candidates', () => {
     expect((await collect(catalog.archivable(9))).map((one) => one.fid)).toEqual(odd);
     expect(await collect(catalog.releasable(0, 1_800_000_000))).toHaveLength(1250);
   });
+});
+
+test('for a sweep: entries without a blob, and blobs that nobody has seen since', async () => {
+  const files = Array.from({ length: 1500 }, (_, index) => fid(index + 1));
+  await catalog.apply({
+    puts: files.map((one) => put(one, [])),
+    blobs: files.slice(2).map((one, index) => ({ fid: one, blob: { ...copy, verifiedAt: index < 1100 ? 100 : 50 } })),
+  });
+  await catalog.apply({
+    blobs: [
+      { fid: fid(3), blob: { ...copy, verifiedAt: 70 } },
+      { fid: fid(4), blob: { ...copy, name: 'other' } },
+    ],
+  });
+  expect((await collect(catalog.withoutBlob())).map((one) => one.fid)).toEqual(files.slice(0, 2));
+  const old = await collect(catalog.unverified(100));
+  expect(old).toHaveLength(398 + 2);
+  expect(old.slice(0, 2)).toMatchObject([
+    { fid: fid(3), blob: { name: 'd/a', verifiedAt: 70, archivedAt: 5 } },
+    { fid: fid(4), blob: { name: 'other' } },
+  ]);
 });
 
 describe('marks and journal', () => {
@@ -396,7 +420,8 @@ test('the small books', async () => {
   expect(await catalog.binding(fid(1))).toEqual(bound);
   expect(await catalog.bindingsAt(1, 'a')).toEqual([bound]);
   expect(await catalog.bindingsAt(2, 'a')).toEqual([]);
-  expect(await catalog.failures(fid(1))).toMatchObject([{ count: 2, error: 'EBUSY', notBefore: 6 }]);
+  const failures = await catalog.failures([fid(1), fid(2)]);
+  expect([...failures]).toMatchObject([[fid(1), [{ count: 2, error: 'EBUSY', notBefore: 6 }]]]);
   expect(await catalog.checkpoint('scan')).toMatchObject({ state: { at: 'd/e' } });
   expect(await catalog.events(5)).toEqual([
     { at: 1, level: 'warn', kind: 'gap', message: 'records are missing', fid: fid(1) },

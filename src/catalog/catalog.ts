@@ -8,6 +8,7 @@ import type {
   JournalEntry,
   Known,
   KnownBinding,
+  KnownBlob,
   KnownEntry,
   Mark,
   PathResult,
@@ -76,6 +77,10 @@ export interface Catalog {
   subtree(directory: Fid, after?: Buffer): AsyncGenerator<Descendant[]>;
   /** All entries, in an order of the catalog's own. */
   entries(): AsyncGenerator<KnownEntry[]>;
+  /** Entries for which no blob is known: some need none. */
+  withoutBlob(): AsyncGenerator<KnownEntry[]>;
+  /** Blobs that the container was not seen to have since then (seconds): after a sweep, those that may be missing. */
+  unverified(since: number): AsyncGenerator<{ readonly fid: Fid; readonly blob: KnownBlob }[]>;
   /** Entries that nobody has seen since the stamp: after a scan, those that may be gone. */
   unseen(since: Stamp): AsyncGenerator<Fid[]>;
 
@@ -91,6 +96,9 @@ export interface Catalog {
   tombstone(fid: Fid): Promise<Tombstone | undefined>;
   /** How many died since then (seconds), their bytes, and when the first of them did. */
   deaths(since: number): Promise<{ count: number; bytes: number; oldest?: number }>;
+
+  /** How many were buried since then (seconds; up to 31 days ago), and their bytes. */
+  burials(since: number): Promise<{ count: number; bytes: number }>;
 
   /** Some marks; going round by `after` gets to all of them. Empty: there are none after it. */
   marks(after: Fid | undefined, limit: number): Promise<Mark[]>;
@@ -110,7 +118,8 @@ export interface Catalog {
   binding(fid: Fid): Promise<KnownBinding | undefined>;
   /** The files that are bound to that blob. */
   bindingsAt(archive: number, name: string): Promise<KnownBinding[]>;
-  failures(fid: Fid): Promise<Failure[]>;
+  /** What failed with these, if anything did. */
+  failures(fids: readonly Fid[]): Promise<Map<Fid, Failure[]>>;
   checkpoint(name: string): Promise<{ readonly at: number; readonly state: unknown } | undefined>;
   beginRun(kind: RunKind, name: string, detail?: Readonly<Record<string, unknown>>): Promise<number>;
   endRun(id: number, outcome: string, detail: Readonly<Record<string, unknown>>): Promise<void>;

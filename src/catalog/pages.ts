@@ -23,6 +23,7 @@ export class EntryPages {
   readonly #keys: FidKeys;
   readonly #all: Query;
   readonly #seen: Query;
+  readonly #withoutBlob: Query;
   readonly #archivable: Query;
   readonly #releasable: Query;
 
@@ -31,6 +32,10 @@ export class EntryPages {
     const columns = `${ENTRY_COLUMNS}, fid`;
     this.#all = database.prepare(`SELECT ${columns} FROM entries WHERE fid > ? ORDER BY fid LIMIT ${PAGE}`);
     this.#seen = database.prepare(`SELECT fid, seen FROM entries WHERE fid > ? ORDER BY fid LIMIT ${WIDE_PAGE}`);
+    this.#withoutBlob = database.prepare(
+      `SELECT ${columns}, NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.fid = entries.fid) FROM entries
+       WHERE fid > ? ORDER BY fid LIMIT ${PAGE}`,
+    );
     this.#archivable = database.prepare(
       `SELECT ${columns} FROM entries INDEXED BY entries_archivable
        WHERE ${ARCHIVABLE} AND (mtime, fid) > (?, ?) AND mtime <= ? ORDER BY mtime, fid LIMIT ${PAGE}`,
@@ -47,6 +52,16 @@ export class EntryPages {
     return {
       items: rows.map((row) => knownEntryOf(this.#keys.fid(at(row)), row)),
       next: rows.length < PAGE ? undefined : at(rows[rows.length - 1] as (typeof rows)[number]),
+    };
+  }
+
+  withoutBlob(after: number): Page<KnownEntry, number> {
+    const rows = this.#withoutBlob.all(after);
+    const key = (row: (typeof rows)[number]) => row.at(-2) as number;
+    const last = rows[rows.length - 1];
+    return {
+      items: rows.filter((row) => row.at(-1) === 1).map((row) => knownEntryOf(this.#keys.fid(key(row)), row)),
+      next: last === undefined || rows.length < PAGE ? undefined : key(last),
     };
   }
 

@@ -114,6 +114,13 @@ CREATE TABLE graves (
   fid INTEGER PRIMARY KEY
 ) STRICT;
 
+-- What was deleted from the container, by the minute: for the brake on mass deletions.
+CREATE TABLE burials (
+  minute INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  bytes INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE bindings (
   fid INTEGER PRIMARY KEY,
   archive INTEGER NOT NULL,

@@ -1,7 +1,7 @@
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { OperatorError } from '../service/errors.ts';
 import { applyBatch, type Tables } from './apply.ts';
-import { Blobs } from './blobs.ts';
+import { type BlobKey, Blobs } from './blobs.ts';
 import type { Catalog, Child, Descendant } from './catalog.ts';
 import { checkCatalog } from './check.ts';
 import { Connection } from './connection.ts';
@@ -16,7 +16,7 @@ import { EntryPages, PAGE, type Page } from './pages.ts';
 import { Records } from './records.ts';
 import { Tombstones } from './tombstones.ts';
 import { Tree } from './tree.ts';
-import type { CatalogBatch, JournalEntry, Known, PathResult, RunKind, Stamp, Tombstone } from './types.ts';
+import type { CatalogBatch, JournalEntry, Known, KnownBlob, PathResult, RunKind, Stamp, Tombstone } from './types.ts';
 import { keptUsage } from './usage.ts';
 
 /** FIDs that are read in one go. */
@@ -169,6 +169,23 @@ export class SqliteCatalog implements Catalog {
     return this.#walk((after) => this.#pages.all(after), 0);
   }
 
+  withoutBlob() {
+    return this.#walk((after) => this.#pages.withoutBlob(after), 0);
+  }
+
+  unverified(since: number) {
+    const { keys, blobs } = this.#tables;
+    const page = (after: BlobKey): Page<{ fid: Fid; blob: KnownBlob }, BlobKey> => {
+      const rows = blobs.page(after, PAGE);
+      const old = rows.filter(({ blob }) => (blob.verifiedAt ?? Number.MIN_SAFE_INTEGER) < since);
+      return {
+        items: old.map(({ key, blob }) => ({ fid: keys.fid(key[0]), blob })),
+        next: rows.length < PAGE ? undefined : rows[rows.length - 1]?.key,
+      };
+    };
+    return this.#walk(page, [0, 0, '']);
+  }
+
   unseen(since: Stamp) {
     return this.#walk((after) => this.#pages.unseen(since, after), 0);
   }
@@ -205,6 +222,10 @@ export class SqliteCatalog implements Catalog {
 
   deaths(since: number) {
     return this.#read(() => this.#tables.tombstones.count(since));
+  }
+
+  burials(since: number) {
+    return this.#read(() => this.#tables.tombstones.burials(since));
   }
 
   marks(after: Fid | undefined, limit: number) {
@@ -258,8 +279,9 @@ export class SqliteCatalog implements Catalog {
     return this.#read(() => this.#tables.records.bindingsAt(archive, name));
   }
 
-  async failures(fid: Fid) {
-    return (await this.#one(fid, (key) => this.#tables.records.failures(key))) ?? [];
+  async failures(fids: readonly Fid[]) {
+    const found = await this.#eachKey(fids, (key) => this.#tables.records.failures(key));
+    return new Map([...found].filter(([, failures]) => failures.length > 0));
   }
 
   checkpoint(name: string) {

@@ -4,6 +4,9 @@ import type { Database, Query, Row } from './database.ts';
 import type { FidKeys } from './fid-keys.ts';
 import type { KnownEntry, Tombstone } from './types.ts';
 
+/** Minutes for which deletions are counted: 31 days. */
+const BURIALS_KEPT = 31 * 24 * 60;
+
 const COLUMNS = `fid, type, path, ${wideColumn('size')}, mode, uid, gid, mtime, archive, died`;
 
 /** The dead whose blobs are to go after the grace period. Their blobs stay in `blobs` until they are deleted. */
@@ -19,6 +22,9 @@ export class Tombstones {
   readonly #inGrave: Query;
   readonly #open: Query;
   readonly #any: Query;
+  readonly #bury: Query;
+  readonly #burials: Query;
+  readonly #forgetBurials: Query;
   readonly #anyGrave: Query;
 
   constructor(database: Database, keys: FidKeys, blobs: Blobs) {
@@ -37,6 +43,12 @@ export class Tombstones {
     this.#dig = database.prepare('INSERT OR IGNORE INTO graves (fid) VALUES (?)');
     this.#inGrave = database.prepare('SELECT 1 FROM graves WHERE fid = ?');
     this.#open = database.prepare('DELETE FROM graves');
+    this.#bury = database.prepare(
+      `INSERT INTO burials (minute, count, bytes) VALUES (?, 1, ?)
+       ON CONFLICT DO UPDATE SET count = count + 1, bytes = bytes + excluded.bytes`,
+    );
+    this.#burials = database.prepareWide('SELECT sum(count), sum(bytes) FROM burials WHERE minute >= ?');
+    this.#forgetBurials = database.prepare('DELETE FROM burials WHERE minute < ?');
     this.#any = database.prepare('SELECT 1 FROM tombstones LIMIT 1');
     this.#anyGrave = database.prepare('SELECT 1 FROM graves LIMIT 1');
   }
@@ -84,6 +96,22 @@ export class Tombstones {
 
   delete(fid: number): void {
     this.#delete.run(fid);
+  }
+
+  /** Notes that its blobs are deleted, and forgets it. */
+  bury(fid: number, nowMs: number): void {
+    const stone = this.#get.get(fid);
+    if (stone === undefined) return;
+    this.#delete.run(fid);
+    const minute = Math.floor(nowMs / 60_000);
+    this.#bury.run(minute, wide(stone[3]));
+    this.#forgetBurials.run(minute - BURIALS_KEPT);
+  }
+
+  /** How many were buried since then (seconds), and their bytes. */
+  burials(since: number): { count: number; bytes: number } {
+    const row = this.#burials.get(Math.floor(since / 60)) as Row;
+    return { count: Number(row[0] ?? 0), bytes: Number(row[1] ?? 0) };
   }
 
   /** Those that died up to then, longest dead first, after the given one. */
