@@ -464,8 +464,11 @@ static void end_items(struct copytool *ct, int errval)
 	free(busy);
 }
 
-/* What was sent and that nobody has been told of. Lustre sends it again, or ends it, as its policy is. */
-static void give_back(struct helper *h, const struct registration *r)
+/*
+ * What was sent and that nobody has been told of: into `lines` as events, if there is somebody to read them. Otherwise
+ * Lustre sends it again, or ends it, as its policy is.
+ */
+static void take_unread(struct helper *h, const struct registration *r, struct buf *lines)
 {
 	for (int messages = 0; messages < MESSAGES_MAX; messages++) {
 		struct hsm_action_list *hal = NULL;
@@ -478,10 +481,40 @@ static void give_back(struct helper *h, const struct registration *r)
 
 		const char *error = hal_start(&w, hal, size > 0 ? (size_t)size : 0);
 
-		while (!error && hal_next(&w, &one, &error) > 0)
-			if (one.item.hai_action != HSMA_CANCEL)
+		while (!error && hal_next(&w, &one, &error) > 0) {
+			if (one.item.hai_action == HSMA_CANCEL || !hsm_action_name(one.item.hai_action))
+				continue;
+			if (lines) {
+				action_line(lines, "action", &one, w.archive, w.flags);
+				buf_str(lines, "\n");
+			} else {
 				action_progress(h, &one.item, 0, 0, HP_FLAG_COMPLETED | HP_FLAG_RETRY, EAGAIN);
+			}
+		}
 	}
+}
+
+/* All of it, or no file. */
+static void write_keep(const char *file, const struct buf *lines)
+{
+	char name[PATH_MAX];
+	size_t done = 0;
+	int fd;
+
+	if (lines->len == 0 || lines->failed || snprintf(name, sizeof(name), "%s.new", file) >= (int)sizeof(name))
+		return;
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	while (fd >= 0 && done < lines->len) {
+		ssize_t n = write(fd, lines->data + done, lines->len - done);
+
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done < lines->len || rename(name, file) < 0)
+		note("cannot write %s: %s; some actions are left to the coordinator's timeout", file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 /* From now on whoever wants the lock may wait for it. */
@@ -504,15 +537,24 @@ static void copytool_stop(struct helper *h)
 		pthread_join(ct->receiver, NULL);
 	if (ct->renewer_runs)
 		pthread_join(ct->renewer, NULL);
-	if (ct->current) {
-		stop_agent(h, NOBODY);
-		give_back(h, ct->current);
-	}
 	if (h->options.keep && h->quit_n < 0) {
-		/* The asker is gone, and has written down what is open: whoever comes next adopts it. */
+		struct buf lines = { 0 };
+
+		/* The asker is gone, and has written down what it knew to be open: whoever comes next adopts it. */
+		item_untouched(ct, &lines);
+		if (ct->current) {
+			stop_agent(h, NOBODY);
+			take_unread(h, ct->current, &lines);
+		}
+		write_keep(h->options.keep, &lines);
+		buf_free(&lines);
 		if (ct->lock_fd >= 0)
 			close(ct->lock_fd);
 		return;
+	}
+	if (ct->current) {
+		stop_agent(h, NOBODY);
+		take_unread(h, ct->current, NULL);
 	}
 	if (ct->current || ct->count > 0)
 		end_items(ct, (int)h->quit_errval);

@@ -34,6 +34,7 @@ struct item {
 	struct registration *registration;   /* of hcp */
 	bool dv_known;
 	uint64_t dv;                         /* begun archive: the data version then */
+	char *event;                         /* as it was told, until a request names it; only with --keep */
 	bool ending;                         /* the coordinator may have heard of its end already */
 	struct resent *resent;
 };
@@ -86,6 +87,8 @@ void item_abandon(struct copytool *ct, struct item *it);
 int item_peek(struct copytool *ct, uint64_t cookie, const struct lu_fid *fid, struct hsm_action_item *hai);
 /* Any item that isn't busy, made busy; NULL when there is none. */
 struct item *item_take_any(struct copytool *ct);
+/* The events of the items that no request has named, a line each. */
+void item_untouched(struct copytool *ct, struct buf *lines);
 /* Copies of all items, busy or not; the caller frees. */
 unsigned item_snapshot(struct copytool *ct, struct hsm_action_item **list);
 

@@ -28,7 +28,11 @@ struct options {
 	int *archives;
 	int archive_count;
 	unsigned long renew; /* milliseconds after which an idle copytool registers anew; 0: never */
-	bool keep; /* open actions are left to the coordinator, and so to adoption, when standard input ends */
+	/*
+	 * When standard input ends, open actions are left to be adopted; those that were not named in any request, which
+	 * the asker may not know, are written into this file.
+	 */
+	const char *keep;
 };
 
 /* What this client offers without opening files. */

@@ -40,6 +40,19 @@ static struct item *find(struct copytool *ct, uint64_t cookie, const struct lu_f
 	return found;
 }
 
+/* With the lock held. From its first request on, the asker is known to know it. */
+static void forget_event(struct item *it)
+{
+	free(it->event);
+	it->event = NULL;
+}
+
+static void keep_event(struct copytool *ct, struct item *it, const struct buf *event)
+{
+	if (event && event->len > 0 && ct->h->options.keep)
+		it->event = strndup(event->data, event->len);
+}
+
 static void free_resent(struct resent *r)
 {
 	if (r)
@@ -78,6 +91,7 @@ int item_add(struct copytool *ct, const struct hsm_action_item *hai, uint32_t ar
 	} else if (rc == -ENOENT && ct->count < ITEMS_MAX) {
 		struct item **head = bucket(ct, hai->hai_cookie);
 
+		keep_event(ct, it, event);
 		it->next = *head;
 		*head = it;
 		ct->count++;
@@ -98,8 +112,10 @@ struct item *item_take(struct copytool *ct, uint64_t cookie, const struct lu_fid
 	pthread_mutex_lock(&ct->lock);
 	while ((it = find(ct, cookie, fid, rc)) && it->busy)
 		pthread_cond_wait(&ct->changed, &ct->lock);
-	if (it)
+	if (it) {
 		it->busy = true;
+		forget_event(it);
+	}
 	pthread_mutex_unlock(&ct->lock);
 	return it;
 }
@@ -158,9 +174,11 @@ void item_remove(struct copytool *ct, struct item *it, struct buf *event)
 
 	pthread_mutex_lock(&ct->lock);
 	r = it->resent;
+	forget_event(it);
 	if (r) {
 		/* The same cookie and FID: it stays in its bucket. */
 		*it = (struct item){ .next = it->next, .hai = r->hai, .archive = r->archive };
+		keep_event(ct, it, &r->event);
 		pthread_cond_broadcast(&ct->changed);
 	} else {
 		unlink_item(ct, it);
@@ -194,8 +212,10 @@ int item_peek(struct copytool *ct, uint64_t cookie, const struct lu_fid *fid, st
 
 	struct item *it = find(ct, cookie, fid, &rc);
 
-	if (it)
+	if (it) {
 		*hai = it->hai;
+		forget_event(it);
+	}
 	pthread_mutex_unlock(&ct->lock);
 	return rc;
 }
@@ -213,6 +233,18 @@ struct item *item_take_any(struct copytool *ct)
 		found->busy = true;
 	pthread_mutex_unlock(&ct->lock);
 	return found;
+}
+
+void item_untouched(struct copytool *ct, struct buf *lines)
+{
+	pthread_mutex_lock(&ct->lock);
+	for (unsigned i = 0; i < ITEM_BUCKETS; i++)
+		for (struct item *it = ct->buckets[i]; it; it = it->next)
+			if (it->event) {
+				buf_str(lines, it->event);
+				buf_str(lines, "\n");
+			}
+	pthread_mutex_unlock(&ct->lock);
 }
 
 unsigned item_snapshot(struct copytool *ct, struct hsm_action_item **list)

@@ -43,7 +43,7 @@ static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_c
 
 static const char usage[] =
 	"usage: lfsazsync-helper MODE --mount DIR [--liblustreapi FILE] [--threads N]\n"
-	"       MODE copytool: [--archive N]... [--lock FILE] [--keep] [--renew MS]\n"
+	"       MODE copytool: [--archive N]... [--lock FILE] [--keep FILE] [--renew MS]\n"
 	"       MODE attrs\n"
 	"       MODE scan\n"
 	"       MODE changelog: --mdt NAME [--user ID] [--start INDEX] [--interval MILLISECONDS]\n"
@@ -72,7 +72,7 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 	static const struct option known[] = {
 		{ "mount", required_argument, NULL, 'm' },   { "liblustreapi", required_argument, NULL, 'l' },
 		{ "threads", required_argument, NULL, 't' }, { "archive", required_argument, NULL, 'a' },
-		{ "lock", required_argument, NULL, 'k' },    { "keep", no_argument, NULL, 'p' },
+		{ "lock", required_argument, NULL, 'k' },    { "keep", required_argument, NULL, 'p' },
 		{ "mdt", required_argument, NULL, 'd' },     { "user", required_argument, NULL, 'u' },
 		{ "start", required_argument, NULL, 's' },   { "interval", required_argument, NULL, 'i' },
 		{ "renew", required_argument, NULL, 'r' },
@@ -117,7 +117,7 @@ static int parse_options(int argc, char **argv, struct options *o, const struct 
 			o->lock = optarg;
 			break;
 		case 'p':
-			o->keep = true;
+			o->keep = optarg;
 			break;
 		case 'd':
 			o->mdt = optarg;

@@ -318,7 +318,8 @@ static void test_lov(void)
 
 static void test_items(void)
 {
-	static struct copytool ct = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	static struct helper h;
+	static struct copytool ct = { .h = &h, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	struct hsm_action_item a = { .hai_cookie = 5, .hai_fid = { 1, 1, 0 } }, b = { .hai_cookie = 5, .hai_fid = { 2, 1, 0 } }, out;
 	struct lu_fid second = { 2, 1, 0 };
 	struct item *it;
@@ -342,7 +343,8 @@ static void test_items(void)
 
 static void test_sent_again(void)
 {
-	static struct copytool ct = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	static struct helper h;
+	static struct copytool ct = { .h = &h, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	struct hsm_action_item a = { .hai_cookie = 5, .hai_fid = { 1, 1, 0 } };
 	struct buf event = { 0 }, told = { 0 };
 	struct item *it;
@@ -370,6 +372,25 @@ static void test_sent_again(void)
 	CHECK(it && it->archive == 4);
 	item_remove(&ct, it, &told);
 	CHECK(told.len == 0 && ct.count == 0);
+
+	/* What no request has named is known by its event; an adoption whose item was sent again goes on with it. */
+	h.options.keep = "file";
+	buf_free(&event);
+	buf_str(&event, "told");
+	CHECK(item_add(&ct, &a, 1, &event) == 0);
+	item_untouched(&ct, &told);
+	CHECK(told.len == 5 && memcmp(told.data, "told\n", 5) == 0);
+	buf_free(&told);
+	it = item_take(&ct, 5, NULL, &rc);
+	item_untouched(&ct, &told);
+	CHECK(told.len == 0);
+	item_ending(&ct, it);
+	CHECK(item_add(&ct, &a, 2, &event) == 1);
+	item_stays(&ct, it);
+	CHECK(!item_sent_again(&ct, it) && !it->busy && !it->ending && it->archive == 1);
+	it = item_take_any(&ct);
+	item_remove(&ct, it, NULL);
+	CHECK(ct.count == 0);
 }
 
 static void test_lanes(void)

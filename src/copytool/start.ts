@@ -21,6 +21,7 @@ import { DirectoryMarkers } from './directory-markers.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { establishIdentity } from './identity-check.ts';
 import { JournalFile } from './journal.ts';
+import { takeLeft } from './left-behind.ts';
 import { watchSas } from './sas-watch.ts';
 import { LiveSettings } from './settings.ts';
 import { copytoolSocket } from './socket.ts';
@@ -108,12 +109,13 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     mostConcurrency: Math.max(config.copytool.concurrency, helper.threads - SPARE_HELPER_THREADS),
     log,
   });
+  const keepFile = join(config.stateDir, `${nameOfMount(fs.mount)}.${fsUuid}.left`);
   const channel = await CopytoolChannel.open({
     ...helper,
     mount: fs.mount,
     archives: [...config.archives.keys()],
     lockFile: join(config.runDir, `${nameOfMount(fs.mount)}.lock`),
-    journaled: true,
+    keepFile,
     renewAfter: config.copytool.registrationRenewal,
     onState: (state) =>
       tellState(state, log, (registered) => {
@@ -131,6 +133,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     log,
   });
   atEnd(() => journal.close());
+  await takeLeft(keepFile, journal, log);
   const context: CopytoolContext = {
     fs,
     fsUuid,

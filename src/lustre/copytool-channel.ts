@@ -16,8 +16,11 @@ export interface ChannelOptions extends Omit<HelperOptions, 'mode' | 'args'> {
   readonly archives: readonly number[];
   /** Locked exclusively before registering: one copytool per client. */
   readonly lockFile?: string | undefined;
-  /** Every action is journaled: when this process dies, the helper leaves them to be adopted instead of ending them. */
-  readonly journaled?: boolean;
+  /**
+   * Every action is journaled before anything is asked about it: when this process dies, the helper leaves them to be
+   * adopted instead of ending them. Those it was not asked about it writes into this file, each as its event.
+   */
+  readonly keepFile?: string;
   /** Milliseconds after which an idle helper registers anew, in case Lustre has forgotten it; never by default. */
   readonly renewAfter?: number;
   /** The coordinator was shut down (the helper registers again by itself), or took us back. */
@@ -163,7 +166,7 @@ export class CopytoolChannel {
     await this.#helper.request('drop', nameFields(action));
   }
 
-  /** Leaves, and leaves open actions to be adopted (when `journaled`). */
+  /** Leaves, and leaves open actions to be adopted (when there is a `keepFile`). */
   async abandon(): Promise<void> {
     this.#closed = true;
     await this.#helper.close();
@@ -179,10 +182,10 @@ export class CopytoolChannel {
 }
 
 async function startHelper(options: ChannelOptions): Promise<HelperProcess> {
-  const { archives, lockFile, journaled, renewAfter, onState: _, ...rest } = options;
+  const { archives, lockFile, keepFile, renewAfter, onState: _, ...rest } = options;
   const args = archives.flatMap((id) => ['--archive', String(id)]);
   if (lockFile !== undefined) args.push('--lock', lockFile);
-  if (journaled === true) args.push('--keep');
+  if (keepFile !== undefined) args.push('--keep', keepFile);
   if (renewAfter !== undefined) args.push('--renew', String(renewAfter));
   return await HelperProcess.start({ ...rest, mode: 'copytool', args });
 }

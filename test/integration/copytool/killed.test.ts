@@ -111,3 +111,17 @@ describe.each(withSides(stepsOf('adopt')))('while adopting, at %s, %s killed', (
     expect(all).toEqual(['content 1', 'content 2', 'content 3']);
   });
 });
+
+test('actions that a dead copytool had been told of, and not heard of yet, are adopted, too', async () => {
+  const paths = [1, 2, 3].map((n) => rig.write(`unheard ${n}`, `content ${n}`));
+  for (const path of paths) await rig.archiveAndRelease(path);
+  process.kill(rig.copytool.pid, 'SIGSTOP');
+  const reading = paths.map((path) => read(path));
+  for (const path of paths)
+    await waitUntil('the helper has been sent the restore', async () => {
+      const found = await rig.fs.files.get({ path: Buffer.from(path) }, { parts: ['action'] });
+      return found.action?.state === 'running';
+    });
+  await rig.killSide('copytool');
+  expect(await Promise.all(reading)).toEqual(['content 1', 'content 2', 'content 3']);
+});
