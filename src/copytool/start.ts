@@ -152,14 +152,6 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
       log.info('file needs a look of the follower', { ...look });
     },
   };
-  log.info('copytool ready', {
-    mount: fs.mount,
-    fsname: fs.fsname,
-    fs: fsUuid,
-    archives: [...config.archives.keys()],
-    llapi: channel.helper.hello.llapi,
-    helperPid: channel.helper.pid,
-  });
   const agent = new CopytoolAgent({ channel, context, journal });
   const closeControl = await openControl({
     ...{ runDir: config.runDir, socket: copytoolSocket(config.mount) },
@@ -180,6 +172,14 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
   process.on('SIGHUP', reopen);
   atEnd(() => {
     process.off('SIGHUP', reopen);
+  });
+  log.info('copytool ready', {
+    mount: fs.mount,
+    fsname: fs.fsname,
+    fs: fsUuid,
+    archives: [...config.archives.keys()],
+    llapi: channel.helper.hello.llapi,
+    helperPid: channel.helper.pid,
   });
   const lost = new AbortController();
   fs.gone.catch((error: unknown) => lost.abort(error));
