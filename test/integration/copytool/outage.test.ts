@@ -169,6 +169,8 @@ describe('an endpoint that is out of reach for longer than copytool.hold_timeout
     expect(new Set(ends.map(({ record }) => record?.['code']))).toEqual(new Set(['blob-network']));
     for (const path of files) expect(await rig().states(path)).toBe(RELEASED);
     up();
+    // Until its next turn, which may be further away than this hold_timeout, it counts as down.
+    await told('endpoint answers again', after);
     expect(await Promise.all(files.map((path) => read(path)))).toEqual(files.map((_, index) => `content ${index}`));
   });
 });
