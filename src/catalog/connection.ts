@@ -34,6 +34,8 @@ export class Connection {
     this.#tick = database.prepare('UPDATE clock SET stamp = max(stamp + 1, ?) RETURNING stamp');
     this.#version = database.prepare('PRAGMA user_version');
     this.#onRollback = onRollback;
+    // The event loop must go on while others write.
+    database.dontWait();
   }
 
   /** Does `work` in a write transaction. Resolves when it is on the disk. */

@@ -54,6 +54,9 @@ const CHECKPOINT_PAGES = 4096;
 /** The log's file is cut to this after a checkpoint. */
 const LOG_BYTES = 64 * MIB;
 
+/** How long opening waits for another process that is opening, recovering or closing it, milliseconds. */
+const OPEN_TIMEOUT = 10_000;
+
 /** One SQLite connection with the settings that the catalog relies on. */
 export class Database {
   readonly file: string;
@@ -62,7 +65,7 @@ export class Database {
   constructor(file: string, { readOnly = false, cacheBytes = 64 * MIB }: DatabaseOptions = {}) {
     this.file = file;
     try {
-      this.#db = new DatabaseSync(file, { readOnly, timeout: 0 });
+      this.#db = new DatabaseSync(file, { readOnly, timeout: OPEN_TIMEOUT });
     } catch (error) {
       throw catalogError(error, file);
     }
@@ -84,6 +87,11 @@ export class Database {
     this.exec('PRAGMA temp_store = MEMORY');
     // Two checks against damage that cost next to nothing: cells of pages, and values of the declared types.
     this.exec('PRAGMA cell_size_check = ON');
+  }
+
+  /** From now on, what another process holds is told at once (CATALOG_BUSY) instead of being waited for. */
+  dontWait(): void {
+    this.exec('PRAGMA busy_timeout = 0');
   }
 
   exec(sql: string): void {

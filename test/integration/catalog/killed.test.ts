@@ -32,7 +32,7 @@ async function writeAndKill(mdt: string, first: number, batches: number, delay: 
 
 test('killed with -9 at any moment, the catalog holds every batch that was acknowledged, and whole ones only', async () => {
   let acknowledged = 0;
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 5; round++) {
     acknowledged = await writeAndKill('fs-MDT0001', acknowledged + 1, 1 + round * 3, round * 1.7);
     const catalog = openCatalog({ file: place.file });
     const [cursor] = await catalog.cursors();
@@ -74,5 +74,22 @@ test('two processes write at once: both get through, killed or not, and a reader
   reader.close();
   const catalog = openCatalog({ file: place.file });
   expect(await catalog.check()).toEqual([]);
+  catalog.close();
+});
+
+test('many processes that open a catalog at the same moment, where none is yet, all get it', async () => {
+  const code = `
+    import { openCatalog } from ${JSON.stringify(new URL('../../../src/catalog/open.ts', import.meta.url).href)};
+    for (let n = 0; n < 20; n++) {
+      const catalog = openCatalog({ file: ${JSON.stringify(place.file)}, create: true });
+      await catalog.apply({ events: [{ at: n, level: 'info', kind: 'test', message: '' }] });
+      catalog.close();
+    }`;
+  const children = Array.from({ length: 4 }, () =>
+    spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: ['ignore', 'ignore', 'inherit'] }),
+  );
+  expect(await Promise.all(children.map(async (child) => (await once(child, 'exit'))[0]))).toEqual([0, 0, 0, 0]);
+  const catalog = openCatalog({ file: place.file });
+  expect(await catalog.events(1000)).toHaveLength(80);
   catalog.close();
 });
