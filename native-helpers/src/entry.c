@@ -297,7 +297,7 @@ static enum entry_result read_opened(struct entry_reader *r, int fd, int directo
 	if (makedev(st.stx_dev_major, st.stx_dev_minor) != r->h->device)
 		return ENTRY_FOREIGN;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	*rc = fid_of(r, fd, proc, directory, name, fid);
+	*rc = r->exact ? 0 : fid_of(r, fd, proc, directory, name, fid);
 	if (*rc < 0)
 		return *rc == -ENOENT || *rc == -ESTALE ? ENTRY_GONE : ENTRY_FAILED;
 	/* A directory has one name; its nlink counts what is in it. */
@@ -343,7 +343,7 @@ enum entry_result entry_read(struct entry_reader *r, int directory, const char *
 int entry_read_fid(struct entry_reader *r, const struct lu_fid *fid, struct buf *out)
 {
 	char path[PATH_BYTES];
-	struct lu_fid found;
+	struct lu_fid found = *fid; /* what is behind .lustre/fid has that FID */
 	enum entry_result result;
 	int rc;
 

@@ -9,7 +9,7 @@
 struct entry_reader {
 	const struct helper *h;
 	struct entry_ways ways;
-	bool exact;	/* every file's HSM state is asked for, and all names of everything are told */
+	bool exact; /* by FID: every file's HSM state is asked for, and all names of everything are told */
 	unsigned char *value; /* of an xattr */
 	struct lov_layout layout;
 	uint32_t osts[LOV_MAX_OSTS];
