@@ -7,11 +7,11 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import type { Stamp } from '../catalog/types.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
-import { batchOf, type Decision, decideScanned } from './decide.ts';
 import type { Fresh } from './fresh.ts';
 import { REASON } from './reasons.ts';
 import { RecordBatch } from './record-batch.ts';
 import { refresh } from './refresh.ts';
+import { batchOfFresh, markUnseen } from './scan-in.ts';
 import { takeIn } from './take-in.ts';
 
 const timing = () => ({ now: Date.now(), settle: 0, again: 0 });
@@ -104,11 +104,7 @@ class Course {
 
   async scanPut(count: number): Promise<void> {
     const fresh = this.#read.splice(0, count);
-    const known = await this.catalog.known(fresh.map((one) => one.entry.fid));
-    const decisions = new Map<Fid, Decision>(
-      fresh.map((one) => [one.entry.fid, decideScanned(one, known.get(one.entry.fid), this.#begun as Stamp, timing())]),
-    );
-    await this.catalog.apply(batchOf(decisions, []));
+    await this.catalog.apply(await batchOfFresh(this.catalog, fresh, this.#begun as Stamp, timing()));
   }
 
   /** Everything is delivered, the scan ends, everything is looked at. */
@@ -118,9 +114,7 @@ class Course {
     const begun = this.#begun as Stamp;
     this.scanRead(1000);
     await this.scanPut(1000);
-    for (const page of await collectPages(this.catalog.unseen(begun))) {
-      await this.catalog.apply({ marks: page.map((fid) => ({ fid, hints: 0, since: 1 })) });
-    }
+    await markUnseen(this.catalog, begun, timing());
     await this.catalog.endScan(begun, 'complete');
     for (const mdt of MDTS.keys()) await this.deliver(mdt, 0, Number.MAX_SAFE_INTEGER);
     await this.settle();
@@ -146,12 +140,6 @@ class Course {
   async #applied(mdt: number): Promise<number> {
     return (await this.catalog.cursors()).find((cursor) => cursor.mdt === MDTS[mdt])?.applied ?? 0;
   }
-}
-
-async function collectPages<T>(pages: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const page of pages) all.push(page);
-  return all;
 }
 
 const linkText = (links: readonly { parent: Fid; name: Buffer }[]) =>

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { fid } from '../../test/support/catalog.ts';
+import { fid, scratch } from '../../test/support/catalog.ts';
+import { openCatalog } from '../catalog/open.ts';
 import { ROOT_FID } from '../identity/fid.ts';
 import { formatFileRecord, RECORD_XATTR } from '../identity/file-record.ts';
 import type { FileStat } from '../lustre/attributes.ts';
 import type { ScanEntry } from '../lustre/scan-entry.ts';
 import { freshOf, freshOfScan } from './fresh.ts';
+import { markUnseen, scanIn } from './scan-in.ts';
 
 const F = fid(1);
 const record = {
@@ -57,6 +59,29 @@ describe('from a scan', () => {
   test('all names of a file with several', () => {
     const links = [...[ROOT_FID, fid(9)].map((parent) => ({ parent, name: Buffer.from('x') }))];
     expect(freshOfScan({ ...scanned, nlink: 2, links })?.links).toEqual(links);
+  });
+
+  test('goes into the catalog; a file that is met twice once, and what was not seen well enough as a mark', async () => {
+    const place = scratch();
+    const catalog = openCatalog({ file: place.file, create: true });
+    try {
+      const links = [ROOT_FID, fid(9)].map((parent) => ({ parent, name: Buffer.from('x') }));
+      const twice = { ...scanned, fid: fid(2), nlink: 2, record: null, links };
+      const begun = await catalog.beginScan();
+      const timing = { now: 5000, settle: 0, again: 0 };
+      const unclear = { ...scanned, fid: fid(3), hsm: null };
+      expect(await scanIn(catalog, [scanned, twice, twice, unclear], begun, timing)).toMatchObject({ added: 2 });
+      const known = await catalog.known([F, fid(2)]);
+      expect(known.get(F)).toMatchObject({ entry: { size: 6n }, links: [{ name: Buffer.from('a') }] });
+      expect(known.get(fid(2))?.links).toHaveLength(2);
+      expect((await catalog.marks(undefined, 9)).map((mark) => mark.fid)).toEqual(
+        expect.arrayContaining([fid(3), fid(9), ROOT_FID]),
+      );
+      expect(await markUnseen(catalog, await catalog.now(), timing)).toBe(2);
+    } finally {
+      catalog.close();
+      place.remove();
+    }
   });
 
   test('what the scan did not see enough of is not taken from it', () => {
