@@ -120,7 +120,8 @@ async function run(
       return {
         file: process.execPath,
         args: [script, JSON.stringify(plan)],
-        env: { BENCH_SAS: SAS, NODE_EXTRA_CA_CERTS: endpoint.authority },
+        // As bin/lfsazsync has it.
+        env: { BENCH_SAS: SAS, NODE_EXTRA_CA_CERTS: endpoint.authority, UV_THREADPOOL_SIZE: '32' },
       };
     },
   };
