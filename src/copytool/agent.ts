@@ -10,6 +10,7 @@ import { ActionError, ActionStopped, endingOf, hasErrno } from './action-error.t
 import { adoptAll } from './adoption.ts';
 import { archive } from './archive.ts';
 import type { ActionJournal, Archive, CopytoolContext } from './context.ts';
+import { endFailedArchive } from './failed-archive.ts';
 import { HelperRestarts } from './helper-restarts.ts';
 import type { Outcome } from './outcome.ts';
 import { remove } from './remove.ts';
@@ -170,6 +171,9 @@ export class CopytoolAgent {
       kind,
       priority: priorityOf(task),
       alone: action.fid,
+      // An archive that was overtaken by another machine's, and by a release, reads a released file: only the restore that
+      // it waits for itself lets it come to its end.
+      ...(kind === 'restore' ? { beside: ['archive'] } : {}),
       archives: action.archive === 0 ? [...this.#context.archives.keys()] : [action.archive],
       run: () => this.#run(job),
     };
@@ -271,7 +275,9 @@ export class CopytoolAgent {
 
   async #end(task: Task, errno: number, again: boolean): Promise<void> {
     try {
-      await task.fail(errno, again);
+      const { fs } = this.#context;
+      if (task.kind === 'archive') await endFailedArchive(task, { errno, again }, fs.files, this.#log);
+      else await task.fail(errno, again);
     } catch (failure) {
       // ENOENT: the coordinator has given the action up already, which is as good.
       const level = hasErrno(failure, ERRNO.ENOENT) ? 'debug' : 'warn';

@@ -244,3 +244,29 @@ test('more slots are used at once, fewer as jobs end', async () => {
   await jobs[2]?.finish();
   expect([scheduler.running, jobs[4]?.begun]).toEqual([2, true]);
 });
+
+test('a job begins beside those of kinds that it may meet on the same file, and no other does', async () => {
+  const scheduler = new Scheduler<Held>({ slots: 8, reserve: 0 });
+  const made = (kind: string, beside?: readonly string[]) =>
+    Object.assign(new Held(PRIORITY.background, [], 'file'), { kind, ...(beside === undefined ? {} : { beside }) });
+  const archive = made('archive');
+  const [restore, another] = [made('restore', ['archive']), made('restore', ['archive'])];
+  const [later, removal] = [made('archive'), made('remove')];
+  for (const job of [archive, restore, another, later, removal]) scheduler.add(job);
+  expect([archive, restore, another, later, removal].map(({ begun }) => begun)).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+  await archive.finish();
+  expect([another, later, removal].map(({ begun }) => begun)).toEqual([false, false, false]);
+  await restore.finish();
+  expect([another, later, removal].map(({ begun }) => begun)).toEqual([true, false, false]);
+  await another.finish();
+  expect([later, removal].map(({ begun }) => begun)).toEqual([true, false]);
+  await later.finish();
+  await removal.finish();
+  expect([scheduler.running, scheduler.queued]).toEqual([0, 0]);
+});

@@ -11,6 +11,8 @@ export interface Job {
   readonly archives: readonly number[];
   /** What it does; kinds can be closed. */
   readonly kind: string;
+  /** Beside jobs of these kinds it begins in spite of `alone`. */
+  readonly beside?: readonly string[];
   /** Never rejects. */
   run(): Promise<void>;
 }
@@ -30,8 +32,10 @@ export class Scheduler<J extends Job> {
   #options: SchedulerOptions;
   #closed: ReadonlySet<string> = new Set();
   readonly #queues: readonly [Set<J>, Set<J>, Set<J>] = [new Set(), new Set(), new Set()];
-  /** Begun and not ended, those that pause included: each keeps its file to itself. */
-  readonly #begun = new Map<string, J>();
+  /** Begun and not ended, those that pause included. */
+  readonly #begun = new Set<J>();
+  /** The same, by what they keep to themselves. */
+  readonly #atFile = new Map<string, Set<J>>();
   /** Those that hold a slot. */
   readonly #running = new Set<J>();
   /** Paused ones that want a slot again, with what lets them go on. */
@@ -162,11 +166,25 @@ export class Scheduler<J extends Job> {
       }
       for (const job of queue) {
         if (!this.#hasRoom(priority)) break;
-        if (this.#begun.has(job.alone) || this.isHeld(job) || this.isClosed(job)) continue;
+        if (this.#mustWait(job) || this.isHeld(job) || this.isClosed(job)) continue;
         queue.delete(job);
         void this.#run(job);
       }
     }
+  }
+
+  /** Whether something is at work on its file that it must not begin beside. */
+  #mustWait(job: J): boolean {
+    const others = this.#atFile.get(job.alone);
+    return others !== undefined && [...others].some(({ kind }) => job.beside?.includes(kind) !== true);
+  }
+
+  #together(job: J): Set<J> {
+    const known = this.#atFile.get(job.alone);
+    if (known !== undefined) return known;
+    const fresh = new Set<J>();
+    this.#atFile.set(job.alone, fresh);
+    return fresh;
   }
 
   #hasRoom(priority: Priority): boolean {
@@ -188,12 +206,16 @@ export class Scheduler<J extends Job> {
   }
 
   async #run(job: J): Promise<void> {
-    this.#begun.set(job.alone, job);
+    this.#begun.add(job);
+    this.#together(job).add(job);
     this.#occupy(job);
     try {
       await job.run();
     } finally {
-      this.#begun.delete(job.alone);
+      this.#begun.delete(job);
+      const together = this.#together(job);
+      together.delete(job);
+      if (together.size === 0) this.#atFile.delete(job.alone);
       this.#leave(job);
       this.#start();
       this.#settle();
