@@ -108,8 +108,12 @@ export class Machine {
     else {
       const mode = side === 'helper' ? 'copytool' : 'attrs';
       const helper = helpers.get(mode);
+      // It may have been killed already, and nothing has been looked at since.
+      if (helper === undefined && side === 'files-helper') return;
       if (helper === undefined) throw new Error(`${this.name} has no ${side}: ${[...helpers.keys()].join(', ')}`);
       signal(helper, 'SIGKILL');
+      // Another one looks at files as soon as one is to be looked at.
+      if (side === 'files-helper') return void (await gone(helper, 30_000));
       await waitUntil(
         `${this.name} notices that its ${side} is gone`,
         () => !this.alive || (this.helpers().get(mode)?.pid ?? helper.pid) !== helper.pid,
@@ -148,8 +152,9 @@ export class Machine {
     writeFileSync(join(this.#steps, step), '');
   }
 
+  /** Whether an action, the last one that `hold` was called for, waits at the step. */
   isHeld(step: string): boolean {
-    return existsSync(join(this.#steps, `${step}.reached`));
+    return existsSync(join(this.#steps, `${step}.reached`)) && !existsSync(join(this.#steps, step));
   }
 
   /** Waits until an action waits at the step. */

@@ -1,127 +1,46 @@
-import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { STEPS, type Step } from '../../../src/copytool/steps.ts';
-import { waitUntil, within } from '../../support/wait.ts';
-import { CLEAN, Rig, read, SIDES, type Side } from './fixture.ts';
+import { SIDES } from '../../support/machine.ts';
+import { Random, seedOf } from '../../support/random.ts';
+import { ACTIONS, type Kill, KillBench, stepsOf, titleOf } from './kill-bench.ts';
 
-let rig: Rig;
+/*
+ * Every named step is killed at once here; which side, and with what kind of file, follows from the step's place and
+ * the seed. All combinations, and random moments, are in test/full/kills.test.ts.
+ */
+const random = new Random(seedOf());
+
+let bench: KillBench;
 beforeAll(async () => {
-  // The coordinator's own timeout is an hour: whatever comes to an end here was adopted.
-  rig = await Rig.start({
-    config: { copytool: { block_size: '64KiB', range_size: '64KiB', max_bytes_in_flight: '2MiB' } },
-  });
+  bench = await KillBench.start();
 });
-afterAll(() => rig?.stop());
+afterAll(() => bench?.stop());
 beforeEach((context) => {
-  if (!rig.sandbox.standIn) context.skip();
+  if (!bench.sandbox.standIn) context.skip();
 });
 
-const stepsOf = (action: string) => STEPS.filter((step) => step.startsWith(`${action}.`));
-/** Each step with another side, so that all are killed without each test being run three times. */
-const withSides = (steps: readonly Step[], first = 0) =>
-  steps.map((step, index): [Step, Side] => [step, SIDES[(index + first) % SIDES.length] as Side]);
+const KINDS_OF = {
+  archive: ['small', 'blocks', 'new blocks'],
+  restore: ['small', 'blocks', 'linked'],
+  remove: ['small'],
+} as const;
 
-/** Kills what is held at the step, and lets what comes next pass it. */
-async function killAt(step: Step, side: Side): Promise<void> {
-  await rig.held(step);
-  await rig.killSide(side);
-  rig.letGo(step);
-}
-
-async function nothingIsAtWork(path: string): Promise<void> {
-  await waitUntil(
-    'Lustre has no action on the file any more',
-    async () => {
-      const found = await rig.fs.files.get({ path: Buffer.from(path) }, { parts: ['action'] });
-      return found.action?.action === 'NOOP';
-    },
-    { detail: () => rig.copytool.log.text().slice(-4_000) },
+describe.each(ACTIONS)('%s', (action) => {
+  const kills = stepsOf(action).map(
+    (at, index): Kill => ({
+      action,
+      at,
+      side: SIDES[(index + random.seed) % SIDES.length] ?? 'both',
+      kind: KINDS_OF[action][index % KINDS_OF[action].length] ?? 'small',
+    }),
   );
-}
-
-describe.each(withSides(stepsOf('archive')))('an archive at %s, %s killed', (step, side) => {
-  test.each([
-    ['small', 'version two'],
-    ['in blocks', 'version two '.repeat(20_000)],
-  ])('a file that is %s is archived by the one that adopts it', async (size, content) => {
-    const path = rig.write(`${step} ${size}`, 'version one');
-    await rig.archive(path);
-    writeFileSync(path, content);
-    rig.hold(step);
-    await rig.lfs('hsm_archive', path);
-    await killAt(step, side);
-    await nothingIsAtWork(path);
-    await waitUntil('the file is archived', async () => (await rig.states(path)) === CLEAN);
-    await rig.release(path);
-    expect(await read(path)).toBe(content);
-    expect(await rig.content(path)).toBe(content);
-  });
+  test.each(kills.map((kill) => [titleOf(kill), kill] as const))(
+    `%s: nothing is wrong, and the next copytool finishes (seed ${random.seed})`,
+    async (_, kill) => {
+      await bench.run(kill, random);
+    },
+  );
 });
 
-describe.each(SIDES)('a restore, %s killed', (side) => {
-  test.each(stepsOf('restore'))('at %s: its reader gets the data', async (step) => {
-    const content = `restored ${step} `.repeat(10_000);
-    const path = rig.write(`${step} ${side}`, content);
-    await rig.archiveAndRelease(path);
-    rig.hold(step);
-    const reading = read(path);
-    await killAt(step, side);
-    const got = await reading;
-    expect(got.slice(0, 40)).toBe(content.slice(0, 40));
-    expect(got === content).toBe(true);
-    await nothingIsAtWork(path);
-    expect(await rig.content(path)).toBe(content);
-  });
-});
-
-describe.each(withSides(stepsOf('remove'), 1))('a removal at %s, %s killed', (step, side) => {
-  test('is carried out by the one that adopts it; the file keeps its data', async () => {
-    const path = rig.write(step, 'resident');
-    await rig.archive(path);
-    rig.hold(step);
-    await rig.lfs('hsm_remove', path);
-    await killAt(step, side);
-    await nothingIsAtWork(path);
-    expect(await rig.content(path)).toBeUndefined();
-    expect((await rig.states(path)) & CLEAN).toBe(0);
-    expect(await read(path)).toBe('resident');
-    writeFileSync(path, 'written again');
-    await rig.archiveAndRelease(path);
-    expect(await read(path)).toBe('written again');
-  });
-});
-
-describe.each(withSides(stepsOf('adopt')))('while adopting, at %s, %s killed', (step, side) => {
-  test('the next one adopts what is left', async () => {
-    const paths = [1, 2, 3].map((n) => rig.write(`${step} ${n}`, `content ${n}`));
-    for (const path of paths) await rig.archiveAndRelease(path);
-    const after = rig.copytool.lines.length;
-    rig.hold('restore.begun');
-    const reading = paths.map((path) => read(path));
-    // What is on its way from the kernel to the journal is lost with both processes.
-    await waitUntil('all are journaled', () => rig.copytool.log.find('action taken', after).length === 3);
-    await rig.held('restore.begun');
-    rig.hold(step);
-    await rig.killSide('both');
-    rig.letGo('restore.begun');
-    await killAt(step, side);
-    const all = await within('the readers have their data', 60_000, Promise.all(reading)).catch((error: Error) => {
-      throw new Error(`${error.message}\n${rig.copytool.log.text().slice(-8_000)}`);
-    });
-    expect(all).toEqual(['content 1', 'content 2', 'content 3']);
-  });
-});
-
-test('actions that a dead copytool had been told of, and not heard of yet, are adopted, too', async () => {
-  const paths = [1, 2, 3].map((n) => rig.write(`unheard ${n}`, `content ${n}`));
-  for (const path of paths) await rig.archiveAndRelease(path);
-  process.kill(rig.copytool.pid, 'SIGSTOP');
-  const reading = paths.map((path) => read(path));
-  for (const path of paths)
-    await waitUntil('the helper has been sent the restore', async () => {
-      const found = await rig.fs.files.get({ path: Buffer.from(path) }, { parts: ['action'] });
-      return found.action?.state === 'running';
-    });
-  await rig.killSide('copytool');
-  expect(await Promise.all(reading)).toEqual(['content 1', 'content 2', 'content 3']);
+test('all of them were killed', () => {
+  expect(bench.machine.kills).toBe(ACTIONS.flatMap(stepsOf).length);
 });

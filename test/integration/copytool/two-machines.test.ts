@@ -102,6 +102,13 @@ async function archived(path: string): Promise<void> {
   await waitUntil(`${path} is archived`, async () => (await state(path)) === CLEAN && (await idle(path)));
 }
 
+/** Archived by this machine, whatever the other has under way. */
+async function archivedBy(machine: Machine, path: string): Promise<void> {
+  const after = machine.copytool.lines.length;
+  await lfs('hsm_archive', path);
+  expect((await ending(machine, 'archive', path, after)).record).toMatchObject({ outcome: 'ok' });
+}
+
 /** Whether the coordinator has nothing under way for the file that is there now. */
 async function idle(path: string): Promise<boolean> {
   const { fid } = truth.at(path);
@@ -262,6 +269,43 @@ describe('one file archived on two machines at the same time', () => {
     expect((await blob.getProperties()).etag).toBe(etag);
     await roundTrip(path);
   });
+});
+
+test('archived and released by another before it is read: who reads it then gets it, and so does the late archive', async () => {
+  const path = await changedFile(3 * BLOCK);
+  const after = first.copytool.lines.length;
+  await heldOnFirst('hsm_archive', path, 'archive.named');
+  await archivedBy(second, path);
+  await lfs('hsm_release', path);
+  // The restore comes to the machine whose archive is about to read the released file, and so waits for it.
+  await second.copytool.stop();
+  const { fid } = truth.at(path);
+  const reading = truth.read(path).catch((error: unknown) => error);
+  await first.copytool.waitFor(({ record }) => record?.['action'] === 'restore' && record['fid'] === fid, { after });
+  first.letGo('archive.named');
+  expect(await within('it is read', 60_000, reading)).toBeUndefined();
+  await ending(first, 'archive', path, after);
+  // The second is to be registered before the first again.
+  await quiet();
+  await first.copytool.stop();
+  await second.start();
+  await first.start();
+  if ((await state(path)) !== CLEAN) await archived(path);
+  await roundTrip(path);
+});
+
+test('archived and released by another before it fails: the released file is not marked dirty, which nobody could restore', async () => {
+  const path = await changedFile(3 * BLOCK);
+  const after = first.copytool.lines.length;
+  await heldOnFirst('hsm_archive', path, 'archive.uploaded');
+  await archivedBy(second, path);
+  await lfs('hsm_release', path);
+  gateway.interfere = () => ({ answer: { status: 403, code: 'AuthorizationPermissionMismatch' } });
+  first.letGo('archive.uploaded');
+  expect((await ending(first, 'archive', path, after)).record?.['outcome']).toBe('failed');
+  gateway.interfere = () => undefined;
+  expect(await state(path)).toBe(RELEASED);
+  await roundTrip(path);
 });
 
 describe('names that change while one machine archives and the other goes on', () => {
