@@ -11,6 +11,7 @@ import { PAGE } from './pages.ts';
 import type { Records } from './records.ts';
 import type { Tombstones } from './tombstones.ts';
 import type { BatchResult, CatalogBatch, Death, EntryPut } from './types.ts';
+import type { Walk } from './walk.ts';
 
 /** The tables, by what they hold. */
 export interface Tables {
@@ -23,6 +24,7 @@ export interface Tables {
   readonly journal: Journal;
   readonly cursors: Cursors;
   readonly records: Records;
+  readonly walk: Walk;
 }
 
 /** The follower's hints are its own; what the catalog itself finds out has none. */
@@ -72,6 +74,8 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   for (const failure of batch.failures ?? []) records.putFailure(keys.store(failure.fid), failure, ms);
   for (const fid of batch.failuresGone ?? []) records.dropFailures(keys.store(fid));
   for (const move of batch.cursors ?? []) cursors.put(move, stamp);
+  for (const fid of batch.met ?? []) tables.walk.met(keys.store(fid));
+  for (const fid of batch.walked ?? []) tables.walk.done(keys.store(fid));
   for (const checkpoint of batch.checkpoints ?? []) records.putCheckpoint(checkpoint, ms);
   for (const name of batch.checkpointsGone ?? []) records.dropCheckpoint(name);
   for (const event of batch.events ?? []) records.putEvent(event);

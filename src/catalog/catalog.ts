@@ -61,6 +61,8 @@ export interface Catalog {
   beginScan(): Promise<Stamp>;
   /** When the scan that is under way, or was when it was killed, began. */
   scanning(): Promise<Stamp | undefined>;
+  /** Directories that the scan under way has met and not been through: where to take it up after a crash. */
+  unwalked(): AsyncGenerator<Fid[]>;
   /** It is over. `complete`: it has seen everything that there was, so demands for a scan from before are met. */
   endScan(begun: Stamp, outcome: 'complete' | 'partial'): Promise<void>;
 

@@ -114,6 +114,12 @@ CREATE TABLE graves (
   fid INTEGER PRIMARY KEY
 ) STRICT;
 
+-- Directories that the scan under way has met, and whether it has been through them.
+CREATE TABLE walk (
+  fid INTEGER PRIMARY KEY,
+  done INTEGER NOT NULL
+) STRICT;
+
 -- What was deleted from the container, by the minute: for the brake on mass deletions.
 CREATE TABLE burials (
   minute INTEGER PRIMARY KEY,

@@ -18,6 +18,7 @@ import { Tombstones } from './tombstones.ts';
 import { Tree } from './tree.ts';
 import type { CatalogBatch, JournalEntry, Known, KnownBlob, PathResult, RunKind, Stamp, Tombstone } from './types.ts';
 import { keptUsage } from './usage.ts';
+import { Walk } from './walk.ts';
 
 /** FIDs that are read in one go. */
 const AT_ONCE = 1000;
@@ -48,6 +49,7 @@ export class SqliteCatalog implements Catalog {
       journal: new Journal(database, keys),
       cursors: new Cursors(database),
       records: new Records(database, keys),
+      walk: new Walk(database, keys),
     };
     this.#pages = new EntryPages(database, keys);
     this.#tree = new Tree(this.#tables.links, this.#tables.entries, keys);
@@ -90,6 +92,7 @@ export class SqliteCatalog implements Catalog {
     return this.#connection.write(({ stamp }) => {
       this.#tables.records.putFact('scanning', String(stamp));
       this.#tables.tombstones.openGraves();
+      this.#tables.walk.clear();
       return stamp;
     });
   }
@@ -98,11 +101,16 @@ export class SqliteCatalog implements Catalog {
     return this.#stampFact('scanning');
   }
 
+  unwalked() {
+    return this.#walk((after) => this.#tables.walk.left(after), 0);
+  }
+
   endScan(begun: Stamp, outcome: 'complete' | 'partial') {
     return this.#connection.write(() => {
       const { records, tombstones, cursors } = this.#tables;
       records.dropFact('scanning');
       tombstones.openGraves();
+      this.#tables.walk.clear();
       if (outcome === 'partial') return;
       records.putFact('scanned', String(begun));
       cursors.scanned(begun);

@@ -262,6 +262,9 @@ export interface Usage {
 /** Changes that are made together or not at all, in the order of these fields. */
 export interface CatalogBatch {
   readonly puts?: readonly EntryPut[];
+  /** Directories that a scan has met and is to go through, and those that it has been through. */
+  readonly met?: readonly Fid[];
+  readonly walked?: readonly Fid[];
   /** Of files that the catalog does not know, too: a scan may be about to put them. */
   readonly deaths?: readonly Death[];
   /** Stripes of directories: what they are named by counts as named by the directory. */

@@ -70,7 +70,9 @@ describe('from a scan', () => {
       const begun = await catalog.beginScan();
       const timing = { now: 5000, settle: 0, again: 0 };
       const unclear = { ...scanned, fid: fid(3), hsm: null };
-      expect(await scanIn(catalog, [scanned, twice, twice, unclear], begun, timing)).toMatchObject({ added: 2 });
+      expect(
+        await scanIn(catalog, { entries: [scanned, twice, twice, unclear], directories: [] }, begun, timing),
+      ).toMatchObject({ added: 2 });
       const known = await catalog.known([F, fid(2)]);
       expect(known.get(F)).toMatchObject({ entry: { size: 6n }, links: [{ name: Buffer.from('a') }] });
       expect(known.get(fid(2))?.links).toHaveLength(2);

@@ -1,29 +1,33 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { BatchResult, MarkPut, Stamp } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
-import type { ScanEntry } from '../lustre/scan-entry.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import type { ScanBatch } from '../lustre/scanner.ts';
 import { batchOf, type Decision, decideScanned, type Timing } from './decide.ts';
 import { type Fresh, freshOfScan } from './fresh.ts';
 
 /**
  * Puts what a scan saw into the catalog, and what follows from it into the journal. Files of which it did not see enough
- * are marked, to be looked at one by one.
+ * are marked, to be looked at one by one. Which directories are left to walk is kept, too (`catalog.unwalked`).
  * @param begun what `catalog.beginScan` said before the first of them was read
  */
 export async function scanIn(
   catalog: Catalog,
-  scanned: readonly ScanEntry[],
+  { entries, directories }: Pick<ScanBatch, 'entries' | 'directories'>,
   begun: Stamp,
   timing: Timing,
 ): Promise<BatchResult> {
   const fresh: Fresh[] = [];
   const marks: MarkPut[] = [];
-  for (const entry of scanned) {
+  for (const entry of entries) {
     const seen = freshOfScan(entry);
     if (seen === undefined) marks.push(markOf(entry.fid, timing));
     else fresh.push(seen);
   }
-  return catalog.apply({ ...(await batchOfFresh(catalog, fresh, begun, timing)), marks });
+  const met = entries.filter((entry) => entry.type === 'dir').map((entry) => entry.fid);
+  // One that could not be read to its end is left; one that is gone is not.
+  const walked = directories.filter(({ errno }) => errno === 0 || errno === ERRNO.ENOENT).map(({ fid }) => fid);
+  return catalog.apply({ ...(await batchOfFresh(catalog, fresh, begun, timing)), marks, met, walked });
 }
 
 /** The part of `scanIn` that does not depend on how the scan tells it. */
