@@ -31,7 +31,8 @@ export class TransferEngine implements Transfers {
     const closed = new AbortController();
     for (const [id, archive] of settings.archives) {
       const store = await BlobStore.open(archive, {
-        signal: closed.signal,
+        // A thread is ended as a whole; joining two signals for every request costs a twentieth of a small upload.
+        ...(thread === '' ? { signal: closed.signal } : {}),
         ...(settings.retry === undefined ? {} : { retry: settings.retry }),
         ...(settings.idleTimeout === undefined ? {} : { idleTimeout: settings.idleTimeout }),
         onEndpoint: (event) => onEndpoint?.(id, event, thread),

@@ -15,7 +15,8 @@ import { SparseWriter } from './sparse-writer.ts';
 /** Up to here a file is read or written as a whole. */
 const SMALL = 1 << 20;
 
-const ADDON = nativeAddon();
+/** One that was built from older sources has the checksum alone. */
+const ADDON = withBlocks(nativeAddon());
 
 export interface OpenSource extends UploadSource {
   close(): Promise<void>;
@@ -97,4 +98,8 @@ function summed(result: BlockResult, path: string): SummedBytes {
   if (errno === 0) return result;
   const [code, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, `error ${errno}`];
   throw Object.assign(new Error(`${code}: ${text}, ${what} '${path}'`), { errno: -errno, code, syscall: what, path });
+}
+
+function withBlocks(addon: Addon | undefined): Addon | undefined {
+  return typeof addon?.writeFile === 'function' ? addon : undefined;
 }

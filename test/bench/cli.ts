@@ -1,9 +1,13 @@
 import { parseArgs } from 'node:util';
 import { parseBytes } from '../../src/service/units.ts';
+import { benchCopytool, reportOfCopytool, writeCosts } from './copytool.ts';
 import { benchDataPath, writeResult } from './data-path.ts';
 import { reportOf } from './report.ts';
 
 const USAGE = `npm run bench -- data-path [options]
+npm run bench -- copytool [--files N] [--file-size SIZE] [--json FILE]
+
+copytool measures whole actions on the stand-in Lustre and Azurite: the CPU of copytool and helpers. data-path:
 
 Measures archive and restore of file contents against AzCopy, at an nginx that throws uploads away and serves ranges:
 processes as a whole, taking turns. Needs nginx and AzCopy's libsecret-1-0 (Debian: apt-get install nginx-light libsecret-1-0).
@@ -37,11 +41,25 @@ const { values, positionals } = parseArgs({
   },
 });
 
-if (values.help || positionals[0] !== 'data-path') {
+const what = positionals[0] ?? '';
+if (values.help || !['data-path', 'copytool'].includes(what)) {
   process.stderr.write(USAGE);
   process.exit(values.help ? 0 : 2);
 }
 try {
+  await (what === 'copytool' ? copytool() : dataPath());
+} catch (error) {
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function copytool(): Promise<void> {
+  const costs = await benchCopytool(number('files', values.files, 1), bytes('file-size', values['file-size']));
+  if (values.json !== undefined) await writeCosts(values.json, costs);
+  process.stdout.write(reportOfCopytool(costs));
+}
+
+async function dataPath(): Promise<void> {
   const result = await benchDataPath({
     large: bytes('large', values.large),
     files: number('files', values.files, 0),
@@ -56,9 +74,6 @@ try {
   });
   if (values.json !== undefined) await writeResult(values.json, result);
   process.stdout.write(reportOf(result));
-} catch (error) {
-  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
 }
 
 function bytes(name: string, text: string): number {

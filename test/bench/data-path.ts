@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '../support/project.ts';
@@ -105,6 +106,12 @@ async function run(
   options: DataPathOptions,
 ): Promise<Cell[]> {
   const { endpoint, list } = scene;
+  // Node would strip the types at every start, which the product, being compiled, does not.
+  const script = join(scene.scratch, 'transfer-process.mjs');
+  await writeFile(
+    script,
+    stripTypeScriptTypes(await readFile(join(import.meta.dirname, 'transfer-process.ts'), 'utf8')),
+  );
   const ours: Contender = {
     tool: 'lfsazsync',
     program(direction, to, directory) {
@@ -112,8 +119,9 @@ async function run(
       const plan: Plan = { dist, direction, endpoint: to, container: CONTAINER, concurrency, threads, list, directory };
       return {
         file: process.execPath,
-        args: [join(import.meta.dirname, 'transfer-process.ts'), JSON.stringify(plan)],
-        env: { BENCH_SAS: SAS, NODE_EXTRA_CA_CERTS: endpoint.authority },
+        args: [script, JSON.stringify(plan)],
+        // As bin/lfsazsync has it.
+        env: { BENCH_SAS: SAS, NODE_EXTRA_CA_CERTS: endpoint.authority, UV_THREADPOOL_SIZE: '32' },
       };
     },
   };

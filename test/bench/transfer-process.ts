@@ -49,7 +49,7 @@ const transfers = await openTransfers({
     blockSize: 'auto',
     rangeSize: 8 << 20,
     concurrency: 8,
-    memory: { archive: 96 << 20, restore: 64 << 20 },
+    memory: { archive: 144 << 20, restore: 48 << 20 },
   },
 });
 
