@@ -1,8 +1,10 @@
 import { link, mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT_FID } from '../../../src/identity/fid.ts';
 import { ChangelogReader } from '../../../src/lustre/changelog-reader.ts';
 import { type ChangelogRecord, RecordType } from '../../../src/lustre/changelog-record.ts';
 import { ERRNO } from '../../../src/lustre/errno.ts';
+import { Scanner } from '../../../src/lustre/scanner.ts';
 import { BugError, ErrnoError } from '../../../src/service/errors.ts';
 import { helperPath } from '../../support/project.ts';
 import type { Sandbox } from '../../support/sandbox.ts';
@@ -241,5 +243,47 @@ describe('a metadata server that goes away', () => {
       if (event.kind === 'end' && told.includes('after')) break;
     }
     expect(told.filter((name) => name !== 'null')).toEqual(['before', 'after']);
+  });
+});
+
+describe('several metadata servers', () => {
+  const standIn = useStandIn({ mdts: 3 });
+
+  it('have a changelog, indexes and users of their own, read and cleared one by one; a scan walks over all', async () => {
+    const c = standIn.it;
+    const { mount, llapi, mdt } = c.sandbox;
+    findBy(c.sandbox);
+    const names = [0, 1, 2].map((index) => mdt.replace(/0000$/, `000${index}`));
+    for (const name of names) await c.sandbox.serverLctl(['--device', name, 'changelog_register', '-n']);
+    for (const index of [0, 1, 2]) {
+      const dir = c.path(`on-${index}`);
+      await c.ok('mkdir', '-i', String(index), dir);
+      for (let i = 0; i <= index; i++) await writeFile(`${dir}/file-${i}`, '');
+    }
+    for (const [index, name] of names.entries()) {
+      const options = { mount, mdt: name, liblustreapi: llapi, helper: helperPath, user: 'cl1', interval: 50 };
+      const reader = await ChangelogReader.start(options);
+      readers.push(reader);
+      const all: ChangelogRecord[] = [];
+      for await (const event of reader) {
+        if (event.kind === 'end') break;
+        if (event.kind === 'records') all.push(...event.records);
+      }
+      expect(all.map((record) => record.index)).toEqual(all.map((_, i) => i + 1));
+      const made = all.filter((record) => record.type === RecordType.CREAT);
+      expect(made.map((record) => String(record.name))).toEqual(
+        Array.from({ length: index + 1 }, (_, i) => `file-${i}`),
+      );
+      await reader.clear(all.length);
+      const later = await ChangelogReader.start({ ...options, start: all.length + 1 });
+      readers.push(later);
+      const events = later[Symbol.asyncIterator]();
+      expect((await events.next()).value).toEqual({ kind: 'end', next: all.length + 1 });
+    }
+    const scanner = await Scanner.start({ mount, liblustreapi: llapi, helper: helperPath });
+    const seen: string[] = [];
+    for await (const batch of scanner.walk([ROOT_FID])) seen.push(...batch.entries.map((entry) => String(entry.name)));
+    await scanner.close();
+    expect(seen.filter((name) => name.startsWith('file-'))).toHaveLength(6);
   });
 });
