@@ -213,11 +213,13 @@ static void layout_json(struct entry_reader *r, const char *proc, struct buf *ou
 	buf_json_string(out, pool, strlen(pool));
 }
 
-static void xattr_json(struct entry_reader *r, const char *proc, const char *name, struct buf *out)
+/* Whether it is there. */
+static bool xattr_json(struct entry_reader *r, const char *proc, const char *name, struct buf *out)
 {
 	ssize_t size = getxattr(proc, name, r->value, VALUE_BYTES);
 
 	base64_or_null(r->value, size, out);
+	return size >= 0;
 }
 
 static void file_json(struct entry_reader *r, const char *proc, bool links, struct buf *out)
@@ -234,12 +236,15 @@ static void file_json(struct entry_reader *r, const char *proc, bool links, stru
 	buf_u64(out, f.archive);
 	comma(out);
 	layout_json(r, proc, out);
-	/* Without a copy neither record means anything (cp -a carries them to other files). */
+	/* Without a copy neither record means anything (cp -a carries them to other files), and ours goes before lemur's. */
 	if (f.hsm < 0 || f.hsm & HS_EXISTS) {
 		comma(out);
-		xattr_json(r, proc, "trusted.lfsazsync", out);
-		comma(out);
-		xattr_json(r, proc, "trusted.lhsm_uuid", out);
+		if (xattr_json(r, proc, "trusted.lfsazsync", out))
+			buf_str(out, ",null");
+		else {
+			comma(out);
+			xattr_json(r, proc, "trusted.lhsm_uuid", out);
+		}
 	} else if (links) {
 		buf_str(out, ",null,null");
 	}

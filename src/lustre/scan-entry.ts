@@ -36,9 +36,9 @@ export interface EntryState {
   readonly osts: readonly number[];
   /** The pool of the layout, '' without one. */
   readonly pool: string;
-  /** The value of `trusted.lfsazsync`. */
+  /** The value of `trusted.lfsazsync`, of files that have a copy. */
   readonly record: Buffer | null;
-  /** The value of `trusted.lhsm_uuid`, of files that lemur archived. */
+  /** The value of `trusted.lhsm_uuid`, of files that lemur archived; null where `record` is there. */
   readonly lemur: Buffer | null;
   /** All names; null: the one under which a walk found it is the only one. */
   readonly links: readonly Link[] | null;

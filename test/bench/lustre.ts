@@ -109,6 +109,12 @@ async function benchEntries(mount: string, liblustreapi: string, fids: readonly 
     const quarters = [0, 1, 2, 3].map((part) => fids.filter((_, i) => i % 4 === part));
     return (await Promise.all(quarters.map((some) => files.entries(some)))).flat().length;
   });
+  const xattrs = ['trusted.lfsazsync', 'trusted.lhsm_uuid', 'trusted.link'];
+  await measure('the same as parts (get_many), four at a time', helper.pid, async () => {
+    const quarters = [0, 1, 2, 3].map((part) => fids.filter((_, i) => i % 4 === part).map((fid) => ({ fid })));
+    const want = { parts: ['stat', 'hsm', 'xattrs', 'layout'], xattrs } as const;
+    return (await Promise.all(quarters.map((some) => files.getMany(some, want)))).flat().length;
+  });
   await helper.close();
 }
 
@@ -137,7 +143,7 @@ if (root === undefined) throw new Error(`no FID: ${shown}`);
 await benchChangelog(sandbox);
 await benchWalk(join(second, name), sandbox.dir);
 const fids = await benchScan(third, sandbox.llapi, root);
-await benchEntries(third, sandbox.llapi, fids.slice(0, 50_000));
+await benchEntries(third, sandbox.llapi, fids.slice(0, 20_000));
 
 const micro = (value: number | undefined): string => value?.toFixed(1) ?? '';
 const lines = figures.map((figure) =>

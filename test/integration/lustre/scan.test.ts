@@ -100,15 +100,18 @@ describe('what is told of an entry', () => {
     await c.ok('setstripe', '-c', '3', join(path, 'wide'));
     const kept = await c.archived(agent, 'states/kept');
     const away = await c.released(agent, 'states/away');
-    const set =
-      'import os,sys\nfor n in ("trusted.lfsazsync","trusted.lhsm_uuid"): os.setxattr(sys.argv[1], n, b"\\x00" + n.encode())';
-    for (const file of [away.path, join(path, 'wide')]) await c.sandbox.exec('python3', ['-c', set, file]);
+    const set = 'import os,sys\nfor n in sys.argv[2:]: os.setxattr(sys.argv[1], n, b"\\x00" + n.encode())';
+    const mark = (file: string, ...names: string[]) => c.sandbox.exec('python3', ['-c', set, file, ...names]);
+    await mark(away.path, 'trusted.lfsazsync', 'trusted.lhsm_uuid');
+    await mark(kept.path, 'trusted.lhsm_uuid');
+    await mark(join(path, 'wide'), 'trusted.lfsazsync', 'trusted.lhsm_uuid');
     await mkdir(join(path, 'sub'));
     await link(kept.path, join(path, 'sub/second'));
     const { entries } = await scan([parent]);
     const of = (name: string): ScanEntry | undefined => entries.find((entry) => entry.name.toString() === name);
-    expect(of('wide')).toMatchObject({ osts: [0, 1, 2], hsm: 0, record: null });
+    expect(of('wide')).toMatchObject({ osts: [0, 1, 2], hsm: 0, record: null, lemur: null });
     expect(of('kept')).toMatchObject({ hsm: CLEAN, archive: 1, nlink: 2, linksComplete: true, record: null });
+    expect(of('kept')?.lemur).toEqual(Buffer.from('\0trusted.lhsm_uuid'));
     const sub = await fidOf(join(path, 'sub'));
     for (const name of ['kept', 'second']) {
       const links = of(name)
@@ -125,7 +128,7 @@ describe('what is told of an entry', () => {
       hsm: RELEASED_FILE,
       osts: [],
       record: Buffer.from('\0trusted.lfsazsync'),
-      lemur: Buffer.from('\0trusted.lhsm_uuid'),
+      lemur: null,
     });
     await c.expectState(away.path, RELEASED_FILE);
     expect(await c.action(away.path)).toBe('NOOP');
