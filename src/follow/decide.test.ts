@@ -75,18 +75,13 @@ describe('a file', () => {
   });
 
   test('its record says what is in the container, once', () => {
-    const first = decide(mark, undefined, seenAs(archived, here, { record, location: 'moved/a' }), timing);
-    expect(first.blob).toMatchObject({ archive: 1, name: 'moved/a', kind: 'file', generation: `2-${U}`, size: 6n });
+    const first = decide(mark, undefined, seenAs(archived, here, { record }), timing);
+    expect(first.blob).toMatchObject({ archive: 1, name: 'x/a', kind: 'file', generation: `2-${U}`, size: 6n });
     expect(
       decide(mark, knownAs(archived, here, [blob]), seenAs(archived, here, { record }), timing).blob,
     ).toBeUndefined();
     const older = { ...blob, name: 'old', generation: `1-${U}` };
-    const next = decide(
-      mark,
-      knownAs(archived, here, [older]),
-      seenAs(archived, here, { record, location: 'old' }),
-      timing,
-    );
+    const next = decide(mark, knownAs(archived, here, [older]), seenAs(archived, here, { record }), timing);
     expect(next.blob?.name).toBe('x/a');
   });
 

@@ -123,13 +123,12 @@ function fileReasons({ entry, record }: Fresh, known: Known | undefined, renamed
 }
 
 /** The copy that the file's record names, if that is news. */
-function blobOf({ entry, record, location }: Fresh, known: Known | undefined, { now }: Timing): KnownBlob | undefined {
+function blobOf({ entry, record }: Fresh, known: Known | undefined, { now }: Timing): KnownBlob | undefined {
   if (record === undefined || isBinding(record)) return undefined;
   const generation = formatGeneration(record.generation);
   const files = (known?.blobs ?? []).filter((blob) => blob.kind === 'file');
   if (files.some((blob) => blob.archive === entry.archive && blob.generation === generation)) return undefined;
-  // A move's hint is older than a record that we see for the first time, unless we know nothing at all.
-  const name = files.length === 0 ? (location ?? record.at) : record.at;
+  const name = record.at;
   if (name === undefined) return undefined;
   const { size, crc64 } = record;
   return { archive: entry.archive, name, kind: 'file', generation, size, crc64, archivedAt: Math.floor(now / 1000) };

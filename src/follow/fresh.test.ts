@@ -2,9 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { fid, scratch } from '../../test/support/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import { ROOT_FID } from '../identity/fid.ts';
-import { formatFileRecord, RECORD_XATTR } from '../identity/file-record.ts';
-import type { FileStat } from '../lustre/attributes.ts';
-import type { ScanEntry } from '../lustre/scan-entry.ts';
+import { formatFileRecord } from '../identity/file-record.ts';
+import type { EntryState, ScanEntry } from '../lustre/scan-entry.ts';
 import { freshOf, freshOfScan } from './fresh.ts';
 import { markUnseen, scanIn } from './scan-in.ts';
 
@@ -15,28 +14,28 @@ const record = {
   size: 6n,
   crc64: '0'.repeat(16),
 };
-const stat: FileStat = {
-  ...{ type: 'file', mode: 0o644, uid: 1, gid: 2, size: 6n, blocks: 8n, nlink: 1, rdev: 0n },
-  ...{ atime: 1_700_000_000_999_999_999n, mtime: -1n, ctime: -1_000_000_000n },
-};
-
-describe('from attributes', () => {
-  const of = (changes: Partial<FileStat>, xattrs: [string, Buffer][] = [], which = F) =>
-    freshOf({ fid: which, stat: { ...stat, ...changes }, xattrs: new Map(xattrs), errors: new Map() }, undefined);
-
-  test('times are whole seconds, those before 1970 too', () => {
-    expect(of({}).entry).toMatchObject({ atime: 1_700_000_000, mtime: -1, ctime: -1 });
-  });
+describe('by FID', () => {
+  const of = (changes: Partial<EntryState>) => freshOf({ ...state, ...changes });
+  const state: EntryState = {
+    ...{ fid: F, type: 'file', mode: 0o644, uid: 1, gid: 2, nlink: 1, size: 6, blocks: 8, atime: 1, mtime: -1 },
+    ...{ ctime: 3, btime: null, project: null, hsm: 0, archive: 0, osts: [], pool: '', record: null, lemur: null },
+    ...{ links: [{ parent: ROOT_FID, name: Buffer.from('a') }], linksComplete: true },
+  };
 
   test('a record that was copied from another file is none', () => {
-    expect(of({}, [[RECORD_XATTR, formatFileRecord(record)]]).record).toEqual(record);
-    expect(of({}, [[RECORD_XATTR, formatFileRecord({ ...record, fid: fid(2) })]]).record).toBeUndefined();
+    expect(of({ record: formatFileRecord(record) })?.record).toEqual(record);
+    expect(of({ record: formatFileRecord({ ...record, fid: fid(2) }) })?.record).toBeUndefined();
   });
 
-  test('names are known if there are as many as links, and the root and the nameless have none', () => {
-    expect(of({ nlink: 2 }).links).toBeUndefined();
-    expect(of({ nlink: 0 }).links).toEqual([]);
-    expect(of({ type: 'dir', nlink: 5 }, [], ROOT_FID).links).toEqual([]);
+  test('names are known if all are there, and the root and the nameless have none', () => {
+    expect(of({})?.links).toHaveLength(1);
+    expect(of({ nlink: 2, linksComplete: false })?.links).toBeUndefined();
+    expect(of({ nlink: 0, links: null })?.links).toEqual([]);
+    expect(of({ fid: ROOT_FID, type: 'dir', nlink: 5, links: [] })?.links).toEqual([]);
+  });
+
+  test('without its HSM state nothing is known', () => {
+    expect(of({ hsm: null })).toBeUndefined();
   });
 });
 

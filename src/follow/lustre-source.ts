@@ -1,12 +1,11 @@
-import type { Known, Link } from '../catalog/types.ts';
+import type { Link } from '../catalog/types.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
-import type { FileAttributes, FileStat, LustreFiles } from '../lustre/attributes.ts';
-import { ERRNO, errnoText } from '../lustre/errno.ts';
+import type { LustreFiles } from '../lustre/attributes.ts';
+import { ERRNO } from '../lustre/errno.ts';
+import type { EntryState } from '../lustre/scan-entry.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
-import { freshOf, type Seen, WANT } from './fresh.ts';
+import { type Fresh, freshOf, type Seen } from './fresh.ts';
 import type { FileSource } from './refresh.ts';
-
-type Stated = FileAttributes & { readonly stat: FileStat };
 
 /** Looks at files in Lustre, in bulk, by the helper. */
 export class LustreSource implements FileSource {
@@ -22,17 +21,15 @@ export class LustreSource implements FileSource {
   }
 
   /** An unmounted or another file system says ENOENT to everything, so the UUID is read before and after. */
-  async look(fids: readonly Fid[], known: ReadonlyMap<Fid, Known>): Promise<Map<Fid, Seen>> {
+  async look(fids: readonly Fid[]): Promise<Map<Fid, Seen>> {
     await this.#checkFileSystem();
-    const found = await this.#files.getMany(
-      fids.map((fid) => ({ fid })),
-      WANT,
-    );
+    const found = await this.#files.entries(fids);
     const seen = new Map<Fid, Seen>();
-    const manyNames: Stated[] = [];
+    const manyNames: Fresh[] = [];
     fids.forEach((fid, index) => {
-      const one = found[index] as FileAttributes | ErrnoError;
-      seen.set(fid, this.#seenOf(fid, one, known.get(fid), manyNames));
+      const one = seenOf(fid, found[index] as EntryState | ErrnoError);
+      seen.set(fid, one);
+      if (one.kind === 'alive' && one.fresh.links === undefined) manyNames.push(one.fresh);
     });
     await this.#addLinks(manyNames, seen);
     await this.#checkFileSystem();
@@ -54,41 +51,23 @@ export class LustreSource implements FileSource {
     return stripes;
   }
 
-  #seenOf(fid: Fid, found: FileAttributes | ErrnoError, known: Known | undefined, manyNames: Stated[]): Seen {
-    if (found instanceof ErrnoError) {
-      return found.errno === ERRNO.ENOENT ? { kind: 'dead' } : { kind: 'failed', error: found.message };
-    }
-    const failed = [...found.errors].find(([part, errno]) => !(part === 'hsm' && errno === ERRNO.ENOTTY));
-    if (failed?.[0] === 'stat' && failed[1] === ERRNO.ENOENT) return { kind: 'dead' };
-    if (failed !== undefined || found.stat === undefined) {
-      const [part, errno] = failed ?? ['stat', ERRNO.EIO];
-      return { kind: 'failed', error: `${part} of ${fid}: ${errnoText(errno)}` };
-    }
-    const stated: Stated = { ...found, stat: found.stat };
-    const fresh = freshOf(stated, known?.entry);
-    if (fresh.links === undefined) manyNames.push(stated);
-    return { kind: 'alive', fresh };
-  }
-
   /** Names of files whose attribute does not hold all of them: by their paths. */
-  async #addLinks(files: readonly Stated[], seen: Map<Fid, Seen>): Promise<void> {
+  async #addLinks(files: readonly Fresh[], seen: Map<Fid, Seen>): Promise<void> {
     if (files.length === 0) return;
     const found = await this.#files.getMany(
-      files.map(({ fid }) => ({ fid })),
+      files.map(({ entry }) => ({ fid: entry.fid })),
       { parts: ['paths'] },
     );
     const paths = found.map((one) => (one instanceof ErrnoError ? [] : (one.paths ?? [])));
     const directories = await this.#directoriesAt(paths.flat().map(directoryOf));
-    files.forEach((file, index) => {
+    files.forEach((fresh, index) => {
       const links = (paths[index] ?? []).flatMap((path): Link[] => {
         const parent = directories.get(directoryOf(path).toString('latin1'));
         return parent === undefined ? [] : [{ parent, name: path.subarray(path.lastIndexOf(0x2f) + 1) }];
       });
-      const one = seen.get(file.fid);
-      const expected = file.stat.type === 'dir' ? 1 : file.stat.nlink;
-      if (one?.kind === 'alive' && links.length === expected) {
-        seen.set(file.fid, { kind: 'alive', fresh: { ...one.fresh, links } });
-      }
+      // A directory has one name, whatever its number of links says.
+      const expected = fresh.entry.type === 'dir' ? 1 : fresh.entry.nlink;
+      if (links.length === expected) seen.set(fresh.entry.fid, { kind: 'alive', fresh: { ...fresh, links } });
     });
   }
 
@@ -125,3 +104,13 @@ export class LustreSource implements FileSource {
 }
 
 const directoryOf = (path: Buffer): Buffer => path.subarray(0, Math.max(0, path.lastIndexOf(0x2f)));
+
+function seenOf(fid: Fid, found: EntryState | ErrnoError): Seen {
+  if (found instanceof ErrnoError) {
+    return found.errno === ERRNO.ENOENT ? { kind: 'dead' } : { kind: 'failed', error: found.message };
+  }
+  const fresh = freshOf(found);
+  return fresh === undefined
+    ? { kind: 'failed', error: `the HSM state of ${fid} can’t be read` }
+    : { kind: 'alive', fresh };
+}

@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Known, Mark } from '../catalog/types.ts';
+import type { Mark } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { batchOf, type Decision, decide, type Timing } from './decide.ts';
 import type { Seen } from './fresh.ts';
@@ -10,7 +10,7 @@ export interface FileSource {
    * Looks at these. What is told as dead is dead under the catalog's file system: rejects, with nothing told, where
    * that is not certain.
    */
-  look(fids: readonly Fid[], known: ReadonlyMap<Fid, Known>): Promise<Map<Fid, Seen>>;
+  look(fids: readonly Fid[]): Promise<Map<Fid, Seen>>;
   /** Of FIDs that are named as directories: those that are stripes of another one, with that. */
   stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>>;
 }
@@ -39,7 +39,7 @@ export async function refresh(
   if (marks.length === 0) return { next: undefined, looked: 0, added: 0, changed: 0, died: 0, failed: 0 };
   const fids = marks.map((mark) => mark.fid);
   const known = await catalog.known(fids);
-  const seen = await source.look(fids, known);
+  const seen = await source.look(fids);
   const decisions = new Map<Fid, Decision>();
   const looked: Mark[] = [];
   let failed = 0;
