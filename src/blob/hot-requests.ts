@@ -35,6 +35,12 @@ export interface WriteFields {
   readonly tier?: string | undefined;
 }
 
+/** What a copy of a blob is to be; its content type comes along. */
+export interface CopyFields extends Omit<WriteFields, 'contentType'> {
+  /** Version of the source that is copied. */
+  readonly sourceEtag: string;
+}
+
 export interface RangeAsked {
   readonly ifMatch: string;
   /** First and last byte; undefined for the whole blob. */
@@ -47,6 +53,9 @@ type Fields = Record<string, string>;
 
 /** Knows all that is asked for here; every cloud has it. Cold is the newest of it (2021-12-02). */
 const SERVICE_VERSION = '2023-11-03';
+/** The longest URL that the service takes as the source of a copy, bytes. A name's bytes may be three each in a URL. */
+const MAX_SOURCE_URL = 2048;
+const NOTHING = new Uint8Array(0);
 const USER_AGENT = `lfsazsync Node/${process.versions.node}`;
 
 export class HotRequests {
@@ -91,6 +100,28 @@ export class HotRequests {
     const fields: Fields = ifMatch === undefined ? {} : { 'if-match': ifMatch };
     const { headers } = await this.#send('HEAD', name, '', fields, { signal, success: [200] });
     return headers as PlainHeaders;
+  }
+
+  /**
+   * Copy Blob within the container. The service reads the source with the credential of this request: a key's signature
+   * or a token stands for both, a SAS has to be in the source's URL, too.
+   * https://learn.microsoft.com/rest/api/storageservices/copy-blob
+   */
+  async copyBlob(name: string, source: string, copy: CopyFields, signal?: AbortSignal): Promise<Written> {
+    const { condition, metadata, tier, sourceEtag } = copy;
+    const fields: Fields = { 'x-ms-copy-source': this.#sourceUrl(source), 'x-ms-source-if-match': sourceEtag };
+    addWriteConditions(fields, { condition, metadata, tier });
+    const { headers } = await this.#send('PUT', name, '', fields, { body: NOTHING, signal, success: [202] });
+    return { etag: headers.get('etag') ?? '' };
+  }
+
+  /** Whether the service takes the URL of this blob as the source of a copy, by its length. */
+  isCopySource(name: string): boolean {
+    return this.#sourceUrl(name).length <= MAX_SOURCE_URL;
+  }
+
+  #sourceUrl(name: string): string {
+    return `${this.#options.url}/${pathOf(name)}${this.#query}`;
   }
 
   async #write(name: string, query: string, fields: Fields, body: Uint8Array, signal?: AbortSignal): Promise<Written> {
@@ -138,10 +169,14 @@ interface Written {
   readonly etag: string;
 }
 
-function addWriteFields(fields: Fields, { condition, metadata, contentType, tier }: WriteFields): void {
+function addWriteFields(fields: Fields, write: WriteFields): void {
+  fields['x-ms-blob-content-type'] = write.contentType;
+  addWriteConditions(fields, write);
+}
+
+function addWriteConditions(fields: Fields, { condition, metadata, tier }: Omit<WriteFields, 'contentType'>): void {
   if (condition.ifMatch !== undefined) fields['if-match'] = condition.ifMatch;
   if (condition.ifNoneMatch !== undefined) fields['if-none-match'] = condition.ifNoneMatch;
-  fields['x-ms-blob-content-type'] = contentType;
   if (tier !== undefined) fields['x-ms-access-tier'] = tier;
   for (const key in metadata) fields[`x-ms-meta-${key.toLowerCase()}`] = metadata[key] as string;
 }

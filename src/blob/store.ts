@@ -231,6 +231,50 @@ export class BlobStore {
     );
   }
 
+  /**
+   * Copy Blob: asks the service to copy the version `ifMatch` of a blob to another name; no data passes here. It may go
+   * on after this resolves: see copy.ts. SOURCE_CONDITION when the source is another version now.
+   */
+  async startCopy(
+    source: { readonly name: string; readonly ifMatch: string },
+    name: string,
+    options: Omit<PutOptions, 'held'>,
+  ): Promise<Written> {
+    this.#checkMetadata(name, options.metadata);
+    const signal = this.#signal(options.signal);
+    const { condition, metadata, tier } = options;
+    const { ifMatch: sourceEtag } = conditions(source) as { ifMatch: string };
+    const fields = { condition: conditions(condition), metadata, tier, sourceEtag };
+    return this.#commit(name, condition, { verb: 'copy to', blob: name, kind: 'write', signal }, ({ hot }) =>
+      hot.copyBlob(name, source.name, fields, signal),
+    );
+  }
+
+  /** Whether the service can be given this blob as the source of a copy: the URL of a long name may be too long. */
+  isCopySource(name: string): Promise<boolean> {
+    return this.#wire.run({ verb: 'copy', blob: name, held: false }, async ({ hot }) => hot.isCopySource(name));
+  }
+
+  /**
+   * Leases a blob, or renews or gives back the lease `id`; a SAS needs `w` for it. LEASED when somebody else holds it,
+   * or the lease is lost.
+   * @param how of a new lease: seconds, 15 to 60
+   */
+  async lease(
+    name: string,
+    id: string,
+    how: { readonly seconds: number } | 'renew' | 'release',
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const own = this.#signal(signal);
+    await this.#wire.run({ verb: 'lease', blob: name, kind: 'write', held: false, signal: own }, async (clients) => {
+      const lease = (await clients.sdk()).blob(name).getBlobLeaseClient(id);
+      if (how === 'renew') return lease.renewLease(abortable(own));
+      if (how === 'release') return lease.releaseLease(abortable(own));
+      return lease.acquireLease(how.seconds, abortable(own));
+    });
+  }
+
   /** Reads a range of the version `ifMatch` into a buffer. CONDITION when the blob is another one now. */
   readRange(name: string, range: RangeRequest): Promise<RangeResult> {
     const signal = this.#signal(range.signal);

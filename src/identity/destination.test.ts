@@ -67,6 +67,14 @@ describe('at a blob’s name', () => {
     expect(await decide(occupant({ fid: F, generation: { seq: 5, uuid: OURS } }))).toEqual({ do: 'done', etag: ETAG });
   });
 
+  test.each(['failed', 'aborted'] as const)(
+    'what a copy of this very version left that %s: overwritten',
+    async (copyStatus) => {
+      const left = occupant({ fid: F, generation: { seq: 5, uuid: OURS } }, { length: 0n, copyStatus });
+      expect(await decide(left)).toEqual(overwrite('own copy'));
+    },
+  );
+
   test.each<BlobKind>(['dir', 'symlink', 'link'])('a marker of the file itself (%s): overwritten', async (kind) => {
     expect(await decide(occupant({ fid: F, kind }))).toEqual(overwrite('marker'));
   });

@@ -114,7 +114,10 @@ function decideOwn(
 ): Decision {
   if (identity.kind !== 'file') return overwrite('marker');
   const there = identity.generation;
-  if (there !== undefined && there.uuid === newcomer.generation.uuid) return { do: 'done', etag: occupant.etag };
+  // What a copy within the service left behind when it failed says the same of itself, and holds nothing.
+  const isWhole = occupant.copyStatus === undefined || occupant.copyStatus === 'success';
+  if (isWhole && there !== undefined && there.uuid === newcomer.generation.uuid)
+    return { do: 'done', etag: occupant.etag };
   if (there !== undefined && there.seq > newcomer.generation.seq) {
     return refuse(
       'newer-version',
