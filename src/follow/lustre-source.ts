@@ -7,6 +7,10 @@ import { ErrnoError, OperatorError } from '../service/errors.ts';
 import { type Fresh, freshOf, type Seen } from './fresh.ts';
 import type { FileSource } from './refresh.ts';
 
+/** Requests at the same time, and how many files are worth one. */
+const PARTS = 8;
+const MIN_PART = 20;
+
 /** Looks at files in Lustre, in bulk, by the helper. */
 export class LustreSource implements FileSource {
   readonly #files: LustreFiles;
@@ -23,7 +27,7 @@ export class LustreSource implements FileSource {
   /** An unmounted or another file system says ENOENT to everything, so the UUID is read before and after. */
   async look(fids: readonly Fid[]): Promise<Map<Fid, Seen>> {
     await this.#checkFileSystem();
-    const found = await this.#files.entries(fids);
+    const found = await this.#entries(fids);
     const seen = new Map<Fid, Seen>();
     const manyNames: Fresh[] = [];
     fids.forEach((fid, index) => {
@@ -34,6 +38,14 @@ export class LustreSource implements FileSource {
     await this.#addLinks(manyNames, seen);
     await this.#checkFileSystem();
     return seen;
+  }
+
+  /** Each file costs the MDT a few requests: several run at once, in the helper's threads. */
+  async #entries(fids: readonly Fid[]): Promise<(EntryState | ErrnoError)[]> {
+    const length = Math.max(MIN_PART, Math.ceil(fids.length / PARTS));
+    const parts: Promise<(EntryState | ErrnoError)[]>[] = [];
+    for (let at = 0; at < fids.length; at += length) parts.push(this.#files.entries(fids.slice(at, at + length)));
+    return (await Promise.all(parts)).flat();
   }
 
   async stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>> {
