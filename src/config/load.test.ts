@@ -48,7 +48,7 @@ describe('precedence', () => {
   it('takes the default where nobody says anything', async () => {
     const { config, origin } = await load('mount: /mnt/file\n');
     expect(config.log).toEqual({ level: 'info', auditFile: '/var/lib/lfsazsync/audit.log' });
-    expect(config.copytool).toMatchObject({ heartbeat: 5000, maxBytesInFlight: 192 * 1024 ** 2, blockSize: 'auto' });
+    expect(config.copytool).toMatchObject({ heartbeat: 5000, maxBytesInFlight: 128 * 1024 ** 2, blockSize: 'auto' });
     expect(origin(['log', 'level'])).toEqual({ kind: 'default' });
   });
 
@@ -276,7 +276,7 @@ describe('show', () => {
     );
     expect(shown).toMatchObject({
       'copytool.drain_timeout': `1m30s ${file}:2`,
-      'copytool.max_bytes_in_flight': '192MiB default',
+      'copytool.max_bytes_in_flight': '128MiB default',
       'archives.1.credential.type': `managed_identity ${file}:7`,
     });
   });

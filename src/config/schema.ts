@@ -170,7 +170,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       concurrency: count(1, 1024).prefault(16).meta({ description: 'actions at work at the same time' }),
       restore_reserve: count(0, 1023).prefault(4).meta({ description: 'of these, kept free for restores' }),
-      max_bytes_in_flight: size('1MiB', '64GiB').prefault('192MiB').meta({ description: 'memory for data on the way' }),
+      max_bytes_in_flight: size('1MiB', '64GiB').prefault('128MiB').meta({ description: 'memory for data on the way' }),
       bandwidth: rate().prefault('unlimited').meta({ description: 'most that archives and restores move together' }),
       bandwidth_archive: rate().prefault('unlimited').meta({ description: 'most that archives move' }),
       bandwidth_restore: rate().prefault('unlimited').meta({ description: 'most that restores move' }),
@@ -180,7 +180,7 @@ export const configSchema = z.strictObject({
         })
         .prefault('auto')
         .meta({ description: 'block of an upload; auto: from the file size' }),
-      range_size: size('64KiB', '1GiB').prefault('8MiB').meta({ description: 'range of a download' }),
+      range_size: size('64KiB', '1GiB').prefault('4MiB').meta({ description: 'range of a download' }),
       transfer_threads: z
         .union([z.literal('auto'), count(0, 64)], { error: "must be 'auto' or a number from 0 to 64" })
         .prefault('auto')

@@ -33,7 +33,9 @@ export async function benchCopytool(files: number, fileSize: number): Promise<Co
       if (action === 'restore') await expectDone(sandbox.run(['release', '--recursive', join(sandbox.tree, 'data')]));
       const before = await used(copytool.pid);
       const start = performance.now();
-      await expectDone(sandbox.run([action, '--recursive', '--wait', join(sandbox.tree, 'data')], { timeout: 900_000 }));
+      await expectDone(
+        sandbox.run([action, '--recursive', '--wait', join(sandbox.tree, 'data')], { timeout: 900_000 }),
+      );
       const seconds = (performance.now() - start) / 1000;
       const after = await used(copytool.pid);
       costs.push({

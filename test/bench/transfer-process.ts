@@ -47,9 +47,9 @@ const transfers = await openTransfers({
       ],
     ]),
     blockSize: 'auto',
-    rangeSize: 8 << 20,
+    rangeSize: 4 << 20,
     concurrency: 8,
-    memory: { archive: 144 << 20, restore: 48 << 20 },
+    memory: { archive: 96 << 20, restore: 32 << 20 },
   },
 });
 
