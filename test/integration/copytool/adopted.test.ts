@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { STEPS, type Step } from '../../../src/copytool/steps.ts';
 import { waitUntil, within } from '../../support/wait.ts';
-import { CLEAN, Rig, read, SIDES, type Side } from './fixture.ts';
+import { Rig, read, SIDES, type Side } from './fixture.ts';
 
 let rig: Rig;
 beforeAll(async () => {

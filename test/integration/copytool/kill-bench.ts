@@ -166,7 +166,8 @@ export class KillBench {
       machine.launch();
       await machine.held(again.at);
       await machine.kill(again.side);
-      await this.#right();
+      // One that lives on with another helper is at work: its blobs change while they are looked at.
+      if (!machine.alive) await this.#right();
       machine.letAllGo();
     }
     if (!machine.alive) await machine.start();

@@ -46,7 +46,9 @@ beforeAll(async () => {
   const copytool = { heartbeat: '200ms', locate_timeout: '2s', block_size: '64KiB', range_size: '64KiB' };
   const config = { copytool: { ...copytool, max_bytes_in_flight: '4MiB' } };
   const connectionString = sandbox.connectionString.replace(endpoint, gateway.endpoint);
-  first = new Machine(sandbox, { client: 0, config, connectionString });
+  // Its heartbeats are slow: that an action is not its own any more it must find out by asking before the commit.
+  const slow = { copytool: { ...config.copytool, heartbeat: '10s' } };
+  first = new Machine(sandbox, { client: 0, config: slow, connectionString });
   second = new Machine(sandbox, { client: 1, config });
   await sandbox.serverLctl(['set_param', 'mdt.*.hsm.loop_period=1']);
   await second.start();
