@@ -1,4 +1,6 @@
 import { isBlobError } from '../blob/errors.ts';
+import { type NamedPath, nameLinks } from '../copies/names.ts';
+import { searchCopy } from '../copies/search-copy.ts';
 import type { Fid } from '../identity/fid.ts';
 import type { CopyRecord } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
@@ -7,10 +9,8 @@ import { HSM, isClean, isReleased } from '../lustre/hsm-state.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { hasErrno } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
-import { searchCopy } from './copy-locator.ts';
 import { mustBeOurs, whereIs } from './fate.ts';
 import { viewFile } from './file-view.ts';
-import { type NamedPath, nameLinks } from './names.ts';
 
 /** An archive that Lustre has accepted. */
 export interface Archived {

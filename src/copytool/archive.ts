@@ -2,6 +2,7 @@ import { isBlobError } from '../blob/errors.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Uploaded } from '../blob/upload.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
+import type { NamedPath } from '../copies/names.ts';
 import { holdsRecorded, isCopyOf, ownRecord } from '../identity/copy-of.ts';
 import { type CopyRecord, formatFileRecord, isBinding, RECORD_XATTR } from '../identity/file-record.ts';
 import { type Generation, nextGeneration } from '../identity/generation.ts';
@@ -12,7 +13,7 @@ import { type Archived, afterArchive } from './after-archive.ts';
 import { CommitGate, HigherSequence } from './commit-gate.ts';
 import type { Archive, CopytoolContext } from './context.ts';
 import { type FileView, viewFile } from './file-view.ts';
-import { canonicalName, type NamedPath } from './names.ts';
+import { canonicalName } from './names.ts';
 import type { Outcome } from './outcome.ts';
 import type { Task } from './task.ts';
 

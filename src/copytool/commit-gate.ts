@@ -1,6 +1,7 @@
 import { metadataOf } from '../blob/metadata.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { CommitDecision } from '../blob/upload.ts';
+import type { NamedPath } from '../copies/names.ts';
 import { type Decision, decideDestination, type Newcomer } from '../identity/destination.ts';
 import { formatGeneration, type Generation } from '../identity/generation.ts';
 import { ERRNO } from '../lustre/errno.ts';
@@ -8,7 +9,6 @@ import { ActionError } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
 import { fateAt } from './fate.ts';
 import type { FileView } from './file-view.ts';
-import type { NamedPath } from './names.ts';
 import type { Task } from './task.ts';
 
 /** What would be replaced has a sequence that this upload's is not above: it is to be numbered anew. */

@@ -1,5 +1,6 @@
 import { isBlobError } from '../blob/errors.ts';
 import type { BlobState } from '../blob/state.ts';
+import { candidateNames } from '../copies/search-copy.ts';
 import { isCopyOf, ownRecord } from '../identity/copy-of.ts';
 import type { Fid } from '../identity/fid.ts';
 import { isBinding } from '../identity/file-record.ts';
@@ -8,7 +9,6 @@ import { ERRNO } from '../lustre/errno.ts';
 import { HSM, isArchived, isReleased } from '../lustre/hsm-state.ts';
 import { ActionError, hasErrno } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
-import { candidateNames } from './copy-locator.ts';
 import { mustBeOurs, whereIs } from './fate.ts';
 import { type FileView, viewFile } from './file-view.ts';
 import type { Outcome } from './outcome.ts';

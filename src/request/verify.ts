@@ -1,6 +1,6 @@
 import type { BlobStore } from '../blob/store.ts';
+import { searchCopy } from '../copies/search-copy.ts';
 import { ActionError } from '../copytool/action-error.ts';
-import { searchCopy } from '../copytool/copy-locator.ts';
 import { viewFile } from '../copytool/file-view.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';

@@ -1,0 +1,156 @@
+import { copyBlob } from '../../blob/copy.ts';
+import { isBlobError } from '../../blob/errors.ts';
+import { mergeMetadata, metadataOf } from '../../blob/metadata.ts';
+import { stagingName } from '../../blob/naming.ts';
+import type { BlobState } from '../../blob/state.ts';
+import type { KnownBlob } from '../../catalog/types.ts';
+import { candidateNames, recogniseCopy, searchCopy } from '../../copies/search-copy.ts';
+import type { BlobIdentity } from '../../identity/blob-identity.ts';
+import { LOCATION_XATTR } from '../../identity/file-record.ts';
+import { formatGeneration } from '../../identity/generation.ts';
+import type { Place, ReconcileContext } from './context.ts';
+import { claimName } from './destination.ts';
+import { ReconcileError } from './errors.ts';
+import { lookAt, type View } from './look.ts';
+import { changes, remember } from './markers.ts';
+import { deleteOld } from './old-blobs.ts';
+
+/**
+ * Makes the copy of a file stand at `name`, with the file's owner, group, mode and time, and nowhere else: found where
+ * it is, copied within the service, proven, said to the file (`trusted.lfsazsync_at`), and only then deleted where it
+ * was. An imported file's copy that others wrote stays where it is.
+ */
+export async function placeCopy(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  name: string,
+  known: readonly KnownBlob[],
+): Promise<void> {
+  const { store } = place;
+  const hints = known.filter((blob) => blob.archive === place.archive).map((blob) => blob.name);
+  const { copy, misses } = await searchCopy(
+    view,
+    { store, prefix: store.prefix },
+    context.fsUuid,
+    context.signal,
+    hints,
+  );
+  if (copy === undefined) {
+    const looked = misses.map((miss) => `${JSON.stringify(miss.name)}: ${miss.found}`).join('; ');
+    throw new ReconcileError('copy-missing', 'later', `the copy of ${view.fid} is not found: ${looked}`);
+  }
+  const { identity } = copy.blob;
+  if (copy.by === 'binding' || identity === undefined) return;
+  const metadata = mergeMetadata(copy.blob.metadata, metadataOf({ identity, attributes: view.stat }));
+  if (copy.blob.name === name) await refresh(context, place, view, copy.blob, identity);
+  else await moveCopy(context, place, view, copy.blob, name, metadata);
+  await removeOthers(context, place, view, name, hints);
+}
+
+/** Takes a copy out of the way of another file's: to its place in our own namespace, where it is found, too. */
+export async function stageCopy(context: ReconcileContext, place: Place, view: View, blob: BlobState): Promise<void> {
+  const name = stagingName(place.store.prefix, view.fid);
+  await moveCopy(context, place, view, blob, name, blob.metadata);
+  const kinds = ['file'] as const;
+  await deleteOld(context, place, blob.name, { fid: view.fid, kinds }, `moved to ${name}`, {
+    mayGo: (old) => isReplaced(context, place, view, name, old),
+  });
+}
+
+async function refresh(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  blob: BlobState,
+  identity: BlobIdentity,
+): Promise<void> {
+  const patch = changes(blob.metadata, metadataOf({ identity, attributes: view.stat }));
+  if (patch !== undefined) {
+    await retryable(() => place.store.setMetadata(blob.name, patch, { ifMatch: blob.etag, signal: context.signal }));
+  }
+  await remember(context, view, knownCopy(place, blob.name, identity));
+}
+
+async function moveCopy(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  source: BlobState,
+  name: string,
+  metadata: BlobState['metadata'],
+): Promise<void> {
+  const identity = source.identity as BlobIdentity;
+  const condition = await claimName(context, place, name, { fid: view.fid, generation: identity.generation });
+  await context.step('copy.decided');
+  if (!('name' in condition)) {
+    await remember(context, view, knownCopy(place, name, identity));
+    context.signal.throwIfAborted();
+    await retryable(() => copyBlob(place.store, source, name, { condition, metadata, signal: context.signal }));
+    await context.step('copy.copied');
+  }
+  // Where it is found when the file is renamed once more before anybody comes by here.
+  await context.fs.files.setXattr(view.fid, LOCATION_XATTR, Buffer.from(name));
+  await context.step('copy.hinted');
+  context.log.info('copy moved', { fid: view.fid, archive: place.archive, from: source.name, blob: name });
+}
+
+/** Deletes what the copy at `name` replaces: where it was, and older versions that were left somewhere. */
+async function removeOthers(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  name: string,
+  hints: readonly string[],
+): Promise<void> {
+  const known = new Set(hints);
+  for (const candidate of candidateNames(view, place.store.prefix, hints)) {
+    if (candidate.name === name) continue;
+    // At other links there are markers, unless something was left half done: looked at only where something may be.
+    if (candidate.current && !known.has(candidate.name) && view.location !== candidate.name) {
+      const there = await place.store.head(candidate.name, { signal: context.signal });
+      if (there?.identity?.kind !== 'file') continue;
+    }
+    const expected = { fid: view.fid, kinds: ['file'] as const };
+    await deleteOld(context, place, candidate.name, expected, `its copy is at ${JSON.stringify(name)}`, {
+      mayGo: (old) => isReplaced(context, place, view, name, old),
+      isKnown: known.has(candidate.name),
+    });
+  }
+}
+
+/**
+ * Whether the blob at `name` stands for the file in the place of `old`: looked at anew, by the file's record of now, as
+ * a restore would. Later versions are never given up for earlier ones.
+ */
+async function isReplaced(
+  context: ReconcileContext,
+  { store }: Place,
+  { fid }: View,
+  name: string,
+  old: BlobState,
+): Promise<boolean> {
+  const [view, copy] = await Promise.all([lookAt(context, fid), store.head(name, { signal: context.signal })]);
+  if (view === 'dead' || copy === undefined) return false;
+  const current = candidateNames(view, store.prefix).some((one) => one.current && one.name === name);
+  if (!recogniseCopy(view, copy, context.fsUuid, current).copy) return false;
+  const [now, before] = [copy.identity?.generation, old.identity?.generation];
+  return now !== undefined && (before === undefined || before.uuid === now.uuid || before.seq < now.seq);
+}
+
+function knownCopy({ archive }: Place, name: string, { generation, size, crc64 }: BlobIdentity): KnownBlob {
+  const written = generation === undefined ? undefined : formatGeneration(generation);
+  return { archive, name, kind: 'file', generation: written, size, crc64 };
+}
+
+/** What lost a race is to be looked at again, at once. */
+async function retryable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isBlobError(error, 'CONDITION', 'SOURCE_CONDITION', 'NOT_FOUND', 'PENDING_COPY'))
+      throw new ReconcileError('busy', 'soon', `it changed meanwhile: ${error.message}`);
+    if (isBlobError(error, 'ARCHIVED')) throw new ReconcileError('archive-tier', 'later', error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,297 @@
+import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { stagingName } from '../../../src/blob/naming.ts';
+import { BlobStore } from '../../../src/blob/store.ts';
+import type { Catalog } from '../../../src/catalog/catalog.ts';
+import { openCatalog } from '../../../src/catalog/open.ts';
+import { LustreSource } from '../../../src/follow/lustre-source.ts';
+import { REASON } from '../../../src/follow/reasons.ts';
+import type { ReconcileContext } from '../../../src/follow/reconcile/context.ts';
+import { workOff } from '../../../src/follow/reconcile/journal-worker.ts';
+import { Reconciler } from '../../../src/follow/reconcile/reconciler.ts';
+import { RECONCILE_STEPS, type ReconcileStep } from '../../../src/follow/reconcile/steps.ts';
+import { removeDead } from '../../../src/follow/reconcile/tombstones.ts';
+import { refresh } from '../../../src/follow/refresh.ts';
+import type { Fid } from '../../../src/identity/fid.ts';
+import type { AuditEntry } from '../../../src/service/audit.ts';
+import type { Log } from '../../../src/service/log.ts';
+import { scratch } from '../../support/catalog.ts';
+import { Rig, read } from '../copytool/fixture.ts';
+
+let rig: Rig;
+let fsUuid: string;
+let store: BlobStore;
+let place: ReturnType<typeof scratch>;
+let catalog: Catalog;
+let audit: AuditEntry[];
+let round = 0;
+
+beforeAll(async () => {
+  rig = await Rig.start({ config: { copytool: { locate_timeout: '5s' } } });
+  fsUuid = (await rig.fs.readUuid()) as string;
+  store = await BlobStore.open(
+    {
+      ...{ endpoint: undefined, container: rig.sandbox.containerClient.containerName, prefix: '' },
+      ...{ credential: { type: 'connection_string', env: 'CONNECTION' }, accessTier: undefined, rehydrate: 'none' },
+    },
+    { env: { CONNECTION: rig.sandbox.connectionString } },
+  );
+});
+afterAll(async () => {
+  store?.close();
+  await rig?.stop();
+});
+beforeEach(() => {
+  place = scratch();
+  catalog = openCatalog({ file: place.file, create: true });
+  audit = [];
+  round += 1;
+  mkdirSync(at());
+});
+afterEach(() => {
+  catalog.close();
+  place.remove();
+});
+
+/** A path in this test's own directory. */
+const at = (...names: string[]) => rig.path(`t${round}`, ...names);
+const nothing = () => undefined;
+const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
+
+class Killed extends Error {}
+
+function context(step: (step: ReconcileStep) => Promise<void> = () => Promise.resolve()): ReconcileContext {
+  return {
+    ...{ fs: rig.fs, fsUuid, archives: new Map([[1, store]]), catalog, log, step },
+    audit: {
+      record: (entry) => Promise.resolve(void audit.push(entry)),
+      reopen: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    },
+    signal: new AbortController().signal,
+  };
+}
+
+/** What the follower would do of these files' records: they are looked at, and what follows is in the journal. */
+async function seen(...fids: Fid[]): Promise<void> {
+  const since = Math.floor(Date.now() / 1000);
+  await catalog.apply({ marks: fids.map((fid) => ({ fid, hints: 0, since })) });
+  const timing = () => ({ now: Date.now(), settle: 0, again: 0 });
+  for (let after: Fid | undefined; (await catalog.markStats()).count > 0; ) {
+    after = (await refresh(catalog, new LustreSource(rig.fs, fsUuid), { after, limit: 100, timing })).next;
+  }
+  const living = await catalog.present(fids);
+  await catalog.apply({
+    journal: fids.filter((fid) => living.has(fid)).map((fid) => ({ fid, reasons: REASON.NAMES, since })),
+  });
+}
+
+/** Works until the journal has nothing left, and nothing may have failed. */
+async function follow(...fids: Fid[]): Promise<void> {
+  await seen(...fids);
+  for (let rounds = 0; (await catalog.journalStats()).count > 0; rounds++) {
+    expect(rounds, JSON.stringify(await catalog.journalDue(Date.now() + 1e9, 10))).toBeLessThan(200);
+    const { failed } = await workOff(context(), { concurrency: 4 });
+    expect(failed, JSON.stringify(await catalog.journalDue(Date.now() + 1e9, 10))).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function archived(name: string, content: string): Promise<Fid> {
+  const path = rig.write(join(`t${round}`, name), content);
+  await rig.archive(path);
+  const fid = await rig.fid(path);
+  await follow(fid);
+  return fid;
+}
+
+/** The blobs below this test's directory and in staging: name → kind and content, without directories. */
+async function container(): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  const below = `${rig.sandbox.blobName(at())}/`;
+  for await (const { name, metadata } of rig.sandbox.containerClient.listBlobsFlat({ includeMetadata: true })) {
+    const kind = metadata?.['lfsazsync_kind'];
+    if (kind === 'dir') continue;
+    if (name.startsWith(stagingName('', ''))) found[name] = 'staged';
+    if (!name.startsWith(below)) continue;
+    const content = (await rig.sandbox.containerClient.getBlobClient(name).downloadToBuffer()).toString();
+    found[name.slice(below.length)] = kind === 'file' ? content : `${kind}:${content}`;
+  }
+  return found;
+}
+
+const blobOf = async (name: string) => (await rig.blob(at(name)).getProperties()).metadata ?? {};
+
+describe('files that were renamed', () => {
+  test('a released one: its copy follows, and a restore finds it', async () => {
+    const fid = await archived('a', 'released');
+    await rig.release(at('a'));
+    mkdirSync(at('d'));
+    renameSync(at('a'), at('d', 'b'));
+    await follow(fid);
+    expect(await container()).toEqual({ 'd/b': 'released' });
+    expect(audit).toMatchObject([{ action: 'delete', fid }]);
+    expect(await read(at('d', 'b'))).toBe('released');
+  });
+
+  test('with another owner, mode and time: the copy says so, and the file stays clean', async () => {
+    const fid = await archived('a', 'x');
+    renameSync(at('a'), at('b'));
+    chmodSync(at('b'), 0o4711);
+    utimesSync(at('b'), 1_500_000_000, 1_500_000_001);
+    chmodSync(at('b'), 0o4711);
+    await follow(fid);
+    expect(await blobOf('b')).toMatchObject({ lfsazsync_mode: '4711', lfsazsync_mtime: '1500000001.000000000' });
+    chmodSync(at('b'), 0o600);
+    await follow(fid);
+    expect(await blobOf('b')).toMatchObject({ lfsazsync_mode: '0600', lfsazsync_fid: fid });
+    expect(await container()).toEqual({ b: 'x' });
+  });
+
+  test('a chain, a new file at the first name, and a circle of three', async () => {
+    const a = await archived('a', 'A');
+    const b = await archived('b', 'B');
+    const c = await archived('c', 'C');
+    renameSync(at('c'), at('d'));
+    renameSync(at('b'), at('c'));
+    renameSync(at('a'), at('b'));
+    await follow(a, b, c);
+    expect(await container()).toEqual({ b: 'A', c: 'B', d: 'C' });
+    for (const name of ['b', 'c', 'd']) await rig.release(at(name));
+    renameSync(at('b'), at('t'));
+    renameSync(at('d'), at('b'));
+    renameSync(at('c'), at('d'));
+    renameSync(at('t'), at('c'));
+    await follow(a, b, c);
+    expect(await container()).toEqual({ b: 'C', c: 'A', d: 'B' });
+    expect(await Promise.all(['b', 'c', 'd'].map((name) => read(at(name))))).toEqual(['C', 'A', 'B']);
+  });
+
+  test('a modified file’s copy steps aside for another, and goes when the next is written', async () => {
+    const dirty = await archived('a', 'old');
+    const other = await archived('b', 'other');
+    renameSync(at('a'), at('c'));
+    rig.write(join(`t${round}`, 'c'), 'new');
+    renameSync(at('b'), at('a'));
+    await follow(dirty, other);
+    expect(await container()).toEqual({ a: 'other', [stagingName('', dirty)]: 'staged' });
+    await rig.archive(at('c'));
+    await follow(dirty);
+    expect(await container()).toEqual({ a: 'other', c: 'new' });
+  });
+
+  test('onto a file: the dead one’s copy gives way; a stranger’s blob never does', async () => {
+    const victim = await archived('a', 'victim');
+    const mover = await archived('b', 'mover');
+    renameSync(at('b'), at('a'));
+    await follow(victim, mover);
+    expect(await container()).toEqual({ a: 'mover' });
+    await rig.blob(at('s')).getBlockBlobClient().upload('theirs', 6);
+    renameSync(at('a'), at('s'));
+    await seen(mover);
+    expect(await workOff(context(), { concurrency: 1 })).toMatchObject({ done: 0, failed: 1 });
+    expect((await catalog.quarantine(undefined, 10)).map((row) => row.fid)).toEqual([mover]);
+    expect(await container()).toEqual({ a: 'mover', s: 'theirs' });
+    await rig.release(at('s'));
+    expect(await read(at('s'))).toBe('mover');
+  });
+});
+
+describe('killed after any step', () => {
+  test.each(RECONCILE_STEPS.filter((step) => !step.startsWith('marker')))('%s: a released file that swapped names', async (deadly) => {
+    const a = await archived('a', 'A');
+    const b = await archived('b', 'B');
+    await rig.release(at('a'));
+    await rig.release(at('b'));
+    renameSync(at('a'), at('t'));
+    renameSync(at('b'), at('a'));
+    renameSync(at('t'), at('b'));
+    await seen(a, b);
+    // Every time that it comes to that step: nothing after it is done, and nothing is cleaned up.
+    for (let times = 1; times <= 4; times++) {
+      let left = times;
+      const killing = context((step) => (step === deadly && --left === 0 ? Promise.reject(new Killed()) : Promise.resolve()));
+      const row = { fid: a, reasons: REASON.NAMES, since: 0, stamp: 0 };
+      await new Reconciler(killing).reconcile(row).catch((error: unknown) => {
+        if (!(error instanceof Killed)) throw error;
+      });
+      // Whatever was killed when: both have a copy.
+      const whole = Object.values(await container());
+      expect(whole.filter((content) => content === 'A' || content === 'B' || content === 'staged').length).toBeGreaterThanOrEqual(2);
+    }
+    await follow(a, b);
+    expect(await container()).toEqual({ a: 'B', b: 'A' });
+    expect([await read(at('a')), await read(at('b'))]).toEqual(['B', 'A']);
+  });
+});
+
+describe('markers', () => {
+  test('of directories and symlinks come, change, move and go', async () => {
+    mkdirSync(at('d'));
+    symlinkSync('nowhere', at('l'));
+    const [d, l] = [await rig.fid(at('d')), await rig.fid(at('l'))];
+    await follow(d, l);
+    expect(await blobOf('d')).toMatchObject({ hdi_isfolder: 'true', lfsazsync_fid: d });
+    expect(await container()).toEqual({ l: 'symlink:nowhere' });
+    chmodSync(at('d'), 0o1777);
+    renameSync(at('l'), at('d', 'm'));
+    await follow(d, l);
+    expect(await blobOf('d')).toMatchObject({ lfsazsync_mode: '1777' });
+    expect(await container()).toEqual({ 'd/m': 'symlink:nowhere' });
+    renameSync(at('d'), at('e'));
+    await follow(d, l);
+    expect(await container()).toEqual({ 'e/m': 'symlink:nowhere' });
+    expect(await rig.content(at('d'))).toBeUndefined();
+    unlinkSync(at('e', 'm'));
+    await seen(l);
+    const tombstone = await catalog.tombstone(l);
+    expect(tombstone && (await removeDead(context(), tombstone, { copies: false }))).toBe(true);
+    expect(await container()).toEqual({});
+    expect(await catalog.tombstone(l)).toBeUndefined();
+  });
+
+  test('a directory’s new name takes all below it along', async () => {
+    mkdirSync(at('d', 'deep'), { recursive: true });
+    const fids = [await rig.fid(at('d')), await rig.fid(at('d', 'deep'))];
+    await follow(...fids, await archived('d/f', 'f'), await archived('d/deep/g', 'g'));
+    renameSync(at('d'), at('e'));
+    await seen(fids[0] as Fid);
+    await follow();
+    expect(await container()).toEqual({ 'e/f': 'f', 'e/deep/g': 'g' });
+    expect(await rig.content(at('d', 'deep'))).toBeUndefined();
+    expect(await blobOf('e/deep')).toMatchObject({ lfsazsync_fid: fids[1] });
+  });
+
+  test('hard links: the content moves on when its name is unlinked', async () => {
+    const fid = await archived('b', 'x');
+    linkSync(at('b'), at('a'));
+    linkSync(at('b'), at('c'));
+    await follow(fid);
+    expect(await container()).toEqual({ a: 'link:', b: 'x', c: 'link:' });
+    expect((await blobOf('a'))['lfsazsync_link']).toBe(rig.sandbox.blobName(at('b')));
+    await rig.release(at('b'));
+    unlinkSync(at('b'));
+    await follow(fid);
+    expect(await container()).toEqual({ a: 'x', c: 'link:' });
+    expect((await blobOf('c'))['lfsazsync_link']).toBe(rig.sandbox.blobName(at('a')));
+    expect(await read(at('c'))).toBe('x');
+  });
+});
+
+test('the dead: links go at once, the copy when its time has come, and only its own', async () => {
+  const fid = await archived('a', 'x');
+  linkSync(at('a'), at('b'));
+  await follow(fid);
+  unlinkSync(at('a'));
+  unlinkSync(at('b'));
+  await seen(fid);
+  const tombstone = await catalog.tombstone(fid);
+  if (tombstone === undefined) throw new Error('no tombstone');
+  expect(await removeDead(context(), tombstone, { copies: false })).toBe(false);
+  expect(await container()).toEqual({ a: 'x' });
+  const later = await archived('a', 'another');
+  expect(await removeDead(context(), tombstone, { copies: true })).toBe(true);
+  expect(await container()).toEqual({ a: 'another' });
+  expect((await blobOf('a'))['lfsazsync_fid']).toBe(later);
+});
