@@ -1,5 +1,6 @@
 import type { BlobStore } from '../../blob/store.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
+import type { Fid } from '../../identity/fid.ts';
 import type { LustreFileSystem } from '../../lustre/file-system.ts';
 import type { AuditLog } from '../../service/audit.ts';
 import type { Log } from '../../service/log.ts';
@@ -14,6 +15,8 @@ export interface ReconcileContext {
   readonly catalog: Catalog;
   readonly audit: AuditLog;
   readonly log: Log;
+  /** Asks the coordinator anew for an archive that ended because its name was taken. */
+  readonly archiveAgain: (fid: Fid) => Promise<void>;
   /** Called after each step; it goes on when the promise is fulfilled. */
   readonly step: (step: ReconcileStep) => Promise<void>;
   /** Ends the work at once: the service ends, or the lease is lost. */

@@ -54,7 +54,7 @@ export async function stageCopy(context: ReconcileContext, place: Place, view: V
   await moveCopy(context, place, view, blob, name, blob.metadata);
   const kinds = ['file'] as const;
   await deleteOld(context, place, blob.name, { fid: view.fid, kinds }, `moved to ${name}`, {
-    mayGo: (old) => isReplaced(context, place, view, name, old),
+    mayGo: (old) => mustReplace(context, place, view, name, old),
   });
 }
 
@@ -113,29 +113,37 @@ async function removeOthers(
     }
     const expected = { fid: view.fid, kinds: ['file'] as const };
     await deleteOld(context, place, candidate.name, expected, `its copy is at ${JSON.stringify(name)}`, {
-      mayGo: (old) => isReplaced(context, place, view, name, old),
+      mayGo: (old) => mustReplace(context, place, view, name, old),
       isKnown: known.has(candidate.name),
     });
   }
 }
 
 /**
- * Whether the blob at `name` stands for the file in the place of `old`: looked at anew, by the file's record of now, as
- * a restore would. Later versions are never given up for earlier ones.
+ * Sees to it that the blob at `name` stands for the file in the place of `old`: looked at anew, by the file's record of
+ * now, as a restore would. Later versions are never given up for earlier ones.
+ * @throws ReconcileError when it does not: the old one stays, and the file is looked at again
  */
-async function isReplaced(
+async function mustReplace(
   context: ReconcileContext,
   { store }: Place,
   { fid }: View,
   name: string,
   old: BlobState,
-): Promise<boolean> {
+): Promise<true> {
   const [view, copy] = await Promise.all([lookAt(context, fid), store.head(name, { signal: context.signal })]);
-  if (view === 'dead' || copy === undefined) return false;
+  const stays = (why: string) =>
+    new ReconcileError('busy', 'later', `${JSON.stringify(old.name)} stays: at ${JSON.stringify(name)} ${why}`);
+  if (view === 'dead') throw new ReconcileError('busy', 'soon', `${fid} died meanwhile`);
+  if (copy === undefined) throw stays('there is nothing any more');
   const current = candidateNames(view, store.prefix).some((one) => one.current && one.name === name);
-  if (!recogniseCopy(view, copy, context.fsUuid, current).copy) return false;
+  const verdict = recogniseCopy(view, copy, context.fsUuid, current);
+  if (!verdict.copy) throw stays(`there is no copy of the file: ${verdict.reason}`);
   const [now, before] = [copy.identity?.generation, old.identity?.generation];
-  return now !== undefined && (before === undefined || before.uuid === now.uuid || before.seq < now.seq);
+  if (now === undefined) throw stays('there is a copy without a generation');
+  if (before !== undefined && before.uuid !== now.uuid && before.seq >= now.seq)
+    throw stays('there is no later version');
+  return true;
 }
 
 function knownCopy({ archive }: Place, name: string, { generation, size, crc64 }: BlobIdentity): KnownBlob {

@@ -9,7 +9,7 @@ import { REASON } from '../reasons.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { placeCopy, stageCopy } from './copies.ts';
 import { Occupied, ReconcileError } from './errors.ts';
-import { lookAt, type View } from './look.ts';
+import { fateAt, lookAt, type View } from './look.ts';
 import { placeMarkers, type WantedMarker } from './markers.ts';
 import { journalSubtree } from './subtree.ts';
 import { removeDead } from './tombstones.ts';
@@ -83,6 +83,7 @@ export class Reconciler {
       await context.catalog.apply({ marks: [{ fid, hints: 0, since: row.since }] });
     if (row !== undefined && view.stat.type === 'dir' && (row.reasons & REASON.TREE) !== 0)
       await journalSubtree(context, fid, row);
+    if (row !== undefined && (row.reasons & REASON.ARCHIVE_AGAIN) !== 0) await this.#archiveAgain(view);
     const known = (await context.catalog.known([fid])).get(fid)?.blobs ?? [];
     for (const [archive, store] of context.archives) await this.#in({ archive, store }, view, known);
   }
@@ -112,6 +113,23 @@ export class Reconciler {
     const wanted = links.map(({ name }): WantedMarker => ({ kind: 'link', name, linkTo: canonical?.name ?? '' }));
     await placeMarkers(context, place, view, wanted, known);
     mustBeNamed(refused);
+  }
+
+  /** An archive ended because another file's copy has its name: frees that, and asks for it again. */
+  async #archiveAgain(view: View): Promise<void> {
+    const context = this.#context;
+    const { fid, stat, hsm, paths } = view;
+    if (stat.type !== 'file' || paths.length === 0 || isClean(hsm)) return;
+    for (const [archive, store] of context.archives) {
+      const { named } = nameLinks(paths, store.prefix);
+      const canonical = await chooseCanonical(fid, named, store, context.fs, context.fsUuid, context.signal);
+      if (canonical === undefined) continue;
+      const { identity } = (await store.head(canonical.name, { signal: context.signal })) ?? {};
+      if (identity?.fs !== context.fsUuid || identity.fid === fid) continue;
+      const fate = await fateAt(context, identity.fid, canonical.name, store.prefix);
+      if (fate === 'elsewhere') throw new Occupied(identity.fid, canonical.name, archive);
+    }
+    await context.archiveAgain(fid);
   }
 
   /** Has whoever is in the way put right; if it is still there, its copy steps aside. */

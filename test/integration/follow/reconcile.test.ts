@@ -9,6 +9,7 @@ import { LustreSource } from '../../../src/follow/lustre-source.ts';
 import { REASON } from '../../../src/follow/reasons.ts';
 import type { ReconcileContext } from '../../../src/follow/reconcile/context.ts';
 import { workOff } from '../../../src/follow/reconcile/journal-worker.ts';
+import { reap } from '../../../src/follow/reconcile/reap.ts';
 import { Reconciler } from '../../../src/follow/reconcile/reconciler.ts';
 import { RECONCILE_STEPS, type ReconcileStep } from '../../../src/follow/reconcile/steps.ts';
 import { removeDead } from '../../../src/follow/reconcile/tombstones.ts';
@@ -59,11 +60,13 @@ const at = (...names: string[]) => rig.path(`t${round}`, ...names);
 const nothing = () => undefined;
 const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
 
+const archiveAgain = async (fid: Fid) => rig.lfs('hsm_archive', rig.fs.fidPath(fid));
+
 class Killed extends Error {}
 
 function context(step: (step: ReconcileStep) => Promise<void> = () => Promise.resolve()): ReconcileContext {
   return {
-    ...{ fs: rig.fs, fsUuid, archives: new Map([[1, store]]), catalog, log, step },
+    ...{ fs: rig.fs, fsUuid, archives: new Map([[1, store]]), catalog, log, step, archiveAgain },
     audit: {
       record: (entry) => Promise.resolve(void audit.push(entry)),
       reopen: () => Promise.resolve(),
@@ -198,6 +201,83 @@ describe('files that were renamed', () => {
   });
 });
 
+test('any permutation of names', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const fids: Fid[] = [];
+  for (const name of names) fids.push(await archived(name, name));
+  for (const name of names) await rig.release(at(name));
+  // Two circles and one that stays; which worker meets which is chance.
+  const [to, aside] = [['c', 'a', 'b', 'h', 'd', 'e', 'g', 'f'], at('aside')];
+  mkdirSync(aside);
+  for (const name of names) renameSync(at(name), join(aside, name));
+  for (const [i, name] of names.entries()) renameSync(join(aside, name), at(to[i] as string));
+  await follow(...fids);
+  const wanted = Object.fromEntries(names.map((name, i) => [to[i] as string, name]));
+  expect(await container()).toEqual(wanted);
+  for (const [name, content] of Object.entries(wanted)) expect(await read(at(name))).toBe(content);
+});
+
+describe('what is deleted', () => {
+  test('is nothing as long as the new copy is not there', async () => {
+    const fid = await archived('a', 'x');
+    await rig.release(at('a'));
+    renameSync(at('a'), at('b'));
+    await seen(fid);
+    const spoiling = context(async (step) => {
+      if (step === 'copy.hinted') await rig.blob(at('b')).delete();
+    });
+    expect(await workOff(spoiling, { concurrency: 1 })).toMatchObject({ done: 0, failed: 1 });
+    expect(await container()).toEqual({ a: 'x' });
+    await follow(fid);
+    expect(await container()).toEqual({ b: 'x' });
+    expect(await read(at('b'))).toBe('x');
+  });
+
+  test('is the version that was looked at, and no other', async () => {
+    const fid = await archived('a', 'x');
+    renameSync(at('a'), at('b'));
+    await seen(fid);
+    const changing = context(async (step) => {
+      if (step === 'old.examined') await rig.blob(at('a')).setMetadata({ theirs: 'now' });
+    });
+    expect(await workOff(changing, { concurrency: 1 })).toMatchObject({ done: 0, failed: 0, later: 1 });
+    expect(Object.keys(await container())).toEqual(['a', 'b']);
+    await follow(fid);
+    expect(await container()).toEqual({ a: 'x', b: 'x' });
+  });
+
+  test('is nothing when it is to stop', async () => {
+    const fid = await archived('a', 'x');
+    renameSync(at('a'), at('b'));
+    await seen(fid);
+    const lost = new AbortController();
+    const stopping = context(async (step) => {
+      if (step === 'old.examined') lost.abort(new Error('the lease is lost'));
+    });
+    await expect(workOff({ ...stopping, signal: lost.signal }, { concurrency: 1 })).rejects.toThrow(
+      'the lease is lost',
+    );
+    expect(await container()).toEqual({ a: 'x', b: 'x' });
+    expect((await catalog.journalStats()).count).toBe(1);
+  });
+});
+
+test('an archive that another file’s copy was in the way of is asked for again when that has gone', async () => {
+  const other = await archived('a', 'other');
+  renameSync(at('a'), at('b'));
+  const path = rig.write(join(`t${round}`, 'a'), 'new');
+  const refused = await rig.ask('archive', path);
+  expect(refused.record?.['outcome']).not.toBe('ok');
+  const fid = await rig.fid(path);
+  await seen(fid);
+  const after = rig.copytool.lines.length;
+  await catalog.apply({ journal: [{ fid, reasons: REASON.ARCHIVE_AGAIN, since: 0 }] });
+  expect(await workOff(context(), { concurrency: 1 })).toMatchObject({ failed: 0 });
+  expect((await rig.ended('archive', fid, after)).record?.['outcome']).toBe('ok');
+  await follow(other, fid);
+  expect(await container()).toEqual({ a: 'new', b: 'other' });
+});
+
 describe('killed after any step', () => {
   test.each(RECONCILE_STEPS.filter((step) => !step.startsWith('marker')))(
     '%s: a released file that swapped names',
@@ -255,8 +335,8 @@ describe('markers', () => {
     expect(await rig.content(at('d'))).toBeUndefined();
     unlinkSync(at('e', 'm'));
     await seen(l);
-    const tombstone = await catalog.tombstone(l);
-    expect(tombstone && (await removeDead(context(), tombstone, { copies: false }))).toBe(true);
+    const mayRemove = () => Promise.reject(new Error('of a marker nobody asks'));
+    expect(await reap(context(), { grace: 1000, concurrency: 2, mayRemove })).toEqual({ buried: 1, kept: 0 });
     expect(await container()).toEqual({});
     expect(await catalog.tombstone(l)).toBeUndefined();
   });
@@ -298,7 +378,13 @@ test('the dead: links go at once, the copy when its time has come, and only its 
   await seen(fid);
   const tombstone = await catalog.tombstone(fid);
   if (tombstone === undefined) throw new Error('no tombstone');
-  expect(await removeDead(context(), tombstone, { copies: false })).toBe(false);
+  const asked: Fid[] = [];
+  const mayRemove = async (stone: { fid: Fid }) => asked.push(stone.fid) === 0;
+  expect(await reap(context(), { grace: 1000, concurrency: 2, mayRemove })).toEqual({ buried: 0, kept: 0 });
+  expect(await container()).toEqual({ a: 'x' });
+  expect(asked).toEqual([]);
+  expect(await reap(context(), { grace: 0, concurrency: 2, mayRemove })).toEqual({ buried: 0, kept: 1 });
+  expect(asked).toEqual([fid]);
   expect(await container()).toEqual({ a: 'x' });
   const later = await archived('a', 'another');
   expect(await removeDead(context(), tombstone, { copies: true })).toBe(true);
