@@ -6,6 +6,7 @@ import type { BlobState } from '../../blob/state.ts';
 import type { KnownBlob } from '../../catalog/types.ts';
 import { candidateNames, recogniseCopy, searchCopy } from '../../copies/search-copy.ts';
 import type { BlobIdentity } from '../../identity/blob-identity.ts';
+import { ownRecord } from '../../identity/copy-of.ts';
 import { LOCATION_XATTR } from '../../identity/file-record.ts';
 import { formatGeneration } from '../../identity/generation.ts';
 import type { Place, ReconcileContext } from './context.ts';
@@ -45,6 +46,7 @@ export async function placeCopy(
   const metadata = mergeMetadata(copy.blob.metadata, metadataOf({ identity, attributes: view.stat }));
   if (copy.blob.name === name) await refresh(context, place, view, copy.blob, identity);
   else await moveCopy(context, place, view, copy.blob, name, metadata);
+  await tell(context, view, name);
   await removeOthers(context, place, view, name, hints);
 }
 
@@ -52,6 +54,7 @@ export async function placeCopy(
 export async function stageCopy(context: ReconcileContext, place: Place, view: View, blob: BlobState): Promise<void> {
   const name = stagingName(place.store.prefix, view.fid);
   await moveCopy(context, place, view, blob, name, blob.metadata);
+  await tell(context, view, name);
   const kinds = ['file'] as const;
   await deleteOld(context, place, blob.name, { fid: view.fid, kinds }, `moved to ${name}`, {
     mayGo: (old) => mustReplace(context, place, view, name, old),
@@ -89,10 +92,14 @@ async function moveCopy(
     await retryable(() => copyBlob(place.store, source, name, { condition, metadata, signal: context.signal }));
     await context.step('copy.copied');
   }
-  // Where it is found when the file is renamed once more before anybody comes by here.
+  context.log.info('copy moved', { fid: view.fid, archive: place.archive, from: source.name, blob: name });
+}
+
+/** Says on the file where its copy is: so it is found when the file is renamed once more before anybody comes by here. */
+async function tell(context: ReconcileContext, view: View, name: string): Promise<void> {
+  if (view.location === name || ownRecord(view)?.at === name) return;
   await context.fs.files.setXattr(view.fid, LOCATION_XATTR, Buffer.from(name));
   await context.step('copy.hinted');
-  context.log.info('copy moved', { fid: view.fid, archive: place.archive, from: source.name, blob: name });
 }
 
 /** Deletes what the copy at `name` replaces: where it was, and older versions that were left somewhere. */

@@ -316,6 +316,20 @@ describe('killed after any step', () => {
   );
 });
 
+test('killed before the file was told where its copy is now: it is told by the next try', async () => {
+  const fid = await archived('a', 'x');
+  await rig.release(at('a'));
+  renameSync(at('a'), at('b'));
+  await seen(fid);
+  const killing = context((step) => (step === 'copy.copied' ? Promise.reject(new Killed()) : Promise.resolve()));
+  const row = { fid, reasons: REASON.NAMES, since: 0, stamp: 0 };
+  await expect(new Reconciler(killing).reconcile(row)).rejects.toThrow(Killed);
+  await follow(fid);
+  expect(await container()).toEqual({ b: 'x' });
+  renameSync(at('b'), at('c'));
+  expect(await read(at('c'))).toBe('x');
+});
+
 describe('markers', () => {
   test('of directories and symlinks come, change, move and go', async () => {
     mkdirSync(at('d'));
