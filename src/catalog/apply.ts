@@ -58,7 +58,9 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   }
   for (const fid of batch.bindingsGone ?? []) records.dropBinding(keys.store(fid));
 
-  for (const { fid, stamp: asOf } of batch.looked ?? []) marks.done(keys.store(fid), asOf);
+  for (const { fid, stamp: asOf } of batch.looked ?? []) {
+    if (!skipped.has(fid)) marks.done(keys.store(fid), asOf);
+  }
   for (const { fid, hints, since } of batch.marks ?? []) marks.put(keys.store(fid), hints, since, stamp);
   markFindings(tables, findings, moment);
 

@@ -242,6 +242,12 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'requests to the coordinator' }),
+  scan: z
+    .strictObject({
+      threads: count(1, 256).prefault(8).meta({ description: 'threads that walk the file system' }),
+    })
+    .prefault({})
+    .meta({ description: 'filling the catalog from the file system' }),
 });
 
 /** The configuration with its keys as they stand in the file. */

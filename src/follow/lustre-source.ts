@@ -26,7 +26,7 @@ export class LustreSource implements FileSource {
 
   /** An unmounted or another file system says ENOENT to everything, so the UUID is read before and after. */
   async look(fids: readonly Fid[]): Promise<Map<Fid, Seen>> {
-    await this.#checkFileSystem();
+    await this.checkFileSystem();
     const found = await this.#entries(fids);
     const seen = new Map<Fid, Seen>();
     const manyNames: Fresh[] = [];
@@ -36,7 +36,7 @@ export class LustreSource implements FileSource {
       if (one.kind === 'alive' && one.fresh.links === undefined) manyNames.push(one.fresh);
     });
     await this.#addLinks(manyNames, seen);
-    await this.#checkFileSystem();
+    await this.checkFileSystem();
     return seen;
   }
 
@@ -100,7 +100,8 @@ export class LustreSource implements FileSource {
     return fids;
   }
 
-  async #checkFileSystem(): Promise<void> {
+  /** @throws OperatorError FILE_SYSTEM_CHANGED when what is mounted is not the catalog’s file system */
+  async checkFileSystem(): Promise<void> {
     const uuid = await this.#readUuid();
     if (uuid === this.#uuid) return;
     throw new OperatorError(

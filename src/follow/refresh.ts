@@ -27,7 +27,7 @@ export interface Refreshed {
 
 /**
  * Looks at some marked files and brings catalog and journal up to date with what they are, in one transaction. Marks
- * that were put again meanwhile stay.
+ * that were put again meanwhile stay. Several may do so at once, as a scan beside the follower.
  * @param after where the round is, as `next` said
  */
 export async function refresh(
@@ -38,15 +38,23 @@ export async function refresh(
   const marks = await catalog.marks(after, limit);
   if (marks.length === 0) return { next: undefined, looked: 0, added: 0, changed: 0, died: 0, failed: 0 };
   const fids = marks.map((mark) => mark.fid);
+  // Another process may look at the same files: what was put since is at least as fresh, and its mark stays for a further look.
+  const asOf = await catalog.now();
+  const scanning = (await catalog.scanning()) !== undefined;
   const known = await catalog.known(fids);
   const seen = await source.look(fids);
   const decisions = new Map<Fid, Decision>();
   const looked: Mark[] = [];
+  const met: Fid[] = [];
   let failed = 0;
   for (const mark of marks) {
     const found = seen.get(mark.fid);
     if (found === undefined) continue;
-    decisions.set(mark.fid, decide(mark, known.get(mark.fid), found, timing()));
+    const decision = decide(mark, known.get(mark.fid), found, timing());
+    const { put } = decision;
+    decisions.set(mark.fid, put === undefined ? decision : { ...decision, put: { ...put, unlessSeenAfter: asOf } });
+    // One that was moved out of the scan's sight brings along what is in it.
+    if (scanning && put?.entry.type === 'dir') met.push(mark.fid);
     looked.push(mark);
     if (found.kind === 'failed') failed++;
   }
@@ -55,7 +63,7 @@ export async function refresh(
     shard,
     directory,
   }));
-  const { added, changed, died } = await catalog.apply({ ...batch, shards });
+  const { added, changed, died } = await catalog.apply({ ...batch, shards, met });
   const last = marks.length < limit ? undefined : marks[marks.length - 1]?.fid;
   return { next: last, looked: looked.length, added, changed, died, failed };
 }

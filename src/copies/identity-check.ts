@@ -3,8 +3,7 @@ import { claimContainer, readControl } from '../blob/control.ts';
 import type { BlobStore } from '../blob/store.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import type { LustreFileSystem } from '../lustre/file-system.ts';
-import { OperatorError } from '../service/errors.ts';
-import { hasErrno } from './action-error.ts';
+import { ErrnoError, OperatorError } from '../service/errors.ts';
 
 /** What is asked for its UUID, by the name that an operator knows it by. */
 interface Witness {
@@ -34,6 +33,29 @@ export async function establishIdentity(fs: LustreFileSystem, stores: Iterable<B
   return uuid;
 }
 
+/**
+ * The UUID of the mounted file system, for work that leaves the containers alone: they are asked, and must not belong to
+ * another file system, but need not answer. Only a file system without a UUID needs them.
+ * @param onSilent is told of a container that could not be asked
+ */
+export async function recogniseFileSystem(
+  fs: LustreFileSystem,
+  stores: Iterable<BlobStore>,
+  onSilent: (store: BlobStore, error: unknown) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const all = [...stores];
+  const uuid = await fs.readUuid();
+  if (uuid === undefined) return establishIdentity(fs, all);
+  const own: Witness = { what: `the file system at ${fs.mount}`, uuid };
+  const asked = all.map(async (store) => {
+    const control = await readControl(store, signal).catch((error: unknown) => onSilent(store, error));
+    if (control !== undefined && control.fs !== uuid) throw mismatch(own, { what: describe(store), uuid: control.fs });
+  });
+  await Promise.all(asked);
+  return uuid;
+}
+
 async function create(fs: LustreFileSystem): Promise<string> {
   const uuid = randomUUID();
   try {
@@ -41,7 +63,7 @@ async function create(fs: LustreFileSystem): Promise<string> {
     return uuid;
   } catch (error) {
     // Another machine's service was faster.
-    const now = hasErrno(error, ERRNO.EEXIST) ? await fs.readUuid() : undefined;
+    const now = error instanceof ErrnoError && error.errno === ERRNO.EEXIST ? await fs.readUuid() : undefined;
     if (now === undefined) throw error;
     return now;
   }

@@ -1,0 +1,71 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { ProgressDisplay } from '../src/cli/progress-display.ts';
+import type { NamedProblem, ScanJson } from '../src/scan/report.ts';
+
+/** Lines about what could not be read before they are only counted. */
+const PROBLEM_LINES = 100;
+
+export default class Scan extends BaseCommand {
+  static override summary = 'Fill or refresh the catalog from the file system';
+  static override description =
+    'Walks the file system in parallel and reads attributes only: nothing is restored, changed or deleted. A scan that was stopped, or killed, goes on where it was. The follower may be at work beside it.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --path /lustre/projects/new',
+    '<%= config.bin %> <%= command.id %> --json',
+  ];
+  static override flags = {
+    path: Flags.string({ description: 'only this directory and what is below it', helpValue: 'DIRECTORY' }),
+    restart: Flags.boolean({ description: 'begin anew instead of going on where the last scan was stopped' }),
+    threads: Flags.integer({
+      description: 'threads that walk (default: the setting scan.threads)',
+      helpValue: 'N',
+      min: 1,
+      max: 256,
+    }),
+  };
+
+  async run(): Promise<ScanJson> {
+    const { flags } = await this.parse(Scan);
+    const { config } = await this.loadConfig(flags, { threads: 'scan.threads' });
+    const log = await this.openLog('scan', config.log);
+    const [{ startScan }, report, { rawArguments }] = await Promise.all([
+      import('../src/scan/start.ts'),
+      import('../src/scan/report.ts'),
+      import('../src/request/paths.ts'),
+    ]);
+    const display = new ProgressDisplay();
+    const named: NamedProblem[] = [];
+    let problems = 0;
+    try {
+      const { summary, ...place } = await startScan({
+        config,
+        version: this.config.version,
+        log,
+        path: flags.path === undefined ? undefined : rawArguments([flags.path])[0],
+        restart: flags.restart,
+        signal: this.shutdown.drain,
+        onWarning: (message) => {
+          display.clear();
+          this.warning(message);
+        },
+        onProgress: (progress) => display.update(() => report.progressLine(progress(), display.width)),
+        onProblem: (problem) => {
+          problems += 1;
+          if (problems > PROBLEM_LINES) return;
+          named.push(problem);
+          display.line(report.problemLine(problem));
+        },
+      });
+      display.clear();
+      const exit = this.shutdown.exit() ?? report.exitOf(summary.outcome);
+      for (const line of report.summaryLines(summary)) this.log(line);
+      this.endWith(exit);
+      return report.toJson(summary, place, { named, leftOut: problems - named.length }, exit);
+    } finally {
+      display.clear();
+      log.close();
+    }
+  }
+}
