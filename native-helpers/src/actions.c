@@ -123,6 +123,7 @@ static int action_begin(struct copytool *ct, struct item *it, const struct begin
 		return rc;
 	}
 	it->registration = r;
+	mdts_answered(h, &fid);
 
 	int fd = b->is_error || it->hai.hai_action == HSMA_REMOVE ? -EINVAL : data_fd(h, it->hcp);
 
@@ -496,6 +497,10 @@ static int op_progress(struct request *rq, struct buf *out)
 	if (rc < 0)
 		return no_item(rq, rc);
 	rc = action_progress(rq->h, &hai, offset, length, 0, 0);
+
+	struct lu_fid own = hai.hai_fid;
+
+	mdts_answered(rq->h, &own);
 	return rc < 0 ? failed(rq, rc, rc == -ECANCELED ? "the action was cancelled" :
 				       rc == -ENOENT	? "the coordinator does not know the action any more" :
 							  "cannot report progress") :

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hal.h"
@@ -25,6 +26,11 @@ enum { NOBODY = INT_MAX };
  * is on its way may take, and after how many intervals it is due although there is work.
  */
 enum { RENEW_POLL_MS = 250, RENEW_LEAST_MS = 10000, RENEW_GRACE_MS = 500, RENEW_BUSY = 10 };
+/*
+ * Within which a metadata server must answer before it is told anything about the registration, and how long the end of
+ * the process waits for one that does not.
+ */
+enum { RENEW_ANSWER_MS = 2000, RENEW_JOIN_S = 1 };
 /* Read at the end, at most: an agent that was unregistered is sent no more. */
 enum { MESSAGES_MAX = 4096 };
 
@@ -359,13 +365,49 @@ static bool renewal_due(struct copytool *ct)
 
 	pthread_mutex_lock(&ct->lock);
 	since = now_ms() - ct->registered_at;
-	due = ct->current && !ct->renewing &&
+	due = ct->current && !ct->renewing && now_ms() >= ct->renew_not_before &&
 	      ((ct->renew_asked && since >= RENEW_LEAST_MS) || (ct->count == 0 && since >= every) ||
 	       since >= every * RENEW_BUSY);
-	if (due)
-		ct->renew_asked = false;
 	pthread_mutex_unlock(&ct->lock);
 	return due;
+}
+
+/*
+ * Whether every metadata server answers a question that changes nothing, and promptly. Unregistering asks them one after
+ * the other and waits for one that is down, while those before it have forgotten us already. The question waits for such a
+ * one, too; then this thread does, and nothing is renewed until it is back. Those that are not there (EAGAIN: a hole in
+ * their numbers) or were set inactive (ENODATA) are not waited for by the kernel, either.
+ */
+static bool all_answer(struct copytool *ct)
+{
+	struct helper *h = ct->h;
+	union {
+		uint64_t align;
+		char bytes[OBD_STATFS_BYTES];
+	} space;
+	char uuid[OBD_UUID_BYTES];
+	int64_t from = now_ms();
+	int rc = 0;
+
+	if (!h->api.llapi_obd_statfs)
+		return true;
+	for (uint32_t index = 0; rc != -ENODEV; index++) {
+		rc = h->api.llapi_obd_statfs(h->mount, LL_STATFS_LMV, index, &space, uuid);
+		if (rc < 0 && rc != -ENODEV && rc != -EAGAIN && rc != -ENODATA) {
+			note("the registration is not renewed: metadata server %u: %s", index, strerror(-rc));
+			return false;
+		}
+		if (copytool_pause(ct, 0))
+			return false;
+	}
+	return now_ms() - from < RENEW_ANSWER_MS;
+}
+
+static void renew_later(struct copytool *ct)
+{
+	pthread_mutex_lock(&ct->lock);
+	ct->renew_not_before = now_ms() + RENEW_LEAST_MS;
+	pthread_mutex_unlock(&ct->lock);
 }
 
 /*
@@ -383,6 +425,15 @@ static void *renewer_thread(void *arg)
 	while (!copytool_pause(ct, RENEW_POLL_MS)) {
 		if (!renewal_due(ct))
 			continue;
+		if (!all_answer(ct)) {
+			renew_later(ct);
+			continue;
+		}
+		if (!renewal_due(ct)) /* an action came meanwhile */
+			continue;
+		pthread_mutex_lock(&ct->lock);
+		ct->renew_asked = false;
+		pthread_mutex_unlock(&ct->lock);
 		stop_agent(ct->h, NOBODY);
 		if (copytool_pause(ct, RENEW_GRACE_MS))
 			return NULL;
@@ -494,27 +545,34 @@ static void take_unread(struct helper *h, const struct registration *r, struct b
 	}
 }
 
-/* All of it, or no file. */
+/*
+ * Behind what is there: one that came before us, and was killed before it had read the file, left that. The first line
+ * may follow one that was torn.
+ */
 static void write_keep(const char *file, const struct buf *lines)
 {
-	char name[PATH_MAX];
 	size_t done = 0;
 	int fd;
 
-	if (lines->len == 0 || lines->failed || snprintf(name, sizeof(name), "%s.new", file) >= (int)sizeof(name))
+	if (lines->len == 0 || lines->failed)
 		return;
-	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	while (fd >= 0 && done < lines->len) {
+	fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || write(fd, "\n", 1) != 1) {
+		note("cannot write %s: %s; some actions are left to the coordinator's timeout", file, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (done < lines->len) {
 		ssize_t n = write(fd, lines->data + done, lines->len - done);
 
 		if (n <= 0)
 			break;
 		done += (size_t)n;
 	}
-	if (done < lines->len || rename(name, file) < 0)
+	if (done < lines->len)
 		note("cannot write %s: %s; some actions are left to the coordinator's timeout", file, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 }
 
 /* From now on whoever wants the lock may wait for it. */
@@ -535,8 +593,13 @@ static void copytool_stop(struct helper *h)
 		return;
 	if (write(ct->leave_fd, &one, sizeof(one)) > 0 && ct->running)
 		pthread_join(ct->receiver, NULL);
-	if (ct->renewer_runs)
-		pthread_join(ct->renewer, NULL);
+	if (ct->renewer_runs) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += RENEW_JOIN_S;
+		ct->renewer_stuck = pthread_timedjoin_np(ct->renewer, NULL, &until) != 0;
+	}
 	if (h->options.keep && h->quit_n < 0) {
 		struct buf lines = { 0 };
 
@@ -571,7 +634,7 @@ static void copytool_stop(struct helper *h)
 	/* What was abandoned, and the registrations it hangs on, end with the process. */
 	if (ct->lock_fd >= 0)
 		close(ct->lock_fd);
-	if (ct->abandoned || ct->count > 0)
+	if (ct->abandoned || ct->count > 0 || ct->renewer_stuck)
 		return;
 	if (ct->leave_fd >= 0)
 		close(ct->leave_fd);

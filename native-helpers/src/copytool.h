@@ -55,8 +55,10 @@ struct copytool {
 	/* The renewal of the registration: see copytool.c. */
 	bool renewing; /* the channel is ended by ourselves */
 	bool renew_asked;
+	int64_t renew_not_before; /* of now_ms: not all metadata servers answered */
 	int64_t registered_at; /* of now_ms */
 	bool renewer_runs;
+	bool renewer_stuck; /* it waits for a metadata server, and goes with the process */
 	pthread_t renewer;
 };
 

@@ -122,6 +122,13 @@ int fs_fid_link(const struct helper *h, const struct lu_fid *fid, int *link, cha
 /* The layout xattr into malloc'd memory: its size, or -errno. */
 ssize_t fs_layout_xattr(const struct helper *h, const struct lu_fid *fid, void **value);
 
+/* mdts.c: which metadata server has the files of a sequence of FIDs. */
+
+/* A number that is the same for all sequences known to be on one server; never 0. An unknown one counts as one's own. */
+uint64_t mdts_server(uint64_t sequence);
+/* After the server has answered: it is remembered, so that the kernel, which knows it by now, is asked once. */
+void mdts_answered(const struct helper *h, const struct lu_fid *fid);
+
 extern const struct op file_ops[];
 extern const struct mode mode_copytool;
 extern const struct mode mode_changelog;

@@ -43,6 +43,8 @@ enum llapi_status llapi_load(struct llapi *api, const char *library, char *messa
 	symbol(api->handle, "llapi_fid2path_at", &api->llapi_fid2path_at);
 	symbol(api->handle, "llapi_msg_set_level", &api->llapi_msg_set_level);
 	symbol(api->handle, "llapi_changelog_in_buf", &api->llapi_changelog_in_buf);
+	symbol(api->handle, "llapi_obd_statfs", &api->llapi_obd_statfs);
+	symbol(api->handle, "llapi_get_mdt_index_by_fid", &api->llapi_get_mdt_index_by_fid);
 	if (!symbol(api->handle, "ioctl", &api->ioctl)) {
 		snprintf(message, size, "%s is not linked with a C library that has ioctl", api->path);
 		return LLAPI_UNFIT;

@@ -341,6 +341,10 @@ typedef int llapi_changelog_free_fn(struct changelog_rec **rec);
 typedef int llapi_changelog_get_fd_fn(void *priv);
 typedef int llapi_changelog_set_xflags_fn(void *priv, unsigned extra_flags);
 typedef int llapi_changelog_clear_fn(const char *mdtname, const char *user, long long endrec); /* 0: ALL */
+/* What one metadata server says of its space: only asked whether it answers; the buffer is larger than any version's. */
+enum { LL_STATFS_LMV = 1, OBD_STATFS_BYTES = 1024, OBD_UUID_BYTES = 40 };
+typedef int llapi_obd_statfs_fn(char *path, uint32_t type, uint32_t index, void *stat_buf, void *uuid_buf);
+typedef int llapi_get_mdt_index_by_fid_fn(int fd, const struct lu_fid *fid, int *mdt_index);
 typedef int lustre_ioctl_fn(int fd, unsigned long request, ...);
 
 #endif

@@ -26,9 +26,10 @@ enum {
 	THREADS_DEFAULT = 8,
 	THREADS_MAX = 256,
 	QUEUE_PER_THREAD = 64,
-	END_THREADS = 4,
-	PROGRESS_THREADS = 2,
-	QUEUE_QUICK = 4096, /* short lines */
+	END_THREADS = 32,
+	PROGRESS_THREADS = 64,
+	SAME_MDT = 4, /* of those: a metadata server that is down takes no more */
+	QUEUE_QUICK = 65536, /* short lines, of as many actions as can be open */
 	ARCHIVES_MAX = 4096,
 	INTERVAL_MAX = 60000,
 	RENEW_MAX = 86400000,
@@ -222,10 +223,11 @@ static bool pass_lines(struct reader *r)
 				if (!copy) {
 					out_error(-ENOMEM, "out of memory; a line was ignored");
 				} else {
-					enum lane lane = r->pools[LANE_END] ? request_lane(line, len) : LANE_GENERAL;
+					uint64_t sequence = 0;
+					enum lane lane = r->pools[LANE_END] ? request_lane(line, len, &sequence) : LANE_GENERAL;
 
 					memcpy(copy, line, len);
-					if (!pool_put(r->pools[lane], copy, len)) {
+					if (!pool_put(r->pools[lane], copy, len, sequence)) {
 						free(copy);
 						return false;
 					}
@@ -304,13 +306,26 @@ static void *watchdog(void *unused)
 	_exit(EXIT_STUCK);
 }
 
+static uint64_t same_server(void *ctx, uint64_t sequence)
+{
+	(void)ctx;
+	return mdts_server(sequence);
+}
+
 static bool start_pools(struct reader *r, unsigned threads, bool lanes, struct request_context *context)
 {
-	r->pools[LANE_GENERAL] = pool_start(threads, threads * QUEUE_PER_THREAD, r->room_fd, request_work, context);
+	struct pool_options o = { threads, threads * QUEUE_PER_THREAD, r->room_fd, request_work, NULL, 0, context };
+
+	r->pools[LANE_GENERAL] = pool_start(&o);
 	if (!lanes)
 		return r->pools[LANE_GENERAL];
-	r->pools[LANE_END] = pool_start(END_THREADS, QUEUE_QUICK, r->room_fd, request_work, context);
-	r->pools[LANE_PROGRESS] = pool_start(PROGRESS_THREADS, QUEUE_QUICK, r->room_fd, request_work, context);
+	o.bound = QUEUE_QUICK;
+	o.same = same_server;
+	o.same_most = SAME_MDT;
+	o.threads = END_THREADS;
+	r->pools[LANE_END] = pool_start(&o);
+	o.threads = PROGRESS_THREADS;
+	r->pools[LANE_PROGRESS] = pool_start(&o);
 	return r->pools[LANE_GENERAL] && r->pools[LANE_END] && r->pools[LANE_PROGRESS];
 }
 

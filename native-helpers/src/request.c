@@ -95,14 +95,16 @@ static void reply(uint64_t n, int rc, struct request *rq, const struct buf *rest
 	buf_free(&b);
 }
 
-enum lane request_lane(const char *line, size_t len)
+enum lane request_lane(const char *line, size_t len, uint64_t *sequence)
 {
 	char copy[LANE_LINE_MAX + 1];
 	enum lane lane = LANE_GENERAL;
 	struct json_doc doc;
-	const struct json *object, *op, *errval;
+	const struct json *object, *op, *errval, *name;
+	struct lu_fid fid;
 	uint64_t value;
 
+	*sequence = 0;
 	if (len > LANE_LINE_MAX)
 		return lane; /* longer than any that is meant to be quick */
 	memcpy(copy, line, len);
@@ -115,6 +117,9 @@ enum lane request_lane(const char *line, size_t len)
 			 (strcmp(op->text, "end") == 0 && errval && errval->len > 0 &&
 			  !(parse_u64(errval->text, errval->len, &value) && value == 0)))
 			lane = LANE_END;
+		name = lane == LANE_GENERAL ? NULL : json_get(object, "fid");
+		if (name && name->type == JSON_STRING && parse_fid(name->text, name->len, &fid))
+			*sequence = fid.f_seq;
 	}
 	json_free(&doc);
 	return lane;

@@ -15,7 +15,8 @@ struct request_context {
  */
 enum lane { LANE_GENERAL, LANE_END, LANE_PROGRESS, LANES };
 
-enum lane request_lane(const char *line, size_t len);
+/* *sequence: that of the `fid`, which says on which metadata server the file is; 0 without one, and in LANE_GENERAL. */
+enum lane request_lane(const char *line, size_t len, uint64_t *sequence);
 
 /* Carries out one line (malloc'd, with a byte to spare; freed here) and writes its reply. `ctx`: request_context. */
 void request_work(void *ctx, char *line, size_t len);

@@ -300,6 +300,31 @@ int llapi_hsm_action_get_fd(const struct hsm_copyaction_private *hcp)
 	return hcp->fd < 0 ? -EINVAL : fcntl(hcp->fd, F_DUPFD_CLOEXEC, 0);
 }
 
+/* Two metadata servers: the files of sequences from 0x240000000 on are on the second, which `mdt1_sleep` makes hang. */
+static int mdt_of(uint64_t sequence)
+{
+	return sequence >= 0x240000000;
+}
+
+FUNCTION(llapi_obd_statfs);
+FUNCTION(llapi_get_mdt_index_by_fid);
+
+int llapi_obd_statfs(char *path, uint32_t type, uint32_t index, void *stat_buf, void *uuid_buf)
+{
+	(void)stat_buf, (void)uuid_buf;
+	say("statfs %s %u %u\n", path, type, index);
+	if (index == 1)
+		linger("mdt1_sleep");
+	return index > 1 ? -ENODEV : index == 1 ? answer("mdt1") : 0;
+}
+
+int llapi_get_mdt_index_by_fid(int fd, const struct lu_fid *fid, int *mdt_index)
+{
+	(void)fd;
+	*mdt_index = mdt_of(fid->f_seq);
+	return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -331,6 +356,15 @@ int ioctl(int fd, unsigned long request, ...)
 		memcpy(&stop, arg, sizeof(stop));
 		say("ct_start uid=%u group=%u flags=%u\n", stop.lk_uid == (uint32_t)getpid() ? 1 : stop.lk_uid, stop.lk_group,
 		    stop.lk_flags);
+		if (stop.lk_uid == (uint32_t)getpid()) {
+			/* the kernel ends the channel */
+			struct sockaddr_un address = { .sun_family = AF_UNIX };
+			int end = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+			snprintf(address.sun_path, sizeof(address.sun_path), "%.80s/.fake/channel", root);
+			sendto(end, "", 0, MSG_DONTWAIT, (struct sockaddr *)&address, sizeof(address));
+			close(end);
+		}
 		return 0;
 	}
 	if (request != LL_IOC_HSM_PROGRESS)
@@ -347,6 +381,8 @@ int ioctl(int fd, unsigned long request, ...)
 	    (unsigned long long)p.hp_extent.length, p.hp_flags, p.hp_errval);
 	if (p.hp_flags)
 		linger("end_sleep");
+	if (mdt_of(p.hp_fid.f_seq) == 1)
+		linger("mdt1_sleep");
 	if (rc < 0) {
 		errno = -rc;
 		return -1;

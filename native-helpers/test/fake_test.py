@@ -560,6 +560,83 @@ def test_lanes(fake, a):
     fake.answer("copy_end", 0)
 
 
+def test_one_server_hangs(fake):
+    """Of two metadata servers one hangs: its files' heartbeats and ends keep nobody else's waiting."""
+    h = start("copytool", fake)
+    h.next()
+    near = [f"0x200000{n:03x}:0x1:0x0" for n in range(2)]
+    far = [f"0x240000{n:03x}:0x1:0x0" for n in range(100)]
+    fake.push(hal(*((REMOVE, fid, 1, b"") for fid in near + far)))
+    for _ in near + far:
+        h.next()
+    for fid in far:
+        check(h.ask(op="progress", cookie="1", fid=fid)["rc"] == 0)
+    fake.answer("mdt1_sleep", 600)
+    stuck = [h.send(op="progress", cookie="1", fid=fid) for fid in far for _ in range(2)]
+    stuck += [h.send(op="end", cookie="1", fid=fid, errval=5) for fid in far]
+    check(h.ask(op="progress", cookie="1", fid=near[0])["rc"] == 0)
+    check(h.ask(op="end", cookie="1", fid=near[0], errval=5)["rc"] == 0)
+    check(h.ask(op="progress", cookie="1", fid=near[1])["rc"] == 0)
+    check(not any(n in h.replies for n in stuck), "they do hang")
+    fake.answer("mdt1_sleep", 0)
+    while not all(n in h.replies for n in stuck):
+        m = h.next("reply")
+        h.replies[m["n"]] = m
+    check(h.ask(op="end", cookie="1", fid=near[1], errval=5)["rc"] == 0)
+    check(h.end() == 0)
+
+
+def test_renewal(fake, a):
+    """The registration is renewed only while every metadata server answers; one that hangs does not hold up the end."""
+    fake.answer("mdt1", -errno.EIO)
+    h = start("copytool", fake, "--renew", "300")
+    h.next()
+    fake.cut_log()
+    wait_log(fake, " 1 1\n")
+    time.sleep(1)
+    check("ct_start" not in fake.log(), fake.log())
+    check(h.end() == 0)
+    fake.answer("mdt1", -errno.ENODATA)  # set inactive: the kernel leaves it out
+    h = start("copytool", fake, "--renew", "300")
+    h.next()
+    fake.cut_log()
+    wait_log(fake, "register ")
+    log = fake.log()
+    check(log.index("statfs") < log.index("ct_start uid=2147483647") < log.index("ct_start uid=1 "), log)
+    check(f"statfs {fake.dir} 1 2\n" in log, log)
+    fake.push(hal((ARCHIVE, a, 800, b"")))
+    check(h.next()["cookie"] == "800")
+    fake.answer("mdt1", 0)
+    fake.answer("mdt1_sleep", 600)
+    check(h.ask(op="end", cookie="800", errval=5)["rc"] == 0)
+    fake.cut_log()
+    wait_log(fake, " 1 1\n")
+    time.sleep(1)
+    fake.push(hal((ARCHIVE, a, 801, b"")))
+    check(h.next()["cookie"] == "801", "still registered")
+    check("ct_start" not in fake.log(), fake.log())
+    before = time.monotonic()
+    check(h.end() == 0 and time.monotonic() - before < 8)
+    check(" 801 0+0 flags=1 errval=4\n" in fake.log(), fake.log())
+    fake.answer("mdt1_sleep", 0)
+
+
+def test_keep(fake, a):
+    """What is left goes behind what nobody has read yet, a torn line included."""
+    keep = fake.dir + "/.fake/left"
+    with open(keep, "w") as f:
+        f.write('{"t":"act')
+    for cookie in (900, 901):
+        h = start("copytool", fake, "--keep", keep)
+        h.next()
+        fake.push(hal((ARCHIVE, a, cookie, b"")))
+        h.next()
+        check(h.end() == 0)
+    with open(keep) as f:
+        lines = [line for line in f.read().split("\n") if line]
+    check(lines[0] == '{"t":"act' and [json.loads(line)["cookie"] for line in lines[1:]] == ["900", "901"], lines)
+
+
 def test_leave(h, fake, a, lock):
     h.ask(op="begin", cookie="302")
     fake.push(hal((RESTORE, a, 303, b"")))
@@ -650,6 +727,9 @@ def main():
         test_end_again(h, fake, a)
         test_leave(h, fake, a, lock)
         test_lanes(fake, a)
+        test_one_server_hangs(fake)
+        test_renewal(fake, a)
+        test_keep(fake, a)
         test_reader_gone(fake, a)
         test_reader_sleeps(fake, a)
     finally:

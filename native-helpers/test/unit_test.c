@@ -413,13 +413,16 @@ static void test_lanes(void)
 		{ "{\"op\":\"progress\"", LANE_GENERAL },
 		{ "", LANE_GENERAL },
 	};
+	static const char named[] = "{\"op\":\"progress\",\"fid\":\"0x240000401:0x1:0x0\"}";
 	char longer[2000];
+	uint64_t sequence;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		CHECK(request_lane(all[i].line, strlen(all[i].line)) == all[i].lane);
+		CHECK(request_lane(all[i].line, strlen(all[i].line), &sequence) == all[i].lane && sequence == 0);
 	memset(longer, ' ', sizeof(longer));
 	memcpy(longer, all[0].line, strlen(all[0].line));
-	CHECK(request_lane(longer, 1024) == LANE_PROGRESS && request_lane(longer, 1025) == LANE_GENERAL);
+	CHECK(request_lane(longer, 1024, &sequence) == LANE_PROGRESS && request_lane(longer, 1025, &sequence) == LANE_GENERAL);
+	CHECK(request_lane(named, strlen(named), &sequence) == LANE_PROGRESS && sequence == 0x240000401);
 }
 
 /* A record as the kernel packs it: head, rename, job, extra flags with all extensions, name and old name. */

@@ -193,7 +193,7 @@ export const configSchema = z.strictObject({
       heartbeat: duration('100ms', '10s')
         .prefault('5s')
         .meta({ description: 'interval of progress reports to the coordinator' }),
-      registration_renewal: duration('1s', '1d').prefault('1m').meta({
+      registration_renewal: duration('1s', '1d').prefault('5m').meta({
         description: 'after how long an idle copytool registers anew, in case the coordinator has forgotten it',
       }),
       drain_timeout: duration('0s', '1d')
