@@ -35,3 +35,8 @@ function sequenceLength(bytes: Buffer, at: number): number {
   }
   return 0;
 }
+
+/** A path for `--json`: as text, or in base64 where it is not UTF-8. */
+export function pathFields(path: Buffer): { readonly path: string } | { readonly path_b64: string } {
+  return isUtf8(path) ? { path: path.toString('utf8') } : { path_b64: path.toString('base64') };
+}

@@ -1,7 +1,6 @@
-import { isUtf8 } from 'node:buffer';
 import type { FileType } from '../lustre/attributes.ts';
 import { errnoText } from '../lustre/errno.ts';
-import { printable } from '../lustre/printable.ts';
+import { pathFields, printable } from '../lustre/printable.ts';
 import { EXIT, type ExitName } from '../service/exit-code.ts';
 import { formatDuration } from '../service/units.ts';
 import type { ScanOutcome, ScanProblem, ScanProgress, ScanSummary } from './types.ts';
@@ -71,10 +70,6 @@ export function toJson(
     problemsLeftOut: problems.leftOut,
     exit: { name: exit, code: EXIT[exit].code },
   };
-}
-
-export function pathFields(path: Buffer): { path: string } | { path_b64: string } {
-  return isUtf8(path) ? { path: path.toString('utf8') } : { path_b64: path.toString('base64') };
 }
 
 const rateOf = ({ total, elapsed }: { total: number; elapsed: number }): number =>

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { MarkPut, Stamp } from '../catalog/types.ts';
 import type { Timing } from '../follow/decide.ts';
@@ -6,6 +5,7 @@ import { type FileSource, refresh } from '../follow/refresh.ts';
 import { markUnseen, scanIn } from '../follow/scan-in.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { ERRNO } from '../lustre/errno.ts';
+import { pathFields } from '../lustre/printable.ts';
 import type { ScanBatch, Scanner } from '../lustre/scanner.ts';
 import { closeSession, openSession, type ScanSession } from './session.ts';
 import { ScanTally } from './tally.ts';
@@ -57,7 +57,7 @@ export async function runScan(options: ScanOptions): Promise<ScanSummary> {
 }
 
 function detailOf({ path, outcome: _, ...counts }: ScanSummary): Readonly<Record<string, unknown>> {
-  return { ...counts, ...(isUtf8(path) ? { path: path.toString('utf8') } : { path_b64: path.toString('base64') }) };
+  return { ...counts, ...pathFields(path) };
 }
 
 class Scan {

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { BlobStore } from '../blob/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalogForScan } from '../catalog/open.ts';
+import { catalogFile } from '../catalog/place.ts';
 import type { Config } from '../config/types.ts';
 import { recogniseFileSystem } from '../copies/identity-check.ts';
 import { LustreSource } from '../follow/lustre-source.ts';
@@ -42,9 +42,6 @@ export interface Scanned {
   readonly catalog: string;
 }
 
-/** The catalog's file for a configuration. */
-export const catalogFile = (config: Pick<Config, 'stateDir'>): string => join(config.stateDir, 'catalog.db');
-
 /**
  * One scan, with all that it needs: file system, containers (asked whose they are), catalog, lock.
  * @throws OperatorError: what is wrong, and what to do
@@ -65,7 +62,7 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
     const path = joinBytes(Buffer.from(fs.mount), target.path).toString('utf8');
     const lock = await lockScan({ directory: config.stateDir, version, path, log });
     try {
-      const { catalog, setAside } = openCatalogForScan({ file: catalogFile(config) });
+      const { catalog, setAside } = openCatalogForScan({ file: catalogFile(config.stateDir) });
       if (setAside !== undefined) onWarning(`the catalog was damaged, and is now ${setAside}: a new one is begun`);
       try {
         await catalog.claim(uuid);

@@ -1,0 +1,23 @@
+import { JournalCommand, journalArgs, quarantinedFlag } from '../../src/cli/journal-command.ts';
+
+export default class JournalRetry extends JournalCommand {
+  static override summary = 'Have the follower try again what it gave up, or what waits, at once';
+  static override description = 'The tries are counted from the beginning. A running follower takes them up by itself.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --quarantined',
+    '<%= config.bin %> <%= command.id %> 0x200000401:0x1f:0x0',
+    '<%= config.bin %> <%= command.id %> /lustre/projects/results.h5',
+  ];
+  static override strict = false;
+  static override args = journalArgs;
+  static override flags = quarantinedFlag;
+
+  async run(): Promise<{ named: number; found: number }> {
+    const { argv, flags } = await this.parse(JournalRetry);
+    const result = await this.change(argv, flags, (catalog, fids) => catalog.journalRetry(fids));
+    const { named, found } = result;
+    this.log(`${found} of ${named} will be tried again${found < named ? ': the others are not in the journal' : ''}`);
+    if (found < named) this.endWith('partial');
+    return result;
+  }
+}
