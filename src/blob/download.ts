@@ -56,6 +56,7 @@ const MAX_ETAG_CHANGES = 1000;
  */
 export async function downloadBlob(store: BlobStore, name: string, options: DownloadOptions): Promise<Downloaded> {
   const { length, into, blockSize, buffers, limits = [], onBytes } = options;
+  const memory = buffers.forFile('restore');
   const version = new Version(options.etag, options.onEtagChanged);
   const count = Math.max(1, Number((length + BigInt(blockSize) - 1n) / BigInt(blockSize)));
   const lengthOf = (index: number) =>
@@ -66,7 +67,7 @@ export async function downloadBlob(store: BlobStore, name: string, options: Down
     const offset = index * blockSize;
     // While the endpoint is out of reach, the memory is for others.
     await store.hold('read', signal, async () => {
-      const loan = await buffers.acquire(lengthOf(index), signal);
+      const loan = await memory.acquire(lengthOf(index), signal);
       try {
         await takeAll(limits, loan.buffer.length, signal);
         await version.read((ifMatch) =>

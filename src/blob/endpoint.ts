@@ -42,6 +42,8 @@ const FAILURES = 3;
 const LONG = 30_000;
 /** Milliseconds between two tries with a refused credential, at most: its file is looked at as often. */
 const LONGEST_WAIT_FOR_SECRET = 5_000;
+/** Node takes longer ones for 1 ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * What one store knows of its endpoint: whether it answers at all, or fails for whatever is asked of it. While it does
@@ -55,11 +57,15 @@ export class Endpoint {
   readonly #waiters = new Set<Waiter>();
   #failures = 0;
   #since: number | undefined;
+  /** The same moment by the clock that nobody sets. */
+  #began = 0;
   #error: BlobError | undefined;
   #down = false;
   #told = false;
   #turns = 0;
+  /** By performance.now(). */
   #notBefore = 0;
+  #stopped = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param probe a request that shows whether it answers, for when nobody waits; its rejection is not looked at */
@@ -96,8 +102,8 @@ export class Endpoint {
     if (!this.#down) return;
     this.#down = false;
     this.#error = undefined;
-    this.stop();
-    if (this.#told && since !== undefined) this.#tell({ state: 'up', since, lasted: Date.now() - since });
+    this.#clear();
+    if (this.#told && since !== undefined) this.#tell({ state: 'up', since, lasted: performance.now() - this.#began });
     this.#told = false;
     for (const { go } of [...this.#waiters]) go();
   }
@@ -108,16 +114,19 @@ export class Endpoint {
       this.answered(kind);
       return;
     }
-    this.#since ??= Date.now();
+    if (this.#since === undefined) {
+      this.#since = Date.now();
+      this.#began = performance.now();
+    }
     this.#error = error;
     this.#failures += 1;
     if (error.retryAfter !== undefined) {
-      this.#notBefore = Date.now() + Math.min(error.retryAfter, 10 * this.#pacing.maxDelay);
+      this.#notBefore = performance.now() + Math.min(error.retryAfter, 10 * this.#pacing.maxDelay);
     }
     if (this.#down) {
       // A blip is over with the first try after it; what fails then, too, is told.
       if (this.#turns > 0) this.#announce(error);
-    } else if (this.#isOutage(error, this.#since)) {
+    } else if (this.#isOutage(error)) {
       this.#down = true;
       this.#turns = 0;
       this.#schedule();
@@ -144,7 +153,7 @@ export class Endpoint {
         leave();
         reject(signal?.reason);
       };
-      const late = setTimeout(waiter.go, Math.min(Math.max(until - performance.now(), 0), 2 ** 31 - 1));
+      const late = setTimeout(waiter.go, Math.min(Math.max(until - performance.now(), 0), LONGEST_TIMER));
       signal?.addEventListener('abort', stopped, { once: true });
       this.#waiters.add(waiter);
       this.#timer?.ref();
@@ -153,20 +162,25 @@ export class Endpoint {
 
   /** Something was done about it, such as a new credential: the next try is now. */
   nudge(): void {
-    if (!this.#down) return;
-    this.stop();
+    if (!this.#down || this.#stopped) return;
+    this.#clear();
     this.#turn();
   }
 
-  /** Ends its timer. Whoever waits is ended by its own signal. */
+  /** Nothing is tried by itself from here on. Whoever waits is ended by its own signal. */
   stop(): void {
+    this.#stopped = true;
+    this.#clear();
+  }
+
+  #clear(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #isOutage(error: BlobError, since: number): boolean {
+  #isOutage(error: BlobError): boolean {
     if (this.#failures >= (FAILURES_OF_AN_OUTAGE[error.code] ?? FAILURES)) return true;
-    return this.#failures >= FAILURES && Date.now() - since >= LONG;
+    return this.#failures >= FAILURES && performance.now() - this.#began >= LONG;
   }
 
   #announce(error: BlobError): void {
@@ -176,11 +190,12 @@ export class Endpoint {
   }
 
   #schedule(): void {
+    if (this.#stopped) return;
     const { firstDelay, maxDelay } = this.#pacing;
     const longest = this.#error?.code === 'AUTH' ? Math.min(maxDelay, LONGEST_WAIT_FOR_SECRET) : maxDelay;
     const ceiling = Math.min(longest, firstDelay * 2 ** Math.min(this.#turns, 30));
-    const delay = Math.max(ceiling / 2 + Math.random() * (ceiling / 2), this.#notBefore - Date.now());
-    this.#timer = setTimeout(() => this.#turn(), delay);
+    const delay = Math.max(ceiling / 2 + Math.random() * (ceiling / 2), this.#notBefore - performance.now());
+    this.#timer = setTimeout(() => this.#turn(), Math.min(delay, LONGEST_TIMER));
     if (this.#waiters.size === 0) this.#timer.unref();
   }
 

@@ -194,7 +194,7 @@ async function readOnce(
 ): Promise<Whole> {
   const size = Number(source.size);
   // One more byte, to see a file that has grown. A whole number of pages lets buffers be used again.
-  const loan = await buffers.acquire(roundUp(size + 1, 4096), signal);
+  const loan = await buffers.forFile('archive').acquire(roundUp(size + 1, 4096), signal);
   try {
     const { bytes, crc64 } = await readFully(store, source, 0, loan.buffer.subarray(0, size + 1), signal);
     if (bytes !== size) throw fileChanged(store, name, source.size, bytes > size ? 'longer' : `${bytes} bytes`);
@@ -213,6 +213,7 @@ async function stageBlocks(
   blockSize: number,
 ): Promise<Prepared> {
   const { generation, buffers, limits = [], onBytes } = options;
+  const memory = buffers.forFile('archive');
   const count = Number((source.size + BigInt(blockSize) - 1n) / BigInt(blockSize));
   const crcs: bigint[] = new Array<bigint>(count).fill(EMPTY_CRC64);
   const lengthOf = (index: number) =>
@@ -222,7 +223,7 @@ async function stageBlocks(
     const length = lengthOf(index);
     // While the endpoint is out of reach, the memory is for others; the block is read again afterwards.
     await store.hold('write', signal, async () => {
-      const loan = await buffers.acquire(length, signal);
+      const loan = await memory.acquire(length, signal);
       try {
         const position = index * blockSize;
         const { bytes, crc64 } = await readFully(store, source, position, loan.buffer, signal);

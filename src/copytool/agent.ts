@@ -323,9 +323,11 @@ export class CopytoolAgent {
       // What is paused waits for an operator, who knows why, and is held for its whole time after that.
       if (!this.#scheduler.isHeld(job) || this.#scheduler.isClosed(job)) continue;
       const resumedFor = performance.now() - (this.#resumedAt.get(job.kind) ?? Number.NEGATIVE_INFINITY);
-      const outage = job.archives.map((archive) => endpoints.outage(archive)).find((found) => found !== undefined);
-      if (outage === undefined || Math.min(job.task.age, resumedFor, Date.now() - outage.since) < config.holdTimeout)
-        continue;
+      const down = job.archives.find((archive) => endpoints.outage(archive) !== undefined);
+      const outage = down === undefined ? undefined : endpoints.outage(down);
+      const lasts = down === undefined ? undefined : endpoints.lasts(down);
+      if (outage === undefined || lasts === undefined) continue;
+      if (Math.min(job.task.age, resumedFor, lasts) < config.holdTimeout) continue;
       if (!this.#scheduler.remove(job)) continue;
       const { code, reason, hint } = outage;
       const details = { code, retriable: code !== 'AUTH', ...(hint === undefined ? {} : { hint }) };

@@ -31,6 +31,8 @@ export class EndpointWatch {
   /** By archive: which of its stores, by any name, have an outage. */
   readonly #down = new Map<number, Map<string, Down>>();
   readonly #reminders = new Map<number, NodeJS.Timeout>();
+  /** By archive: when the first store told of the outage, by performance.now(). */
+  readonly #begun = new Map<number, number>();
   #waiting: Waiting = { held: () => 0, changed: () => {} };
 
   constructor(options: EndpointWatchOptions) {
@@ -47,6 +49,12 @@ export class EndpointWatch {
     return first === undefined ? undefined : others.reduce((a, b) => (b.since < a.since ? b : a), first);
   }
 
+  /** For how long an archive has an outage, in milliseconds; undefined when it has none. Setting the clock changes nothing. */
+  lasts(archive: number): number | undefined {
+    const begun = this.#begun.get(archive);
+    return begun === undefined ? undefined : performance.now() - begun;
+  }
+
   /** What a store told. @param store any name, for one of several stores of the archive */
   report(archive: number, event: EndpointEvent, store = ''): void {
     const before = this.outage(archive);
@@ -56,6 +64,8 @@ export class EndpointWatch {
     if (stores.size > 0) this.#down.set(archive, stores);
     else this.#down.delete(archive);
     const now = this.outage(archive);
+    if (now === undefined) this.#begun.delete(archive);
+    else if (before === undefined) this.#begun.set(archive, performance.now());
     if (before === undefined && now !== undefined) this.#begin(archive, now);
     else if (before !== undefined && now === undefined) this.#end(archive, before);
   }

@@ -261,7 +261,7 @@ async function startTransfers(o: {
       rangeSize,
       concurrency: uploadConcurrencyPerFile,
       idleTimeout: stallTimeout,
-      memory: splitMemory(config.copytool),
+      memory: memoryFor(config.copytool),
       limits: { archive: shared('archive'), restore: shared('restore') },
     },
     onEndpoint: (archive, event, thread) => endpoints.report(archive, event, `transfers ${thread}`),
@@ -281,11 +281,11 @@ async function startTransfers(o: {
   return transfers;
 }
 
-/** Restores get the share of the memory that their reserve is of the slots, and room for one range at least. */
-function splitMemory(config: Config['copytool']): TransferSettings['memory'] {
-  const share = Math.floor((config.maxBytesInFlight * config.restoreReserve) / config.concurrency);
-  const restore = Math.min(config.maxBytesInFlight, Math.max(share, config.rangeSize));
-  return { archive: Math.max(config.maxBytesInFlight - restore, 1), restore };
+/** Restores have the share of the memory to themselves that their reserve is of the slots, and room for one range at least. */
+function memoryFor(config: Config['copytool']): TransferSettings['memory'] {
+  const budget = config.maxBytesInFlight;
+  const share = Math.floor((budget * config.restoreReserve) / config.concurrency);
+  return { budget, archive: Math.max(budget - Math.max(share, config.rangeSize), 1) };
 }
 
 function tellState(state: ChannelState, log: Log, registered: (is: boolean) => void): void {

@@ -11,7 +11,10 @@ export interface ConnectionOptions {
   readonly session?: Buffer | undefined;
   /** Called with TLS sessions that later connections may take up again. */
   readonly onSession?: ((session: Buffer) => void) | undefined;
-  /** Milliseconds without a byte in either direction after which the connection is given up. */
+  /**
+   * Milliseconds without a byte in either direction after which the connection is given up; and twice in a row with
+   * hardly any of an answer.
+   */
   readonly idleTimeout: number;
   /** Called once when the connection can't be used any more. */
   readonly onClosed: (connection: Connection) => void;
@@ -29,8 +32,8 @@ export interface Exchange extends AnswerReaderOptions {
 export class StalledError extends Error {
   readonly code = 'STALLED';
 
-  constructor(idle: number) {
-    super(`no byte came or went for ${idle / 1000} seconds`);
+  constructor(idle: number, what = 'no byte came or went for') {
+    super(`${what} ${idle / 1000} seconds`);
     this.name = 'StalledError';
   }
 }
@@ -44,6 +47,8 @@ class ClosedError extends Error {
   }
 }
 
+// An answer that comes slower than this, in bytes per idle timeout, takes its place from others for nothing.
+const LEAST_PROGRESS = 16 << 10;
 // Up to here head and body are put together: one write, one packet or two.
 const JOINED = 24 << 10;
 // TLS encrypts what a write holds as a whole, into new memory: in pieces it stays in the processor's cache.
@@ -55,6 +60,8 @@ interface Active {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (reason: unknown) => void;
   readonly onAbort: (() => void) | undefined;
+  /** Bytes since progress was looked at last. */
+  received: number;
 }
 
 /**
@@ -68,6 +75,10 @@ export class Connection {
   #joined: Buffer | undefined;
   #active: Active | undefined;
   #usable = true;
+  #progress: NodeJS.Timeout | undefined;
+  /** The exchange that was at work when progress was looked at last, how much it had got, and how often too little. */
+  #watched: Active | undefined;
+  #slow = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -109,8 +120,10 @@ export class Connection {
     if (!this.usable) return Promise.reject(new ClosedError());
     return new Promise((resolve, reject) => {
       const onAbort = signal === undefined ? undefined : () => this.#end(signal.reason);
-      this.#active = { exchange, reader: new AnswerReader(this.#scratch, exchange), resolve, reject, onAbort };
+      const reader = new AnswerReader(this.#scratch, exchange);
+      this.#active = { exchange, reader, resolve, reject, onAbort, received: 0 };
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort);
+      this.#progress ??= setInterval(() => this.#lookAtProgress(), this.#options.idleTimeout).unref();
       this.#write(exchange);
     });
   }
@@ -164,6 +177,7 @@ export class Connection {
       this.#end(new ClosedError());
       return false;
     }
+    active.received += bytes;
     try {
       active.reader.received(bytes);
       if (active.reader.answer !== undefined) this.#answered(active, active.reader.answer);
@@ -171,6 +185,17 @@ export class Connection {
       this.#end(error);
     }
     return this.#usable;
+  }
+
+  /** While a request is being sent, the socket's own timeout is enough: it counts what the server takes. */
+  #lookAtProgress(): void {
+    const active = this.#active;
+    const slow = active !== undefined && active === this.#watched && active.received < LEAST_PROGRESS;
+    this.#slow = slow && this.#socket.writableLength === 0 ? this.#slow + 1 : 0;
+    this.#watched = active;
+    if (active !== undefined) active.received = 0;
+    const { idleTimeout } = this.#options;
+    if (this.#slow >= 2) this.#end(new StalledError(2 * idleTimeout, `fewer than ${2 * LEAST_PROGRESS} bytes came in`));
   }
 
   #answered(active: Active, answer: Answer): void {
@@ -209,6 +234,7 @@ export class Connection {
   #retire(): void {
     if (!this.#usable) return;
     this.#usable = false;
+    clearInterval(this.#progress);
     // Nothing is read or written from here on: buffers are free.
     this.#socket.destroy();
     this.#options.onClosed(this);

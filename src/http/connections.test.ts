@@ -105,6 +105,37 @@ describe.each([{ secure: false }, { secure: true }])('bytes, secure: $secure', (
   );
 });
 
+test.each([
+  ['a body', 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n', 'a'],
+  ['interim answers', '', 'HTTP/1.1 102 Processing\r\n\r\n'],
+])('%s that trickles in does not keep a place for ever', async (_, begin, then) => {
+  const { connections } = await serve((socket) => {
+    socket.once('data', () => {
+      socket.write(begin);
+      const timer = setInterval(() => socket.write(then), IDLE / 8);
+      socket.on('close', () => clearInterval(timer));
+    });
+  });
+  await expect(get(connections)).rejects.toMatchObject({ name: 'StalledError', code: 'STALLED' });
+});
+
+test('an answer that comes slowly, but does come, is waited for', async () => {
+  const piece = 32 << 10;
+  const { connections } = await serve((socket) => {
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${20 * piece}\r\n\r\n`);
+      let sent = 0;
+      const timer = setInterval(() => {
+        socket.write(Buffer.alloc(piece));
+        sent += 1;
+        if (sent === 20) clearInterval(timer);
+      }, IDLE / 4);
+      socket.on('close', () => clearInterval(timer));
+    });
+  });
+  expect((await get(connections)).body).toHaveLength(20 * piece);
+});
+
 test('a certificate that nobody vouches for is refused', async () => {
   tls.setDefaultCACertificates([]);
   const { connections } = await serve(() => {}, { secure: true });

@@ -1,24 +1,25 @@
 import { BufferPool } from '../blob/buffers.ts';
 import { type Downloaded, downloadBlob } from '../blob/download.ts';
+import { type Direction, MemoryAccount } from '../blob/memory-account.ts';
 import { BlobStore } from '../blob/store.ts';
 import { type Uploaded, uploadFile } from '../blob/upload.ts';
 import { RateBucket } from '../service/rate-bucket.ts';
 import { openSink, openSource } from './local-files.ts';
 import type { DownloadJob, TransferEvents, TransferSettings, Transfers, UploadJob } from './types.ts';
 
-type Direction = 'archive' | 'restore';
-
 export interface EngineOptions extends TransferEvents {
   readonly settings: TransferSettings;
   /** For the events; empty where there is one only. */
   readonly thread: string;
+  /** The thread's place in the memory of all; without it, there is this one only. */
+  readonly memory?: { readonly account: MemoryAccount; readonly place: number };
 }
 
 /** Moves data in the thread that it was made in. */
 export class TransferEngine implements Transfers {
   readonly #settings: TransferSettings;
   readonly #stores: ReadonlyMap<number, BlobStore>;
-  readonly #buffers: Readonly<Record<Direction, BufferPool>>;
+  readonly #buffers: BufferPool;
   readonly #limits: Readonly<Record<Direction, readonly RateBucket[]>>;
   readonly #closed: AbortController;
 
@@ -26,7 +27,7 @@ export class TransferEngine implements Transfers {
    * Opens the containers; sends no request yet.
    * @throws OperatorError when a credential can't be used
    */
-  static async open({ settings, thread, onEndpoint, onRetry }: EngineOptions): Promise<TransferEngine> {
+  static async open({ settings, thread, memory, onEndpoint, onRetry }: EngineOptions): Promise<TransferEngine> {
     const stores = new Map<number, BlobStore>();
     const closed = new AbortController();
     for (const [id, archive] of settings.archives) {
@@ -40,16 +41,22 @@ export class TransferEngine implements Transfers {
       });
       stores.set(id, store);
     }
-    return new TransferEngine(settings, stores, closed);
+    const account = memory ?? { account: MemoryAccount.create(settings.memory, 1), place: 0 };
+    return new TransferEngine(settings, stores, new BufferPool(account), closed);
   }
 
-  private constructor(settings: TransferSettings, stores: ReadonlyMap<number, BlobStore>, closed: AbortController) {
-    const { memory, limits } = settings;
+  private constructor(
+    settings: TransferSettings,
+    stores: ReadonlyMap<number, BlobStore>,
+    buffers: BufferPool,
+    closed: AbortController,
+  ) {
+    const { limits } = settings;
     const buckets = (shared: readonly SharedArrayBuffer[] = []) => shared.map((one) => new RateBucket(one));
     this.#settings = settings;
     this.#stores = stores;
     this.#closed = closed;
-    this.#buffers = { archive: new BufferPool(memory.archive), restore: new BufferPool(memory.restore) };
+    this.#buffers = buffers;
     this.#limits = { archive: buckets(limits?.archive), restore: buckets(limits?.restore) };
   }
 
@@ -62,7 +69,7 @@ export class TransferEngine implements Transfers {
         generation: job.generation,
         blockSize,
         concurrency,
-        buffers: this.#buffers.archive,
+        buffers: this.#buffers,
         limits: this.#limits.archive,
         metadata: {},
         beforeCommit: job.beforeCommit,
@@ -84,7 +91,7 @@ export class TransferEngine implements Transfers {
         into: sink,
         blockSize: rangeSize,
         concurrency,
-        buffers: this.#buffers.restore,
+        buffers: this.#buffers,
         limits: this.#limits.restore,
         signal: job.signal,
         onBytes: job.onBytes,

@@ -55,6 +55,9 @@ export interface PlainDownload {
 export interface ThreadData {
   readonly settings: TransferSettings;
   readonly thread: string;
+  /** Of the MemoryAccount that all threads share, and which place in it is the thread's. */
+  readonly memory: SharedArrayBuffer;
+  readonly place: number;
 }
 
 /** An error between threads: see plain-error.ts. */

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Downloaded } from '../blob/download.ts';
+import { MemoryAccount } from '../blob/memory-account.ts';
 import type { CommitDecision, Uploaded } from '../blob/upload.ts';
 import { BatchedPort } from './batched-port.ts';
 import { fromPlainError } from './plain-error.ts';
@@ -18,17 +19,19 @@ export interface ThreadPoolOptions extends TransferEvents {
   readonly onLost?: (error: ThreadLostError, jobs: number, thread: string) => void;
 }
 
-/** Moves data in threads, each with its own connections and memory. A job stays where it began. */
+/** Moves data in threads, each with its own connections, and one memory for all. A job stays where it began. */
 export class TransferThreads implements Transfers {
   readonly #options: ThreadPoolOptions;
   /** By place; undefined where one was lost, or none was needed yet. */
   readonly #threads: (Thread | undefined)[];
+  readonly #memory: MemoryAccount;
   #hold: number | undefined;
   #closed = false;
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
     this.#threads = new Array<Thread | undefined>(Math.max(1, options.threads)).fill(undefined);
+    this.#memory = MemoryAccount.create(options.settings.memory, this.#threads.length);
   }
 
   async upload(job: UploadJob): Promise<Uploaded> {
@@ -90,9 +93,13 @@ export class TransferThreads implements Transfers {
     const name = `thread ${place}`;
     const thread = new Thread({
       ...events,
-      data: { settings: shareOf(settings, this.#threads.length), thread: name },
+      data: { settings, thread: name, memory: this.#memory.shared, place },
       onLost: (error, jobs) => {
-        if (this.#threads[place] === thread) this.#threads[place] = undefined;
+        // Only then does the place have another thread.
+        if (this.#threads[place] === thread) {
+          this.#threads[place] = undefined;
+          this.#memory.clear(place);
+        }
         if (!this.#closed) onLost?.(error, jobs, name);
       },
     });
@@ -100,13 +107,6 @@ export class TransferThreads implements Transfers {
     if (this.#hold !== undefined) thread.send({ t: 'hold', milliseconds: this.#hold });
     return thread;
   }
-}
-
-/** Each thread has its part of the memory, and one block at least, which is lent out whatever its size. */
-function shareOf(settings: TransferSettings, threads: number): TransferSettings {
-  const part = (bytes: number) => Math.max(1, Math.floor(bytes / threads));
-  const { archive, restore } = settings.memory;
-  return { ...settings, memory: { archive: part(archive), restore: part(restore) } };
 }
 
 interface Work {

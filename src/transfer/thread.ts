@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Downloaded } from '../blob/download.ts';
+import { MemoryAccount } from '../blob/memory-account.ts';
 import type { CommitDecision, Uploaded } from '../blob/upload.ts';
 import { BatchedPort } from './batched-port.ts';
 import { TransferEngine } from './engine.ts';
@@ -15,12 +16,13 @@ interface Job {
   etag: PromiseWithResolvers<string | undefined> | undefined;
 }
 
-const { settings, thread } = workerData as ThreadData;
+const { settings, thread, memory, place } = workerData as ThreadData;
 const jobs = new Map<number, Job>();
 // An engine that can't be opened ends the thread; what it was sent fails with it. Until here, messages wait.
 const engine = await TransferEngine.open({
   settings,
   thread,
+  memory: { account: new MemoryAccount(memory), place },
   onEndpoint: (archive, event) => port.send({ t: 'endpoint', archive, event }),
   onRetry: (archive, code, message, delay) => port.send({ t: 'retry', archive, code, message, delay }),
 });

@@ -1,5 +1,6 @@
 import type { Downloaded } from '../blob/download.ts';
 import type { EndpointEvent } from '../blob/endpoint.ts';
+import type { MemoryLimits } from '../blob/memory-account.ts';
 import type { RetryPolicy } from '../blob/retry.ts';
 import type { StoreConfig } from '../blob/store.ts';
 import type { CommitDecision, UploadContent, Uploaded } from '../blob/upload.ts';
@@ -15,8 +16,8 @@ export interface TransferSettings {
   readonly rangeSize: number;
   /** Blocks or ranges of one file on the way at the same time. */
   readonly concurrency: number;
-  /** Bytes on the way at most, of all threads together; restores have their own, so that archives can't take it all. */
-  readonly memory: { readonly archive: number; readonly restore: number };
+  /** Bytes on the way at most, of all threads together. */
+  readonly memory: MemoryLimits;
   /** The memory of the rate buckets that each block goes through. */
   readonly limits?: { readonly archive: readonly SharedArrayBuffer[]; readonly restore: readonly SharedArrayBuffer[] };
   readonly retry?: Partial<RetryPolicy>;

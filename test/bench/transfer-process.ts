@@ -49,7 +49,7 @@ const transfers = await openTransfers({
     blockSize: 'auto',
     rangeSize: 4 << 20,
     concurrency: 8,
-    memory: { archive: 96 << 20, restore: 32 << 20 },
+    memory: { budget: 128 << 20, archive: 96 << 20 },
   },
 });
 

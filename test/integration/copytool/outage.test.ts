@@ -206,6 +206,8 @@ describe('a pause', () => {
     const later = (await ctl('status')) as CopytoolFigures;
     expect(later.inFlight.map(({ kind, state }) => [kind, state])).toEqual([['restore', 'paused']]);
     up();
+    // Until its next turn, which may be further away than this hold_timeout, it counts as down.
+    await told('endpoint answers again', after);
     await ctl('resume');
     expect(await reading).toBe('in the end');
   });

@@ -56,7 +56,7 @@ async function open(threads: number, extra: Partial<ThreadPoolOptions> = {}): Pr
       blockSize: BLOCK,
       rangeSize: BLOCK,
       concurrency: 3,
-      memory: { archive: 4 * BLOCK, restore: 4 * BLOCK },
+      memory: { budget: 8 * BLOCK, archive: 6 * BLOCK },
       retry: QUICK,
       idleTimeout: 10_000,
     },
