@@ -112,7 +112,7 @@ async function recognise(fs: LustreFileSystem, { config, log, signal, onWarning 
 
   function silent(container: string, error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    log.info('container not asked', { container, reason: message });
+    log.debug('container not asked', { container, reason: message });
     onWarning(`container ${container} could not be asked whose it is, the scan goes on: ${message}`);
   }
 }
