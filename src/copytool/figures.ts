@@ -1,4 +1,5 @@
 import { printable } from '../lustre/printable.ts';
+import type { ServiceLog } from '../service/log.ts';
 import type { BucketFigures } from '../service/rate-bucket.ts';
 import type { Archive } from './context.ts';
 import { type PauseTable, pauseTable } from './control.ts';
@@ -95,7 +96,8 @@ export interface CopytoolFigures {
       | 'helperRestarts'
       | 'adopted'
       | 'adoptedEnded'
-      | 'adoptedDropped',
+      | 'adoptedDropped'
+      | 'logLinesDropped',
       number
     >
   >;
@@ -135,6 +137,7 @@ export interface FiguresSources {
   readonly archives: ReadonlyMap<number, Archive>;
   readonly endpoints: Pick<EndpointWatch, 'outage'>;
   readonly stats: CopytoolStats;
+  readonly log: Pick<ServiceLog, 'dropped'>;
   readonly rater: Rater<string>;
   readonly traffic: Traffic;
   readonly pauses: Pauses;
@@ -191,6 +194,7 @@ export function figuresOf(sources: FiguresSources, named: number): CopytoolFigur
       adopted: stats.adoption.adopted,
       adoptedEnded: stats.adoption.ended,
       adoptedDropped: stats.adoption.dropped,
+      logLinesDropped: sources.log.dropped(),
     },
     bandwidth: bandwidthFigures(sources.traffic.figures()),
     settings: settings.list(),

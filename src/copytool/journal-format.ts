@@ -33,27 +33,43 @@ export interface JournalContent {
   readonly owner: JournalOwner | undefined;
   /** By key: taken and not ended, in the order they were taken. */
   readonly open: Map<string, Unfinished>;
-  /** Lines that can't be read. */
+  /** Lines that were not written to their end. */
   readonly torn: number;
+  /** Whole lines that are not of this version: another program's, or a later one's. */
+  readonly foreign: number;
 }
 
 export function parseJournal(content: Buffer): JournalContent {
   const open = new Map<string, Unfinished>();
   let owner: JournalOwner | undefined;
   let torn = 0;
+  let foreign = 0;
   for (const text of content.toString('utf8').split('\n')) {
     if (text === '') continue;
-    const fields = parseLine(text);
-    if (fields === undefined) torn += 1;
-    else if (fields['t'] === 'journal' && fields['v'] === VERSION)
-      owner = { fs: String(fields['fs']), mount: String(fields['mount']) };
-    else if (fields['t'] === 'taken') {
-      const action = actionOf(fields);
-      open.delete(actionKey(action));
-      open.set(actionKey(action), { action, adoptions: Number(fields['adoptions'] ?? 0) });
-    } else if (fields['t'] === 'ended') open.delete(`${String(fields['cookie'])}/${String(fields['fid'])}`);
+    const json = wholeLine(text);
+    if (json === undefined) torn += 1;
+    else if (!take(json)) foreign += 1;
+    // Its lines may mean anything.
+    if (foreign > 0 && owner === undefined) return { owner, open: new Map(), torn, foreign };
   }
-  return { owner, open, torn };
+  return { owner, open, torn, foreign };
+
+  function take(json: string): boolean {
+    try {
+      const fields = JSON.parse(json) as Record<string, unknown>;
+      if (fields['t'] === 'journal' && fields['v'] === VERSION)
+        owner = { fs: String(fields['fs']), mount: String(fields['mount']) };
+      else if (fields['t'] === 'taken') {
+        const action = actionOf(fields);
+        open.delete(actionKey(action));
+        open.set(actionKey(action), { action, adoptions: Number(fields['adoptions'] ?? 0) });
+      } else if (fields['t'] === 'ended') open.delete(`${String(fields['cookie'])}/${String(fields['fid'])}`);
+      else return false;
+      return true;
+    } catch {
+      return false;
+    }
+  }
 }
 
 function line(fields: Record<string, unknown>): string {
@@ -61,10 +77,9 @@ function line(fields: Record<string, unknown>): string {
   return `${checksum(json)} ${json}\n`;
 }
 
-function parseLine(text: string): Record<string, unknown> | undefined {
+function wholeLine(text: string): string | undefined {
   const json = text.slice(9);
-  if (text[8] !== ' ' || text.slice(0, 8) !== checksum(json)) return undefined;
-  return JSON.parse(json) as Record<string, unknown>;
+  return text[8] === ' ' && text.slice(0, 8) === checksum(json) ? json : undefined;
 }
 
 function checksum(json: string): string {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseFid } from '../identity/fid.ts';
 import type { HsmAction } from '../lustre/hsm-action.ts';
@@ -54,6 +55,11 @@ function action(n: number, over: Partial<HsmAction> = {}): HsmAction {
     data: Buffer.from([0, 255, 10, n & 255]),
     ...over,
   };
+}
+
+function journalLine(fields: unknown): string {
+  const json = JSON.stringify(fields);
+  return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
 }
 
 const actions = (journal: JournalFile) => journal.unfinished.map((unfinished) => unfinished.action);
@@ -134,6 +140,41 @@ describe('a journal', () => {
     ours.close();
     expect(readFileSync(`${file}.of-${FS}`, 'utf8')).toContain('0x200000401:0x1:0x0');
     expect(said).toContain('journal is of another file system or mount: its actions are not adopted');
+  });
+
+  test('of a later version is set aside whole, and started anew', () => {
+    const lines = journalLine({ t: 'journal', v: 2, fs: FS, mount: '/mnt/lustre' }) + journalLine({ t: 'taken', x: 1 });
+    writeFileSync(file, lines);
+    const journal = open();
+    expect(journal.unfinished).toEqual([]);
+    journal.taken(action(1));
+    journal.close();
+    expect(readFileSync(`${file}.unreadable`, 'utf8')).toBe(lines);
+    expect(actions(open())).toEqual([action(1)]);
+  });
+
+  test.each([null, 7, { t: 'taken', action: 'ARCHIVE' }, { t: 'news' }])(
+    'with a whole line of another shape (%j) has the rest, and what was there is kept beside it',
+    (odd) => {
+      const first = open();
+      first.taken(action(1));
+      first.close();
+      appendFileSync(file, journalLine(odd));
+      const before = readFileSync(file);
+      const later = open();
+      expect(actions(later)).toEqual([action(1)]);
+      later.close();
+      expect(readFileSync(`${file}.unreadable`)).toEqual(before);
+    },
+  );
+
+  test('that can’t be read is set aside, never thrown for', () => {
+    mkdirSync(file);
+    const journal = open();
+    journal.taken(action(1));
+    journal.close();
+    expect(statSync(`${file}.unreadable`).isDirectory()).toBe(true);
+    expect(actions(open())).toEqual([action(1)]);
   });
 
   test('stays small over a hundred thousand actions', () => {

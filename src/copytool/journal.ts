@@ -1,7 +1,7 @@
-import { closeSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { actionKey, type HsmAction } from '../lustre/hsm-action.ts';
-import type { Log } from '../service/log.ts';
+import type { Log, LogFields } from '../service/log.ts';
 import type { ActionJournal, Unfinished } from './context.ts';
 import { endedLine, type JournalOwner, ownerLine, parseJournal, takenLine } from './journal-format.ts';
 
@@ -38,6 +38,8 @@ export class JournalFile implements ActionJournal {
   #size = 0;
   /** Its size when it was last written anew. */
   #least = 0;
+  /** Where the file that is there goes before another takes its place: it holds what could not be read. */
+  #aside: string | undefined;
   /** Ends that are written with the next action, or soon. */
   #ended = '';
   #flush: NodeJS.Immediate | undefined;
@@ -103,19 +105,18 @@ export class JournalFile implements ActionJournal {
       content = readFileSync(file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        log.error('journal can not be read', { file, err: error });
+        this.#setAside('unreadable', 'journal can not be read: its actions are not adopted', { err: error });
       return;
     }
-    const { owner, open, torn } = parseJournal(content);
+    const { owner, open, torn, foreign } = parseJournal(content);
+    if (foreign > 0)
+      this.#setAside('unreadable', 'journal has lines of another version: they are not adopted', { lines: foreign });
     if (open.size > 0 && (owner?.fs !== fs || owner.mount !== mount)) {
-      const aside = `${file}.of-${owner?.fs ?? 'unknown'}`;
-      log.warn('journal is of another file system or mount: its actions are not adopted', {
-        file,
-        aside,
-        of: owner,
-        actions: open.size,
-      });
-      this.#quietly(() => renameSync(file, aside), 'journal could not be set aside');
+      this.#setAside(
+        `of-${owner?.fs ?? 'unknown'}`,
+        'journal is of another file system or mount: its actions are not adopted',
+        { of: owner, actions: open.size },
+      );
       return;
     }
     if (torn > 0) log.info('journal has lines that were not written to their end', { file, lines: torn });
@@ -184,6 +185,8 @@ export class JournalFile implements ActionJournal {
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
       // Before the old one goes: a loss of power must leave one of the two.
       fsyncSync(fd);
+      if (this.#aside !== undefined && existsSync(file)) renameSync(file, this.#aside);
+      this.#aside = undefined;
       renameSync(next, file);
       syncDirectory(dirname(file));
       if (this.#fd !== undefined) closeSync(this.#fd);
@@ -209,12 +212,14 @@ export class JournalFile implements ActionJournal {
     this.#sync.unref();
   }
 
-  #quietly(work: () => void, message: string): void {
-    try {
-      work();
-    } catch (error) {
-      this.#options.log.warn(message, { file: this.#options.file, err: error });
-    }
+  /** Until it could be set aside, the file is not touched. */
+  #setAside(ending: string, message: string, fields: LogFields): void {
+    const { file, log } = this.#options;
+    const first = `${file}.${ending}`;
+    let aside = first;
+    for (let n = 2; existsSync(aside); n++) aside = `${first}-${n}`;
+    this.#aside = aside;
+    log.warn(message, { file, aside, ...fields });
   }
 }
 

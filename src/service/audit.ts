@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
+import { ErrnoError } from './errors.ts';
 import { redact } from './redact.ts';
 
 /** One change that took something away: what, which, and why it was allowed. */
@@ -18,7 +20,10 @@ export interface AuditEntry {
 
 /** Deletions and overwrites, one JSON line each. */
 export interface AuditLog {
-  /** Resolves once the line is on the disk. Lines asked for at the same time share one sync. */
+  /**
+   * Resolves once the line is on the disk. Lines asked for at the same time share one sync. Rejects with an ErrnoError
+   * when it can't be written: then what it is about must not be done.
+   */
   record(entry: AuditEntry): Promise<void>;
   /** Opens the file again, after logrotate has moved it away. */
   reopen(): Promise<void>;
@@ -31,17 +36,22 @@ export async function openAuditLog(file: string): Promise<AuditLog> {
   let handle: FileHandle = await open(file, 'a', 0o600);
   let waiting: { line: string; done: () => void; failed: (error: unknown) => void }[] = [];
   let writing: Promise<void> | undefined;
+  /** The last batch may have been cut off in the middle of a line. */
+  let torn = false;
 
   const drain = async (): Promise<void> => {
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];
       try {
-        await handle.appendFile(batch.map(({ line }) => line).join(''));
+        await handle.appendFile(`${torn ? '\n' : ''}${batch.map(({ line }) => line).join('')}`);
+        torn = false;
         await handle.datasync();
         for (const { done } of batch) done();
       } catch (error) {
-        for (const { failed } of batch) failed(error);
+        torn = true;
+        const refusal = refused(file, error);
+        for (const { failed } of batch) failed(refusal);
       }
     }
   };
@@ -70,4 +80,13 @@ export async function openAuditLog(file: string): Promise<AuditLog> {
       await handle.close();
     },
   };
+}
+
+function refused(file: string, error: unknown): ErrnoError {
+  const { errno, message } = error as NodeJS.ErrnoException;
+  return new ErrnoError(
+    Math.abs(errno ?? constants.errno.EIO),
+    'audit log',
+    `the audit log ${file} can't be written (${message}), so nothing was deleted or overwritten: make room there`,
+  );
 }

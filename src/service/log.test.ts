@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -66,6 +67,64 @@ describe('the service log', () => {
     log.close();
     expect(linesOf(`${file}.1`).map(({ msg }) => msg)).toEqual(['before']);
     expect(linesOf(file).map(({ msg }) => msg)).toEqual(['after']);
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)('on a disk that is full', () => {
+  let disk: string;
+  let filler: string;
+  beforeEach(() => {
+    disk = join(folder, 'disk');
+    filler = join(disk, 'filler');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
+  });
+  afterEach(() => {
+    execFileSync('umount', ['-l', disk]);
+  });
+  const fill = () => {
+    try {
+      for (;;) appendFileSync(filler, Buffer.alloc(4096));
+    } catch {
+      // it is full
+    }
+  };
+
+  it('a log drops lines, counts them, says so, and goes on when there is room', () => {
+    const file = join(disk, 'service.log');
+    const log = openLog({ name: 'x', level: 'info', file });
+    log.info('before');
+    fill();
+    for (let n = 0; n < 200; n++) log.info('in between', { n, text: 'x'.repeat(100) });
+    const lost = log.dropped();
+    expect(lost).toBeGreaterThan(100);
+    rmSync(filler);
+    log.info('after');
+    log.close();
+    const whole = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line.endsWith('}'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(whole[0]).toMatchObject({ msg: 'before' });
+    expect(whole.at(-2)).toMatchObject({ msg: 'after' });
+    expect(whole.at(-1)).toMatchObject({ level: 'warn', dropped: lost });
+  });
+
+  it('an audit log refuses its lines, and takes them again when there is room', async () => {
+    const file = join(disk, 'audit.log');
+    const audit = await openAuditLog(file);
+    fill();
+    const entry = { action: 'delete', archive: 1, blob: 'x'.repeat(5000), reason: 'dead' } as const;
+    await expect(audit.record(entry)).rejects.toThrow(/nothing was deleted or overwritten/);
+    rmSync(filler);
+    await audit.record({ ...entry, blob: 'later' });
+    await audit.close();
+    expect(
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"later"')),
+    ).toHaveLength(1);
+    expect(JSON.parse(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '')).toMatchObject({ blob: 'later' });
   });
 });
 

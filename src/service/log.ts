@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { LogDestination } from './log-destination.ts';
 import { redact } from './redact.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -23,13 +24,15 @@ export interface ServiceLog extends Log {
   /** Takes effect at once, in children too. */
   setLevel(level: LogLevelName): void;
   level(): LogLevelName;
+  /** Lines that could not be written, and are lost. */
+  dropped(): number;
   /** Opens the file again, after logrotate has moved it away. */
   reopen(): void;
   close(): void;
 }
 
 /**
- * Opens the log of a service.
+ * Opens the log of a service. Lines that can't be written are dropped, counted, and told of when it works again.
  * @param options.file appended to; without it standard error
  * @throws the system's error when the file can't be opened
  */
@@ -38,9 +41,9 @@ export function openLog(options: {
   readonly level: LogLevelName;
   readonly file?: string | undefined;
 }): ServiceLog {
-  const destination = pino.destination({ dest: options.file ?? 2, append: true, mkdir: true, sync: true, mode: 0o640 });
+  const destination = new LogDestination(options.file);
   let level = options.level;
-  const logger = pino(
+  const logger: pino.Logger = pino(
     {
       // The level is checked in `emit`, so that one change reaches every child.
       level: 'trace',
@@ -49,7 +52,12 @@ export function openLog(options: {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError },
     },
-    { write: (line: string) => destination.write(redact(line)) },
+    {
+      write: (line: string) => {
+        if (destination.write(redact(line)))
+          logger.warn({ dropped: destination.dropped }, 'log lines could not be written and are lost');
+      },
+    },
   );
   const wrap = (target: pino.Logger): Log => {
     const emit = (at: LogLevelName, message: string, fields: LogFields | undefined) => {
@@ -71,13 +79,9 @@ export function openLog(options: {
       level = next;
     },
     level: () => level,
-    reopen: () => {
-      if (options.file !== undefined) destination.reopen();
-    },
-    close: () => {
-      destination.flushSync();
-      if (options.file !== undefined) destination.end();
-    },
+    dropped: () => destination.dropped,
+    reopen: () => destination.reopen(),
+    close: () => destination.close(),
   };
 }
 
