@@ -4,6 +4,7 @@ import { ERRNO, errnoName } from '../lustre/errno.ts';
 import type { HsmAction } from '../lustre/hsm-action.ts';
 import { ActionError, hasErrno, systemErrno } from './action-error.ts';
 import type { CopytoolContext, Unfinished } from './context.ts';
+import { letGoOfForgotten } from './removal-hold.ts';
 
 /** Questions to the coordinator at the same time: few, so that those of new actions don't wait behind them. */
 const AT_ONCE = 4;
@@ -82,6 +83,7 @@ async function adopt({ action, adoptions }: Unfinished, adopter: Adopter): Promi
       if (hasErrno(error, ERRNO.ENOENT)) {
         adoption.dropped += 1;
         context.log.info('action is not known to Lustre any more', named);
+        if (action.action !== 'RESTORE') await letGoOfForgotten(action.fid, action.cookie, context);
       } else {
         adoption.ended += 1;
         await giveUp(action, error, adopter);

@@ -4,6 +4,7 @@ import { searchCopy } from '../copies/search-copy.ts';
 import type { Fid } from '../identity/fid.ts';
 import type { CopyRecord } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
+import { REMOVING_XATTR } from '../identity/removal-mark.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import { HSM, isClean, isReleased } from '../lustre/hsm-state.ts';
 import { ErrnoError } from '../service/errors.ts';
@@ -11,6 +12,7 @@ import { hasErrno } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
 import { mustBeOurs, whereIs } from './fate.ts';
 import { viewFile } from './file-view.ts';
+import { letGoAfterArchive } from './removal-hold.ts';
 
 /** An archive that Lustre has accepted. */
 export interface Archived {
@@ -28,12 +30,17 @@ export interface Archived {
 export async function afterArchive(archived: Archived, target: Archive, context: CopytoolContext): Promise<void> {
   const { fid } = archived;
   try {
-    const now = await context.fs.files.get({ fid }, { parts: ['hsm', 'dv', 'paths'], flush: true });
+    const now = await context.fs.files.get(
+      { fid },
+      { parts: ['hsm', 'dv', 'paths', 'xattrs'], xattrs: [REMOVING_XATTR], flush: true },
+    );
     if (now.hsm !== undefined && now.dataVersion !== undefined && now.dataVersion !== archived.dataVersion) {
       if (isClean(now.hsm) && !isReleased(now.hsm))
         await markDirty(fid, 'file changed at the very end of its archive', context);
     }
     await checkCopy(archived, target, context);
+    const mark = now.xattrs?.get(REMOVING_XATTR);
+    if (mark !== undefined) await letGoAfterArchive(fid, mark, context);
     if (now.paths !== undefined) await checkPlace(now.paths, archived, target, context);
   } catch (error) {
     if (hasErrno(error, ERRNO.ENOENT)) await removeOrphan(archived, target, context);

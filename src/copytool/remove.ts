@@ -6,12 +6,13 @@ import type { Fid } from '../identity/fid.ts';
 import { isBinding } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
 import { ERRNO } from '../lustre/errno.ts';
-import { HSM, isArchived, isReleased } from '../lustre/hsm-state.ts';
-import { ActionError, hasErrno } from './action-error.ts';
+import { HSM, isArchived, isClean, isReleased } from '../lustre/hsm-state.ts';
+import { ActionError, endingOf, hasErrno } from './action-error.ts';
 import type { Archive, CopytoolContext } from './context.ts';
 import { mustBeOurs, whereIs } from './fate.ts';
 import { type FileView, viewFile } from './file-view.ts';
 import type { Outcome } from './outcome.ts';
+import { RemovalHold } from './removal-hold.ts';
 import type { Task } from './task.ts';
 
 /** Deletions are tried again so often when the blob changes under them. */
@@ -27,15 +28,47 @@ export async function remove(task: Task, targets: readonly Archive[], context: C
   task.paths = file?.paths ?? [];
   await task.begin();
   const blob =
-    file === undefined
-      ? await removeOfDead(task, targets, context)
-      : await removeOfLiving(file, task, targets, context);
-  await task.report();
-  if (file !== undefined) await mustHaveStayedUnarchived(file.fid, blob, context);
-  await task.succeed(0n);
-  await context.step('remove.ended');
+    file === undefined ? await removeOfDead(task, targets, context) : await removeHeld(file, task, targets, context);
   task.blob = blob;
   return blob === undefined ? { bytes: 0n, note: 'no copy found' } : { bytes: 0n };
+}
+
+/** Removes a living file's copy while nobody can release it: until after the end, which takes the file's flags off. */
+async function removeHeld(
+  file: FileView,
+  task: Task,
+  targets: readonly Archive[],
+  context: CopytoolContext,
+): Promise<string | undefined> {
+  // That of a clean file was archived by an action that has ended; of another one it may be ending right now.
+  const settled = isClean(file.hsm);
+  if (isReleased(file.hsm)) throw onlyData();
+  const hold = await RemovalHold.take(file.fid, task.action.cookie, context);
+  try {
+    const blob = await removeOfLiving(file, task, targets, hold, context);
+    await task.report();
+    await mustHaveStayedUnarchived(file.fid, blob, context);
+    await task.succeed(0n);
+    await context.step('remove.ended');
+    await hold.letGo(settled && !hold.adopted);
+    return blob;
+  } catch (error) {
+    // One that is adopted goes on with the mark.
+    if (task.stale) throw error;
+    if (hold.deleted) await endFirst(task, error, context);
+    await hold.letGo(!hold.deleted);
+    throw error;
+  }
+}
+
+/** With its end under way, an archive beside it could not be told from the removal itself. Not sent again: no other shall begin before the hold is off. */
+async function endFirst(task: Task, error: unknown, context: CopytoolContext): Promise<void> {
+  const failure = task.signal.aborted ? task.signal.reason : error;
+  try {
+    await task.fail(endingOf(failure).errno, false);
+  } catch (problem) {
+    context.log.debug('action could not be ended', { fid: task.action.fid, err: problem });
+  }
 }
 
 async function lookAt(fid: Fid, context: CopytoolContext): Promise<FileView | undefined> {
@@ -51,6 +84,7 @@ async function removeOfLiving(
   file: FileView,
   task: Task,
   targets: readonly Archive[],
+  hold: RemovalHold,
   context: CopytoolContext,
 ): Promise<string | undefined> {
   const { fid } = task.action;
@@ -59,7 +93,7 @@ async function removeOfLiving(
   const deleted: string[] = [];
   for (const target of targets) {
     for (const { name } of candidateNames(file, target.store.prefix)) {
-      if (await deleteProven(name, task, target, context, `hsm_remove of ${fid}`, false)) deleted.push(name);
+      if (await deleteProven(name, task, target, context, `hsm_remove of ${fid}`, hold)) deleted.push(name);
     }
   }
   if (deleted.length > 0) return deleted[0];
@@ -77,30 +111,40 @@ async function removeOfLiving(
 }
 
 /**
- * Takes the ARCHIVED flag off first: from then on Lustre refuses a release, so that the copy can't become the only one.
- * Lustre itself refuses this for a released file.
+ * Takes the ARCHIVED flag off and sets NORELEASE, in one change: from then on Lustre refuses a release, also after an
+ * archive on another machine, so that the copy can't become the only one. Lustre itself refuses this for a released file.
  */
 async function unarchive(file: FileView, context: CopytoolContext): Promise<void> {
-  const busy = () =>
-    new ActionError('released', ERRNO.EBUSY, 'the file is released: the copy is its only data; restore it first');
-  if (isReleased(file.hsm)) throw busy();
-  if (!isArchived(file.hsm)) return;
   try {
-    await context.fs.files.setHsm(file.fid, { clear: HSM.ARCHIVED });
+    await context.fs.files.setHsm(file.fid, { set: HSM.NORELEASE, clear: HSM.ARCHIVED | leftDirty(file) });
   } catch (error) {
     const now = await viewFile(context.fs.files, file.fid);
-    if (isReleased(now.hsm)) throw busy();
+    if (isReleased(now.hsm)) throw onlyData();
     throw error;
   }
 }
 
+/** Dirty without anything in the archive: Lustre takes no change of flags together with it. */
+const leftDirty = ({ hsm }: FileView) => ((hsm.states & HSM.EXISTS) === 0 ? HSM.DIRTY : 0);
+
+const onlyData = () =>
+  new ActionError('released', ERRNO.EBUSY, 'the file is released: the copy is its only data; restore it first');
+
 /** A dead file has no path: only the request's own data can say where its copy was, and the blob must prove it. */
 async function removeOfDead(task: Task, targets: readonly Archive[], context: CopytoolContext): Promise<string> {
+  const blob = await deleteOfDead(task, targets, context);
+  await task.report();
+  await task.succeed(0n);
+  await context.step('remove.ended');
+  return blob;
+}
+
+async function deleteOfDead(task: Task, targets: readonly Archive[], context: CopytoolContext): Promise<string> {
   const { fid, data } = task.action;
   const hint = data.toString('utf8');
   await mustBeDead(fid, context);
   for (const target of hint === '' ? [] : targets) {
-    if (await deleteProven(hint, task, target, context, `hsm_remove of ${fid}, which is gone`, true)) return hint;
+    if (await deleteProven(hint, task, target, context, `hsm_remove of ${fid}, which is gone`)) return hint;
   }
   const where = hint === '' ? 'the request does not say where its copy is' : `${JSON.stringify(hint)} is not its copy`;
   throw new ActionError(
@@ -116,14 +160,14 @@ async function mustBeDead(fid: Fid, context: CopytoolContext): Promise<void> {
     throw new ActionError('alive', ERRNO.EAGAIN, 'the file was not found at first, and is there now', { again: true });
 }
 
-/** Deletes the blob at this name under its ETag, if it is that file's own copy. */
+/** Deletes the blob at this name under its ETag, if it is that file's own copy. @param hold of a living file */
 async function deleteProven(
   name: string,
   task: Task,
   target: Archive,
   context: CopytoolContext,
   reason: string,
-  dead: boolean,
+  hold?: RemovalHold,
 ): Promise<boolean> {
   const { fid } = task.action;
   const { store } = target;
@@ -142,10 +186,12 @@ async function deleteProven(
       reason,
     });
     // Whatever was looked at so far, the moment before the deletion decides.
-    if (dead) await mustBeDead(fid, context);
+    if (hold === undefined) await mustBeDead(fid, context);
     else if (!(await mayGo(blob, fid, name, context))) return false;
     await task.report();
+    hold?.mustBeFresh();
     try {
+      if (hold !== undefined) hold.deleted = true;
       await store.delete(name, { ifMatch: blob.etag, signal: task.signal });
       await context.step('remove.deleted');
       return true;

@@ -25,10 +25,13 @@ export const STEPS = [
   'restore.verified',
   'restore.ended',
   'remove.taken',
+  'remove.marked',
   'remove.unarchived',
   'remove.located',
   'remove.deleted',
   'remove.ended',
+  'remove.settled',
+  'remove.freed',
   // Of an action that an earlier process, or an earlier helper, has left behind.
   'adopt.read',
   'adopt.known',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Fid } from '../../../src/identity/fid.ts';
+import { REMOVING_XATTR } from '../../../src/identity/removal-mark.ts';
 import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, Rig, read } from './fixture.ts';
@@ -204,5 +205,85 @@ describe('another machine at work on the same file', () => {
     expect(await rig.states(path)).toBe(RELEASED);
     expect(await read(path)).toBe('content');
     unlinkSync(path);
+  });
+});
+
+describe('the mark of a removal', () => {
+  const mark = (fid: string, fields: object = {}) =>
+    Buffer.from(
+      JSON.stringify({ v: 1, fid, cookie: '1', id: 'other', who: 'other-machine', since: Date.now(), ...fields }),
+    );
+  const isMarked = async (fid: Fid) =>
+    (await rig.fs.files.get({ fid }, { parts: ['xattrs'], xattrs: [REMOVING_XATTR] })).xattrs?.has(REMOVING_XATTR);
+  const LONG_AGO = Date.now() - 3 * 3600_000;
+  const removal = async (path: string, fid: Fid) => {
+    const after = rig.copytool.lines.length;
+    await rig.lfs('hsm_remove', path);
+    return (await rig.ended('remove', fid, after)).record;
+  };
+
+  test('of another machine: the removal is refused, and the file left as it is', async () => {
+    const path = rig.write('marked', 'content');
+    await rig.archive(path);
+    const fid = await rig.fid(path);
+    await rig.fs.files.setXattr(fid, REMOVING_XATTR, mark(fid));
+    expect(await removal(path, fid)).toMatchObject({ code: 'being-removed', errno: 'EBUSY' });
+    expect(await rig.content(path)).toBe('content');
+    expect(await rig.states(path)).toBe(CLEAN);
+    await rig.fs.files.removeXattr(fid, REMOVING_XATTR);
+  });
+
+  test.each([
+    ['of a machine that never came back', (fid: string) => mark(fid, { since: LONG_AGO })],
+    ['of another file, carried along by a copy', () => mark('[0x200000401:0x999999:0x0]')],
+    ['that nobody can read', () => Buffer.from('{')],
+  ])('%s is replaced, and taken off in the end', async (title, value) => {
+    const path = rig.write(title, 'content');
+    await rig.archive(path);
+    const fid = await rig.fid(path);
+    await rig.fs.files.setXattr(fid, REMOVING_XATTR, value(fid));
+    expect(await removal(path, fid)).toMatchObject({ outcome: 'ok' });
+    expect(await isMarked(fid)).toBe(false);
+    expect((await rig.states(path)) & (HSM.NORELEASE | HSM.ARCHIVED)).toBe(0);
+    expect(await rig.content(path)).toBeUndefined();
+  });
+
+  test.each([
+    ['long ago', { since: LONG_AGO }, true],
+    ['whose removal has ended', { ended: true }, true],
+    ['of a removal at work', {}, false],
+    ['of a removal at work, by a clock that is wrong by an hour', { since: Date.now() + 3600_000 }, false],
+  ])('%s: the next archive of the file takes it off: %s', async (title, fields, isTaken) => {
+    const path = rig.write(`archived ${title}`, 'content');
+    const fid = await rig.fid(path);
+    await rig.fs.files.setXattr(fid, REMOVING_XATTR, mark(fid, fields));
+    await rig.fs.files.setHsm(fid, { set: HSM.NORELEASE });
+    const after = rig.copytool.lines.length;
+    await rig.lfs('hsm_archive', path);
+    expect((await rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'ok' });
+    expect(await isMarked(fid)).toBe(!isTaken);
+    expect(await rig.states(path)).toBe(isTaken ? CLEAN : CLEAN | HSM.NORELEASE);
+  });
+
+  test('NORELEASE that a user has set stays', async () => {
+    const path = rig.write('never released', 'content');
+    await rig.archive(path);
+    const fid = await rig.fid(path);
+    await rig.fs.files.setHsm(fid, { set: HSM.NORELEASE });
+    expect(await removal(path, fid)).toMatchObject({ outcome: 'ok' });
+    expect((await rig.states(path)) & (HSM.NORELEASE | HSM.ARCHIVED)).toBe(HSM.NORELEASE);
+    expect(await isMarked(fid)).toBe(false);
+  });
+
+  test('a changed file: nothing of it stays', async () => {
+    const path = rig.write('changed', 'content');
+    await rig.archive(path);
+    writeFileSync(path, 'changed content');
+    const fid = await rig.fid(path);
+    expect(await removal(path, fid)).toMatchObject({ outcome: 'ok' });
+    expect((await rig.states(path)) & (HSM.NORELEASE | HSM.ARCHIVED)).toBe(0);
+    expect(await isMarked(fid)).toBe(false);
+    await rig.archiveAndRelease(path);
+    expect(await read(path)).toBe('changed content');
   });
 });

@@ -20,6 +20,7 @@ const CLEAN = 0x9;
 const RELEASED = 0xd;
 const ARCHIVED = 0x8;
 const DIRTY = 0x2;
+const NORELEASE = 0x10;
 /** After this many seconds without a report, the coordinator gives an action up. */
 const PATIENCE_S = 3;
 const BLOCK = 64 * 1024;
@@ -374,7 +375,7 @@ describe('names that change while one machine archives and the other goes on', (
 
 describe('a removal on one machine while the other archives', () => {
   test.each<Step>(['remove.unarchived', 'remove.located'])(
-    'archived and released while it is at %s: the only copy is not deleted',
+    'archived while it is at %s: nobody can release it, and the new copy is not deleted',
     async (step) => {
       const path = await create(random.bytes(1_000));
       await archived(path);
@@ -388,7 +389,7 @@ describe('a removal on one machine while the other archives', () => {
           ? 'waits'
           : undefined;
       });
-      if (isDone === 'done') await lfs('hsm_release', path);
+      if (isDone === 'done') await expect(lfs('hsm_release', path)).rejects.toThrow(/Operation not permitted/);
       first.letGo(step);
       const { record } = await ending(first, 'remove', path, after);
       if (isDone === 'done') expect(record).toMatchObject({ outcome: 'failed', errno: 'EBUSY' });
@@ -398,6 +399,66 @@ describe('a removal on one machine while the other archives', () => {
       await roundTrip(path);
     },
   );
+
+  /** The second's archive has written its record, and has not ended; the first's removal is about to delete what it wrote. */
+  async function recordedAndAboutToBeDeleted(path: string): Promise<{ letDelete: () => void }> {
+    const gate = Promise.withResolvers<void>();
+    const onTheWay = Promise.withResolvers<void>();
+    gateway.interfere = async (request) => {
+      if (request.operation !== 'Delete Blob' || !isFor(request, path)) return undefined;
+      onTheWay.resolve();
+      await gate.promise;
+      return undefined;
+    };
+    second.hold('archive.recorded');
+    await lfs('hsm_archive', path);
+    await second.held('archive.recorded');
+    await lfs('hsm_remove', path);
+    await within('its deletion is on the way', 20_000, onTheWay.promise);
+    return { letDelete: () => gate.resolve() };
+  }
+
+  const isFree = (path: string) =>
+    waitUntil('it may be released again', async () => ((await state(path)) & NORELEASE) === 0);
+
+  test('its end before the deletion: between that and its look at the copy nobody can release the file', async () => {
+    const path = await changedFile(2_000);
+    const after = first.copytool.lines.length;
+    const { letDelete } = await recordedAndAboutToBeDeleted(path);
+    second.hold('archive.ended');
+    second.letGo('archive.recorded');
+    await second.held('archive.ended');
+    expect((await state(path)) & CLEAN).toBe(CLEAN);
+    await expect(lfs('hsm_release', path)).rejects.toThrow(/Operation not permitted/);
+    letDelete();
+    expect((await ending(first, 'remove', path, after)).record).toMatchObject({ code: 'archived-again' });
+    expect(await blobOf(path)).toBeUndefined();
+    expect((await state(path)) & DIRTY).toBe(DIRTY);
+    second.letGo('archive.ended');
+    await quiet();
+    await isFree(path);
+    await archived(path);
+    await roundTrip(path);
+  });
+
+  test('its end after that of the removal: until it has looked at the copy nobody can release the file', async () => {
+    const path = await changedFile(2_000);
+    const after = first.copytool.lines.length;
+    const { letDelete } = await recordedAndAboutToBeDeleted(path);
+    letDelete();
+    expect((await ending(first, 'remove', path, after)).record).toMatchObject({ outcome: 'ok' });
+    expect(await blobOf(path)).toBeUndefined();
+    second.hold('archive.ended');
+    second.letGo('archive.recorded');
+    await second.held('archive.ended');
+    await expect(lfs('hsm_release', path)).rejects.toThrow(/Operation not permitted/);
+    second.letGo('archive.ended');
+    await isFree(path);
+    await expect(lfs('hsm_release', path)).rejects.toThrow(/Operation not permitted/);
+    await quiet();
+    await archived(path);
+    await roundTrip(path);
+  });
 });
 
 test('a machine that never comes back: its reader is freed at the timeout, the other serves everything else', async () => {
