@@ -49,7 +49,8 @@ export async function afterArchive(archived: Archived, target: Archive, context:
 }
 
 async function markDirty(fid: Fid, why: string, context: CopytoolContext): Promise<void> {
-  await context.fs.files.setHsm(fid, { set: HSM.DIRTY });
+  // Another machine's removal may have taken EXISTS off, without which Lustre takes no DIRTY.
+  await context.fs.files.setHsm(fid, { set: HSM.EXISTS | HSM.DIRTY });
   context.stats.markedDirty += 1;
   context.log.info(`${why}, marked dirty`, { fid });
 }

@@ -121,7 +121,7 @@ async function letGo(
     const now = await look(fid, context);
     if (now.mark?.id !== mark.id) return;
     const lost = deleted && isArchived(now.hsm) && !isReleased(now.hsm);
-    const set = lost ? HSM.DIRTY : 0;
+    const set = lost ? HSM.EXISTS | HSM.DIRTY : 0;
     // Dirty without a copy is what the removal of a changed file's copy leaves, and no change of flags is taken with it.
     const leftDirty = isDirty(now.hsm) && (now.hsm.states & HSM.EXISTS) === 0 && !lost ? HSM.DIRTY : 0;
     const clear = mark.kept || !hasNoRelease(now.hsm) ? 0 : HSM.NORELEASE | leftDirty;

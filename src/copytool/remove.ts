@@ -235,7 +235,7 @@ async function mustHaveStayedUnarchived(
   const now = await lookAt(fid, context);
   if (now === undefined || !(isReleased(now.hsm) || isArchived(now.hsm))) return;
   if (deleted !== undefined && !isReleased(now.hsm)) {
-    await context.fs.files.setHsm(fid, { set: HSM.DIRTY });
+    await context.fs.files.setHsm(fid, { set: HSM.EXISTS | HSM.DIRTY });
     context.stats.markedDirty += 1;
   }
   throw archivedAgain();
