@@ -242,6 +242,7 @@ static void do_read(struct waiter *a)
 	rc = n->dead ? -EIO : fault_io("read", n);
 	if (rc == 0 && (uint64_t)a->off < n->size) {
 		want = a->size < n->size - (uint64_t)a->off ? a->size : (size_t)(n->size - (uint64_t)a->off);
+		want = fault_short("read", n, want);
 		o = n->obj;
 		if (o)
 			rc = obj_begin(o);

@@ -1,5 +1,6 @@
 /*
- * Faults on demand (FAULTS.md): errors of reads and writes, slow operations, a crash at a named point.
+ * Faults on demand (FAULTS.md): errors of reads and writes, slow operations, late answers, short reads, a crash at a
+ * named point.
  */
 #include "sim.h"
 
@@ -12,7 +13,7 @@
 struct fault {
 	struct fault *next;
 	char *spec;
-	enum { F_IO, F_SLOW, F_CRASH } kind;
+	enum { F_IO, F_SLOW, F_LATE, F_SHORT, F_CRASH } kind;
 	char what[32]; /* operation or point; "*" any */
 	struct pfid fid;
 	bool any;
@@ -70,6 +71,10 @@ int fault_set(const char *spec)
 		f->kind = F_IO;
 	else if (strcmp(kind, "slow") == 0)
 		f->kind = F_SLOW;
+	else if (strcmp(kind, "late") == 0)
+		f->kind = F_LATE;
+	else if (strcmp(kind, "short") == 0 && strcmp(f->what, "read") == 0)
+		f->kind = F_SHORT;
 	else if (strcmp(kind, "crash") == 0)
 		f->kind = F_CRASH;
 	else
@@ -183,6 +188,37 @@ void fault_slow(const char *op)
 
 	if (hit(F_SLOW, op, NULL, &err, &ms))
 		usleep(ms * 1000);
+}
+
+bool fault_late(const char *op)
+{
+	unsigned ms;
+	int err;
+
+	return hit(F_LATE, op, NULL, &err, &ms);
+}
+
+void fault_wait_clear(void)
+{
+	bool late = true;
+
+	while (late) {
+		late = false;
+		pthread_mutex_lock(&lock);
+		for (const struct fault *f = faults; f; f = f->next)
+			late |= f->kind == F_LATE;
+		pthread_mutex_unlock(&lock);
+		if (late)
+			usleep(20000);
+	}
+}
+
+size_t fault_short(const char *op, const struct node *n, size_t size)
+{
+	unsigned ms;
+	int err;
+
+	return size > 1 && hit(F_SHORT, op, n, &err, &ms) ? size / 2 : size;
 }
 
 int fault_io(const char *op, const struct node *n)

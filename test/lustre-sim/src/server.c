@@ -19,10 +19,18 @@ pthread_mutex_t conns_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- answers ---- */
 
+static void keep_back(struct conn *c)
+{
+	if (c->late)
+		fault_wait_clear();
+	c->late = false;
+}
+
 void send_msg(struct conn *c, struct pmsg *m)
 {
 	const char *text = pmsg_end(m);
 
+	keep_back(c);
 	pthread_mutex_lock(&c->wlock);
 	if (text)
 		psend(c->fd, text, m->len);
@@ -64,6 +72,7 @@ void rows_add(struct rows *r, struct pmsg *m)
 
 void rows_send(struct conn *c, struct rows *r)
 {
+	keep_back(c);
 	pthread_mutex_lock(&c->wlock);
 	if (r->len == 0 || psend(c->fd, r->p, r->len) == 0)
 		psend(c->fd, "ok\n", 3);
@@ -212,6 +221,7 @@ static void *serve(void *arg)
 			if (verbs[i].settled)
 				mounts_barrier();
 			fault_slow(verbs[i].name);
+			c->late = fault_late(verbs[i].name);
 			rc = fault_io(verbs[i].name, NULL);
 			if (rc)
 				reply(c, rc);

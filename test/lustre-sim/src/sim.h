@@ -579,6 +579,9 @@ void fault_clear(const char *spec); /* NULL: all */
 void fault_rows(void (*row)(void *ctx, const char *spec), void *ctx);
 bool fault_active(void); /* is there any? */
 void fault_slow(const char *op); /* sleeps when told to; never under the lock */
+bool fault_late(const char *op); /* is its answer to be kept back? */
+void fault_wait_clear(void); /* until there is no fault of late answers any more; never under the lock */
+size_t fault_short(const char *op, const struct node *n, size_t size); /* how much of it to carry out */
 int fault_io(const char *op, const struct node *n); /* 0 or -errno */
 void fault_point(const char *point); /* a crash here, perhaps */
 
@@ -590,6 +593,7 @@ struct conn {
 	int fd;
 	unsigned mount, refs;
 	bool has_mount, server, agent;
+	bool late; /* the next answer is kept back (fault.c) */
 	uint32_t uid, gid;
 	pid_t pid;
 	uint64_t ct;
