@@ -10,6 +10,9 @@ import { waitUntil } from './wait.ts';
 export const SIDES = ['copytool', 'helper', 'files-helper', 'both'] as const;
 export type Side = (typeof SIDES)[number];
 
+/** The exit code of a program that did nothing because something, such as the endpoint, failed it: try again later. */
+const TRY_AGAIN = 5;
+
 export interface MachineOptions {
   /** Which of the sandbox's clients it is. */
   readonly client?: number;
@@ -73,6 +76,19 @@ export class Machine {
   async start(env: NodeJS.ProcessEnv = {}): Promise<this> {
     this.#copytool = await this.#sandbox.startCopytool([], { ...this.#environment, ...env });
     return this;
+  }
+
+  /** Starts its copytool as a service manager does: once more when it gave up because the endpoint failed it. */
+  async startAgain(): Promise<this> {
+    for (let round = 1; ; round++) {
+      this.launch();
+      try {
+        await this.copytool.waitFor('copytool ready');
+        return this;
+      } catch (error) {
+        if (round === 10 || this.alive || (await this.copytool.exited()).exitCode !== TRY_AGAIN) throw error;
+      }
+    }
   }
 
   /** Starts its copytool without waiting for anything. */

@@ -129,7 +129,7 @@ class World {
     if (machine === undefined) return;
     this.#count(machine);
     await machine.kill(side);
-    if (!machine.alive) await machine.start();
+    if (!machine.alive) await machine.startAgain();
   }
 
   /** Before its log goes with it. */
