@@ -74,7 +74,14 @@ it('lesson 10: a cancelled archive commits nothing and is not counted as done', 
   await it.command('cancel', path);
   // The command has returned, so the coordinator knows of the cancel: progress says so, whether or not the copytool has
   // been told yet.
+  const after = it.copytool.lines.length;
   held.release();
+  // The coordinator has been done with it since the cancel: only the copytool knows when it has ended.
+  const ended = await it.copytool.waitFor(
+    ({ record }) => record?.['action'] === 'archive' && record['outcome'] !== undefined,
+    { after },
+  );
+  expect(ended.record).toMatchObject({ outcome: 'cancelled' });
   await it.idle(path);
   expect((await it.state(path)) & CLEAN).toBe(EXISTS);
   expect(await it.blob(it.sandbox.blobName(path))).toBeUndefined();
