@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -175,6 +176,20 @@ describe('a journal', () => {
     journal.close();
     expect(statSync(`${file}.unreadable`).isDirectory()).toBe(true);
     expect(actions(open())).toEqual([action(1)]);
+  });
+
+  test('has the actions of the new file, when a process was killed as the old one had been set aside', () => {
+    const killed = open();
+    killed.taken(action(1));
+    killed.close();
+    renameSync(file, `${file}.new`);
+    writeFileSync(`${file}.unreadable`, 'what could not be read');
+    // Nor does one that is killed while it starts lose them.
+    open().close();
+    const later = open();
+    expect(actions(later)).toEqual([action(1)]);
+    later.close();
+    expect(readdirSync(directory).sort()).toEqual(['copytool.journal', 'copytool.journal.unreadable']);
   });
 
   test('stays small over a hundred thousand actions', () => {

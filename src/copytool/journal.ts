@@ -102,6 +102,8 @@ export class JournalFile implements ActionJournal {
     const { file, fs, mount, log } = this.#options;
     let content: Buffer;
     try {
+      // A process was killed between putting the old file aside and the new one, which is whole, in its place.
+      if (!existsSync(file) && existsSync(nextOf(file))) renameSync(nextOf(file), file);
       content = readFileSync(file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
@@ -177,7 +179,7 @@ export class JournalFile implements ActionJournal {
   /** Writes what is open into a new file, and puts that in the place of the old one. */
   #rewrite(): void {
     const { file } = this.#options;
-    const next = `${file}.new`;
+    const next = nextOf(file);
     let fd: number | undefined;
     try {
       const bytes = Buffer.from(this.#content());
@@ -221,6 +223,11 @@ export class JournalFile implements ActionJournal {
     this.#aside = aside;
     log.warn(message, { file, aside, ...fields });
   }
+}
+
+/** Where it is written anew. */
+function nextOf(file: string): string {
+  return `${file}.new`;
 }
 
 function syncDirectory(directory: string): void {

@@ -97,7 +97,9 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     store.holdFor(config.copytool.holdTimeout);
     atEnd(watchSas(store, log.child({ archive: id })));
   }
-  const audit = await openAuditLog(config.log.auditFile);
+  const audit = await openAuditLog(config.log.auditFile, (error) =>
+    log.error('no room for the audit log: until there is, nothing is deleted or overwritten', { err: error }),
+  );
   atEnd(() => audit.close());
 
   const traffic = new Traffic();

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isNoRoom } from './no-room.ts';
 
 /** A reader of standard error that takes nothing for so many milliseconds loses lines: the service must go on. */
 const PATIENCE_MS = 5_000;
@@ -12,16 +13,22 @@ const STDERR = 2;
  */
 export class LogDestination {
   readonly #file: string | undefined;
-  #fd: number;
+  /** Undefined while there is no room to make the file. */
+  #fd: number | undefined;
   #failing = false;
   /** The last line was cut off in its middle. */
   #torn = false;
   #dropped = 0;
 
-  /** @throws the system's error when the file can't be opened */
+  /** @throws the system's error when the file can't be opened, unless it is that there is no room to make it */
   constructor(file: string | undefined) {
     this.#file = file;
-    this.#fd = file === undefined ? STDERR : open(file);
+    try {
+      this.#fd = file === undefined ? STDERR : open(file);
+    } catch (error) {
+      // The first line tells.
+      if (!isNoRoom(error)) throw error;
+    }
   }
 
   /** Lines that were lost since it was opened. */
@@ -51,14 +58,14 @@ export class LogDestination {
       const old = this.#fd;
       this.#fd = open(this.#file);
       this.#torn = false;
-      closeSync(old);
+      if (old !== undefined) closeSync(old);
     } catch (error) {
-      this.#tell('can not be opened again, the old one stays in use', error);
+      this.#tell('can not be opened again, what was open stays in use', error);
     }
   }
 
   close(): void {
-    if (this.#file === undefined) return;
+    if (this.#file === undefined || this.#fd === undefined) return;
     try {
       closeSync(this.#fd);
     } catch {
@@ -67,10 +74,12 @@ export class LogDestination {
   }
 
   #put(bytes: Buffer): void {
+    if (this.#fd === undefined && this.#file !== undefined) this.#fd = open(this.#file);
+    const fd = this.#fd ?? STDERR;
     const until = performance.now() + PATIENCE_MS;
     for (let at = 0; at < bytes.length; ) {
       try {
-        at += writeSync(this.#fd, bytes, at);
+        at += writeSync(fd, bytes, at);
         this.#torn = at < bytes.length;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;

@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openAuditLog } from './audit.ts';
@@ -128,6 +137,57 @@ describe.skipIf(process.getuid?.() !== 0)('on a disk that is full', () => {
   });
 });
 
+describe.skipIf(process.getuid?.() !== 0)('on a disk without room for another file', () => {
+  let disk: string;
+  let filler: string;
+  beforeEach(() => {
+    disk = join(folder, 'disk');
+    filler = join(disk, 'filler');
+    mkdirSync(disk);
+    // The directory and the filler.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,nr_inodes=2', 'tmpfs', disk]);
+    writeFileSync(filler, '');
+  });
+  afterEach(() => {
+    execFileSync('umount', ['-l', disk]);
+  });
+
+  it('a log starts all the same, and is made when there is room', () => {
+    const file = join(disk, 'service.log');
+    const log = openLog({ name: 'x', level: 'info', file });
+    log.info('lost');
+    log.reopen();
+    log.info('lost');
+    expect(log.dropped()).toBe(2);
+    rmSync(filler);
+    log.info('after');
+    log.close();
+    expect(linesOf(file)).toMatchObject([{ msg: 'after' }, { level: 'warn', dropped: 2 }]);
+  });
+
+  it('an audit log says so, refuses its lines, and is made when there is room', async () => {
+    const file = join(disk, 'audit.log');
+    const told: unknown[] = [];
+    const audit = await openAuditLog(file, (error) => told.push(error));
+    expect(told).toMatchObject([{ code: 'ENOSPC' }]);
+    const entry = { action: 'delete', archive: 1, blob: 'x', reason: 'dead' } as const;
+    await expect(audit.record(entry)).rejects.toMatchObject({ errno: constants.errno.ENOSPC });
+    await expect(audit.reopen()).rejects.toMatchObject({ code: 'ENOSPC' });
+    rmSync(filler);
+    await audit.record({ ...entry, blob: 'later' });
+    await audit.close();
+    expect(linesOf(file)).toMatchObject([{ blob: 'later' }]);
+  });
+});
+
+describe('a log that can’t be made for another reason than a full disk', () => {
+  it('is the operator’s to know at once', async () => {
+    const file = folder;
+    expect(() => openLog({ name: 'x', level: 'info', file })).toThrow('EISDIR');
+    await expect(openAuditLog(file)).rejects.toThrow('EISDIR');
+  });
+});
+
 describe('the audit log', () => {
   it('keeps what was there, has every line on the disk when it says so, and is private', async () => {
     const file = join(folder, 'state', 'audit.log');
@@ -143,6 +203,45 @@ describe('the audit log', () => {
     }
     expect(linesOf(file)[50]).toMatchObject({ action: 'delete', archive: 2, blob: 'dir/0\n"x"' });
     expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it('takes one line after the other', async () => {
+    const file = join(folder, 'audit.log');
+    const audit = await openAuditLog(file);
+    for (let n = 0; n < 20; n++) await audit.record({ action: 'delete', archive: n, blob: 'b', reason: 'dead' });
+    await audit.close();
+    expect(linesOf(file).map(({ archive }) => archive)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+  });
+
+  it('begins a new line after one that was cut off before it was opened', async () => {
+    const file = join(folder, 'audit.log');
+    writeFileSync(file, '{"action":"del');
+    const audit = await openAuditLog(file);
+    await audit.record({ action: 'delete', archive: 1, blob: 'b', reason: 'dead' });
+    await audit.close();
+    expect(JSON.parse(readFileSync(file, 'utf8').split('\n')[1] ?? '')).toMatchObject({ blob: 'b' });
+  });
+
+  it('has every line once, while it is moved away and reopened again and again under load', async () => {
+    const file = join(folder, 'audit.log');
+    const audit = await openAuditLog(file);
+    const files = [file];
+    const writers = Array.from({ length: 8 }, async (_, writer) => {
+      for (let n = 0; n < 40; n++) {
+        const blob = `${writer}/${n}/${'x'.repeat(2_000)}`;
+        await audit.record({ action: 'delete', archive: 1, blob, reason: 'dead' });
+      }
+    });
+    for (let n = 1; n <= 20; n++) {
+      renameSync(file, `${file}.${n}`);
+      files.push(`${file}.${n}`);
+      await audit.reopen();
+    }
+    await Promise.all(writers);
+    await audit.close();
+    const blobs = files.filter((one) => statSync(one).size > 0).flatMap((one) => linesOf(one).map(({ blob }) => blob));
+    expect(blobs).toHaveLength(8 * 40);
+    expect(new Set(blobs).size).toBe(8 * 40);
   });
 
   it('loses no line when it is moved away and reopened', async () => {

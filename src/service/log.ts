@@ -34,7 +34,7 @@ export interface ServiceLog extends Log {
 /**
  * Opens the log of a service. Lines that can't be written are dropped, counted, and told of when it works again.
  * @param options.file appended to; without it standard error
- * @throws the system's error when the file can't be opened
+ * @throws the system's error when the file can't be opened, unless it is that there is no room to make it
  */
 export function openLog(options: {
   readonly name: string;

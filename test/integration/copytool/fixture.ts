@@ -36,7 +36,10 @@ export class Rig {
   static async start(options: SandboxOptions = {}): Promise<Rig> {
     const { config, ...rest } = options;
     const copytool = { heartbeat: '200ms', locate_timeout: '1s', ...(config?.['copytool'] as object | undefined) };
-    const sandbox = await startSandbox({ ...rest, config: { ...config, log: { level: 'debug' }, copytool } });
+    const sandbox = await startSandbox({
+      ...rest,
+      config: { ...config, log: { level: 'debug', ...(config?.['log'] as object | undefined) }, copytool },
+    });
     try {
       const steps = join(sandbox.dir, 'steps');
       mkdirSync(steps);
