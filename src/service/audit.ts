@@ -133,6 +133,6 @@ function refused(file: string, error: unknown): ErrnoError {
   return new ErrnoError(
     Math.abs(errno ?? constants.errno.EIO),
     'audit log',
-    `the audit log ${file} can't be written (${message}), so nothing was deleted or overwritten: make room there`,
+    `the audit log ${file} can't be written (${message}), so nothing was deleted or overwritten${isNoRoom(error) ? ': make room there' : ''}`,
   );
 }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openAuditLog } from './audit.ts';
 import { openLog } from './log.ts';
@@ -226,22 +227,26 @@ describe('the audit log', () => {
     const file = join(folder, 'audit.log');
     const audit = await openAuditLog(file);
     const files = [file];
-    const writers = Array.from({ length: 8 }, async (_, writer) => {
-      for (let n = 0; n < 40; n++) {
-        const blob = `${writer}/${n}/${'x'.repeat(2_000)}`;
-        await audit.record({ action: 'delete', archive: 1, blob, reason: 'dead' });
+    // Longer than what is written at once, and asked for at any moment of a reopening.
+    const text = 'x'.repeat(600_000);
+    const lines: Promise<void>[] = [];
+    const asking = (async () => {
+      for (let n = 0; n < 60; n++) {
+        lines.push(audit.record({ action: 'delete', archive: 1, blob: `${n}/${text}`, reason: 'dead' }));
+        await nextTurn();
       }
-    });
+    })();
     for (let n = 1; n <= 20; n++) {
       renameSync(file, `${file}.${n}`);
       files.push(`${file}.${n}`);
       await audit.reopen();
     }
-    await Promise.all(writers);
+    await asking;
+    await Promise.all(lines);
     await audit.close();
     const blobs = files.filter((one) => statSync(one).size > 0).flatMap((one) => linesOf(one).map(({ blob }) => blob));
-    expect(blobs).toHaveLength(8 * 40);
-    expect(new Set(blobs).size).toBe(8 * 40);
+    expect(blobs).toHaveLength(60);
+    expect(new Set(blobs).size).toBe(60);
   });
 
   it('loses no line when it is moved away and reopened', async () => {
