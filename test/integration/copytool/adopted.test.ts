@@ -61,3 +61,22 @@ test('actions that a dead copytool had been told of, and not heard of yet, are a
   await rig.killSide('copytool');
   expect(await Promise.all(reading)).toEqual(['content 1', 'content 2', 'content 3']);
 });
+
+test.each(['EIO', 'ENOTCONN'])(
+  'a metadata server that is out of reach (%s) when its actions are adopted is waited for',
+  async (errno) => {
+    const path = rig.write(`out of reach ${errno}`, 'content');
+    await rig.archiveAndRelease(path);
+    rig.hold('restore.begun');
+    const reading = read(path);
+    await rig.held('restore.begun');
+    rig.hold('adopt.read');
+    await rig.killSide('both');
+    rig.letGo('restore.begun');
+    await rig.held('adopt.read');
+    await rig.sandbox.simctl(['fault', `set=error:ct_progress,errno=${errno},count=3`]);
+    rig.letGo('adopt.read');
+    expect(await within('the reader has its data', 60_000, reading)).toBe('content');
+    expect(rig.copytool.log.find('action can not be adopted yet, trying again')).toHaveLength(1);
+  },
+);
