@@ -9,7 +9,7 @@ import { endFailedArchive } from './failed-archive.ts';
 
 /*
  * The order of looks and changes beside another machine's. That a coordinator marks a released file dirty, and that the
- * file can be read again afterwards, is in test/integration/copytool/two-machines.test.ts.
+ * file can be read again afterwards, is in test/full/two-machines.test.ts.
  */
 
 const CLEAN = HSM.EXISTS | HSM.ARCHIVED;

@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Step } from '../../../src/copytool/steps.ts';
-import { type BlobGateway, type GatewayRequest, startGateway } from '../../support/blob-gateway.ts';
-import { compare, unfinished } from '../../support/compare.ts';
-import { seeContainer } from '../../support/container-view.ts';
-import { Machine } from '../../support/machine.ts';
-import type { LogLine } from '../../support/program-log.ts';
-import { Random } from '../../support/random.ts';
-import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
-import { Truth } from '../../support/truth.ts';
-import { waitUntil, within } from '../../support/wait.ts';
+import type { Step } from '../../src/copytool/steps.ts';
+import { type BlobGateway, type GatewayRequest, startGateway } from '../support/blob-gateway.ts';
+import { compare, unfinished } from '../support/compare.ts';
+import { seeContainer } from '../support/container-view.ts';
+import { Machine } from '../support/machine.ts';
+import type { LogLine } from '../support/program-log.ts';
+import { Random } from '../support/random.ts';
+import { type Sandbox, startSandbox } from '../support/sandbox.ts';
+import { Truth } from '../support/truth.ts';
+import { waitUntil, within } from '../support/wait.ts';
 
 /*
  * Two copytools on two clients of one file system, with one container. The coordinator gives an action to the one that
