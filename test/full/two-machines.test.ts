@@ -137,7 +137,22 @@ async function onFirst(ask: () => Promise<void>, taken: () => Promise<void>): Pr
   await waitUntil('the other is free', async () => (await state(ballast)) === CLEAN);
 }
 
+/** A machine that an action was taken from registers anew, and gets nothing for that moment. */
+async function firstIsServed(): Promise<void> {
+  await waitUntil('the first machine is served', async () => {
+    const after = first.copytool.lines.length;
+    const probe = await create(random.bytes(10));
+    await onFirst(
+      () => lfs('hsm_archive', probe),
+      () => waitUntil('the probe is archived', async () => (await state(probe)) === CLEAN),
+    );
+    const { fid } = truth.at(probe);
+    return first.copytool.lines.slice(after).some(({ record }) => record?.['fid'] === fid);
+  });
+}
+
 async function heldOnFirst(verb: string, path: string, step: Step): Promise<void> {
+  await firstIsServed();
   first.hold(step);
   await onFirst(
     () => lfs(verb, path),
