@@ -171,7 +171,8 @@ describe('a pause', () => {
     await rig.lfs('hsm_cancel', second);
     const cancelled = await rig.ended('archive', fids[2] as never, after);
     expect(cancelled.record).toMatchObject({ outcome: 'cancelled' });
-    expect((await status()).queue.queued).toBe(2);
+    // It counts until Lustre has been told.
+    await statusWhere('two are left', ({ queue }) => queue.queued === 2);
 
     expect(await ctl('resume', 'restore')).toMatchObject({ paused: { archive: {}, remove: {} } });
     expect(await reading).toBe('worth the wait');
