@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectRoot } from '../support/project.ts';
@@ -26,6 +26,8 @@ export interface CopyOptions {
 export async function findAzCopy(scratch: string, named?: string): Promise<AzCopy> {
   const file = named ?? PACKAGED;
   if (!existsSync(file)) throw new Error(`AzCopy is not at ${file}: run npm ci, or name it with --azcopy`);
+  // npm may unpack the program without the right to run it.
+  if (named === undefined) chmodSync(file, 0o755);
   const told = spawnSync(file, ['--version'], { encoding: 'utf8', env: { HOME: scratch } });
   const version = /azcopy version (\S+)/.exec(told.stdout ?? '')?.[1];
   if (version === undefined) {

@@ -126,7 +126,7 @@ async function roundTrip(path: string): Promise<void> {
 }
 
 /** Has an action asked for while the second machine has something else to do: it goes to the first. */
-async function onFirst(ask: () => Promise<void>, taken: () => Promise<void>): Promise<void> {
+async function onFirst(ask: () => Promise<void>, taken: () => Promise<unknown>): Promise<void> {
   const ballast = await create(random.bytes(10));
   second.hold('archive.taken');
   await lfs('hsm_archive', ballast);
