@@ -29,6 +29,8 @@ export interface AgentOptions {
   readonly channel: CopytoolChannel;
   readonly context: CopytoolContext;
   readonly journal?: ActionJournal;
+  /** Called whenever the actions have been kept alive: at every heartbeat. */
+  readonly onBeat?: () => void;
 }
 
 /** How the agent is asked to stop: first to take nothing new and finish what is at work, then at once. */
@@ -50,16 +52,18 @@ export class CopytoolAgent {
   readonly #scheduler: Scheduler<TaskJob>;
   readonly #jobs = new Map<string, TaskJob>();
   readonly #restarts: HelperRestarts;
+  readonly #onBeat: () => void;
   #adoption = new AbortController();
   #draining = false;
   #paused: ReadonlySet<ActionKind> = new Set();
   #held: ReadonlySet<ActionKind> = new Set();
   readonly #resumedAt = new Map<string, number>();
 
-  constructor({ channel, context, journal }: AgentOptions) {
+  constructor({ channel, context, journal, onBeat }: AgentOptions) {
     this.#channel = channel;
     this.#context = context;
     this.#journal = journal ?? NO_JOURNAL;
+    this.#onBeat = onBeat ?? (() => {});
     this.#log = context.log;
     this.#restarts = new HelperRestarts(channel, context);
     this.#scheduler = new Scheduler({ slots: context.config.concurrency, reserve: context.config.restoreReserve });
@@ -95,6 +99,7 @@ export class CopytoolAgent {
     const heartbeat = setInterval(() => {
       this.#beat();
       this.#giveUpHeld();
+      this.#onBeat();
     }, this.#context.config.heartbeat);
     const intake = this.#takeAll(stop.now);
     void this.#adopt();

@@ -12,6 +12,7 @@ import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts'
 import { type AuditLog, openAuditLog } from '../service/audit.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Log, ServiceLog } from '../service/log.ts';
+import { serviceManager } from '../service/service-manager.ts';
 import { openTransfers, threadsFor } from '../transfer/open.ts';
 import type { TransferSettings, Transfers } from '../transfer/types.ts';
 import { ActionStopped } from './action-error.ts';
@@ -73,6 +74,8 @@ type Closer = () => void | Promise<void>;
 async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): Promise<void> {
   const { loaded, reload, version, log, stop } = options;
   const { config } = loaded;
+  // Before the first program is started: what systemd wrote into the environment is not for those.
+  const manager = serviceManager({ log });
   const onDiagnostic = (line: string) => log.warn('native helper', { line });
   const helper = {
     liblustreapi: config.liblustreapi,
@@ -154,7 +157,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
       log.info('file needs a look of the follower', { ...look });
     },
   };
-  const agent = new CopytoolAgent({ channel, context, journal });
+  const agent = new CopytoolAgent({ channel, context, journal, onBeat: () => manager.alive() });
   const closeControl = await openControl({
     ...{ runDir: config.runDir, socket: copytoolSocket(config.mount) },
     ...{ version, mount: fs.mount, fsname: fs.fsname, uuid: fsUuid, archives: context.archives },
@@ -183,6 +186,8 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     llapi: channel.helper.hello.llapi,
     helperPid: channel.helper.pid,
   });
+  manager.ready(`serves ${fs.mount}`);
+  stop.drain.addEventListener('abort', () => manager.stopping(), { once: true });
   const lost = new AbortController();
   fs.gone.catch((error: unknown) => lost.abort(error));
   await agent.run({

@@ -1,18 +1,21 @@
 /*
  * What tests need from the kernel and from liblustreapi that Node can't do: mapped memory, extended attributes, renames
- * with flags, exact times, and imports. One call a run; prints `rc=N` (0 or a negative errno) and what was read.
+ * with flags, exact times, imports, and datagrams. One call a run; prints `rc=N` (0 or a negative errno) and what was read.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -196,6 +199,32 @@ static int changelog_record(char **a)
 	return 0;
 }
 
+/* socket count: listens there (a path, or @name) until so many datagrams have come, and prints them, '|' for line breaks. */
+static int datagrams(const char *name, int count)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char message[4096];
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	strncpy(address.sun_path, name, sizeof(address.sun_path) - 1);
+	if (name[0] == '@')
+		address.sun_path[0] = 0;
+	if (fd < 0 || bind(fd, (void *)&address, offsetof(struct sockaddr_un, sun_path) + strlen(name)) < 0)
+		return say(-1);
+	puts("listening");
+	fflush(stdout);
+	for (; count > 0; count--) {
+		ssize_t length = recv(fd, message, sizeof(message), 0);
+		if (length < 0)
+			return say(-1);
+		for (ssize_t i = 0; i < length; i++)
+			putchar(message[i] == '\n' ? '|' : message[i]);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return say(0);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
@@ -212,6 +241,7 @@ int main(int argc, char **argv)
 	if (IS("tmpfile", 1)) return say(open(a[0], O_TMPFILE | O_RDWR, 0600));
 	if (IS("changelog-record", 4)) return changelog_record(a);
 	if (IS("copy-end", 6)) return copy_end(a);
+	if (IS("datagrams", 2)) return datagrams(a[0], atoi(a[1]));
 	if (IS("import", 9)) return import_with(a, import_plain);
 	if (IS("import-exclusive", 9)) return import_with(a, import_exclusive);
 	fprintf(stderr, "usage: seam-tool WHAT ARGUMENTS…\n");

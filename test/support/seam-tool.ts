@@ -27,10 +27,15 @@ export interface SeamResult {
   readonly lines: readonly string[];
 }
 
+/** The compiled tool's path. */
+export async function seamTool(): Promise<string> {
+  built ??= build();
+  return await built;
+}
+
 /** Makes one call that Node can't (see seam-tool.c). */
 export async function seam(args: readonly (string | number)[], options: RunOptions = {}): Promise<SeamResult> {
-  built ??= build();
-  const { exitCode, stdout, stderr } = await run(await built, args.map(String), { timeout: 60_000, ...options });
+  const { exitCode, stdout, stderr } = await run(await seamTool(), args.map(String), { timeout: 60_000, ...options });
   const lines = stdout.trimEnd().split('\n');
   const rc = /^rc=(-?\d+)$/.exec(lines.pop() ?? '')?.[1];
   if (exitCode !== 0 || rc === undefined) throw new Error(`seam-tool ${args.join(' ')}: ${stderr || stdout}`);
