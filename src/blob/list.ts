@@ -92,6 +92,7 @@ function stateFromItem({ name, properties, metadata }: BlobItem): BlobState {
     accessTier: properties.accessTier,
     archiveStatus: properties.archiveStatus,
     leaseState: properties.leaseState,
+    customerKey: properties.customerProvidedKeySha256,
   });
 }
 

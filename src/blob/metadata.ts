@@ -176,7 +176,8 @@ export function formatNanoseconds(time: bigint): string {
   return `${seconds}.${(time - seconds * 1_000_000_000n).toString().padStart(9, '0')}`;
 }
 
-function parseNanoseconds(text: string): bigint | undefined {
+/** Reads what {@link formatNanoseconds} writes. */
+export function parseNanoseconds(text: string): bigint | undefined {
   const match = /^(-?\d{1,18})\.(\d{9})$/.exec(text);
   return match === null ? undefined : BigInt(match[1] as string) * 1_000_000_000n + BigInt(match[2] as string);
 }

@@ -20,6 +20,8 @@ export interface BlobState {
   readonly lastModified: Date;
   /** `available`, `leased`, `expired`, `breaking`, `broken`. */
   readonly leaseState?: string;
+  /** SHA-256 of the key that the writer gave with the blob, and without which the service does not read it. */
+  readonly customerKey?: string;
 }
 
 const COPY_STATES = ['success', 'pending', 'failed', 'aborted'] as const;
@@ -43,15 +45,23 @@ export function stateFromHeaders(name: string, fields: Readonly<Record<string, s
     accessTier: fields['x-ms-access-tier'],
     archiveStatus: fields['x-ms-archive-status'],
     leaseState: fields['x-ms-lease-state'],
+    customerKey: fields['x-ms-encryption-key-sha256'],
   });
 }
 
 type Parts = Pick<BlobState, 'name' | 'etag' | 'length' | 'metadata' | 'lastModified' | 'blobType'> & {
-  readonly [Key in 'copyStatus' | 'accessTier' | 'archiveStatus' | 'leaseState']: string | undefined;
+  readonly [Key in 'copyStatus' | 'accessTier' | 'archiveStatus' | 'leaseState' | 'customerKey']: string | undefined;
 };
 
 /** Puts a state together; reads the identity out of the metadata. */
-export function blobState({ copyStatus, accessTier, archiveStatus, leaseState, ...certain }: Parts): BlobState {
+export function blobState({
+  copyStatus,
+  accessTier,
+  archiveStatus,
+  leaseState,
+  customerKey,
+  ...certain
+}: Parts): BlobState {
   const identity = identityFrom(certain.metadata);
   const copied = COPY_STATES.find((state) => state === copyStatus);
   return {
@@ -61,5 +71,6 @@ export function blobState({ copyStatus, accessTier, archiveStatus, leaseState, .
     ...(accessTier === undefined ? {} : { accessTier }),
     ...(archiveStatus === undefined || archiveStatus === '' ? {} : { archiveStatus }),
     ...(leaseState === undefined ? {} : { leaseState }),
+    ...(customerKey === undefined || customerKey === '' ? {} : { customerKey }),
   };
 }
