@@ -1,8 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import { arch } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { OperatorError } from '../service/errors.ts';
+import { packageRoot } from '../service/package-root.ts';
 
 const NAME = 'lfsazsync-helper';
 
@@ -19,35 +19,17 @@ export async function findHelper(asked?: string): Promise<string> {
       hint: 'Correct the setting that names it (helper, or LFSAZSYNC_HELPER), or leave it out to use the one that comes along.',
     });
   }
-  const root = await packageRoot();
+  const root = packageRoot();
   const places = [join(root, 'native-helpers', 'build', NAME), join(root, 'dist-prebuilt', arch(), NAME)];
   for (const place of places) if (await isExecutable(place)) return place;
   throw new OperatorError(`The native helper is missing: neither ${places.join(' nor ')} can be executed.`, {
     code: 'HELPER_MISSING',
-    hint: 'Build it with `npm run build:native` in the package, or name another one with LFSAZSYNC_HELPER.',
+    hint: 'Build it with `make -C native-helpers` in the package (it needs a C compiler), or name another one with LFSAZSYNC_HELPER.',
   });
-}
-
-/** The nearest folder above this file with a package.json: the same from `src/` and from `dist/src/`. */
-async function packageRoot(): Promise<string> {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    if (await exists(join(folder, 'package.json'))) return folder;
-    const parent = dirname(folder);
-    if (parent === folder) return folder;
-    folder = parent;
-  }
 }
 
 async function isExecutable(file: string): Promise<boolean> {
   return await access(file, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function exists(file: string): Promise<boolean> {
-  return await access(file).then(
     () => true,
     () => false,
   );

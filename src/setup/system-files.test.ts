@@ -1,0 +1,123 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { run } from '../../test/support/run.ts';
+import { placeFiles, removeFiles } from './place-files.ts';
+import { OUR_MARK, type SystemPlaces, systemFiles } from './system-files.ts';
+
+const PLACES: SystemPlaces = {
+  program: '/usr/bin/lfsazsync',
+  config: '/etc/lfsazsync/config.yaml',
+  mount: '/mnt/lustre',
+  stateDir: '/var/lib/lfsazsync',
+  runDir: '/run/lfsazsync',
+  logFile: undefined,
+  auditFile: '/var/lib/lfsazsync/audit.log',
+};
+const UNIT = '/etc/systemd/system/lfsazsync-copytool.service';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync('/tmp/lfsazsync-setup-');
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const systemd = await run('systemd-analyze', ['--version']).then(
+  ({ exitCode }) => exitCode === 0,
+  () => false,
+);
+
+describe('what is written', () => {
+  test('has a value everywhere, and says whose it is', async () => {
+    for (const { path, content } of await systemFiles(PLACES)) {
+      expect(content, path).not.toMatch(/@[A-Z]+@/);
+      expect(content.startsWith(OUR_MARK), path).toBe(true);
+    }
+  });
+
+  test('lets services write where the configuration says, and nowhere else', async () => {
+    const places = { ...PLACES, logFile: '/srv/logs/lfsazsync.log', auditFile: '/srv/audit/changes' };
+    const unit = (await systemFiles(places)).find(({ path }) => path === UNIT);
+    expect(unit?.content).toContain(
+      '\nReadWritePaths=/mnt/lustre /var/lib/lfsazsync /run/lfsazsync -/srv/logs -/srv/audit\n',
+    );
+    expect(unit?.content).toContain('\nProtectSystem=strict\n');
+    expect(unit?.content).toContain('\nExecStart=/usr/bin/lfsazsync copytool --config /etc/lfsazsync/config.yaml\n');
+  });
+
+  test('names no log to logrotate twice', async () => {
+    const places = { ...PLACES, logFile: '/var/log/lfsazsync/service.log', auditFile: '/var/log/lfsazsync/audit.log' };
+    const file = (await systemFiles(places)).find(({ path }) => path.startsWith('/etc/logrotate.d/'));
+    expect(file?.content).toContain('\n/var/log/lfsazsync/*.log {\n');
+  });
+
+  test.each([
+    { mount: '/mnt/two words' },
+    { program: '/opt/100%/lfsazsync' },
+    { stateDir: 'relative' },
+    { config: '/root/config.yaml' },
+    { stateDir: '/tmp' },
+  ])('is refused with paths that services can not use: %o', async (wrong) => {
+    await expect(systemFiles({ ...PLACES, ...wrong })).rejects.toMatchObject({ code: 'SETUP_PATH', exit: 'usage' });
+  });
+
+  test.skipIf(!systemd)('systemd finds nothing wrong with the units', async () => {
+    // The program must be there for that, and the mount's unit has no backing here.
+    const program = join(root, 'lfsazsync');
+    writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
+    const units = (await systemFiles(PLACES)).filter(({ path }) => path.startsWith('/etc/systemd/'));
+    for (const { path, content } of units)
+      writeFileSync(
+        join(root, path.slice(path.lastIndexOf('/') + 1)),
+        content.replaceAll('/usr/bin/lfsazsync', program),
+      );
+    const names = units.map(({ path }) => join(root, path.slice(path.lastIndexOf('/') + 1)));
+    const { exitCode, stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', ...names]);
+    expect(`${stdout}${stderr}`).toBe('');
+    expect(exitCode).toBe(0);
+  });
+});
+
+describe('writing it', () => {
+  const options = () => ({ root, dryRun: false });
+
+  test('twice changes nothing the second time', async () => {
+    const files = await systemFiles(PLACES);
+    expect(new Set((await placeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['created']));
+    expect(new Set((await placeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['unchanged']));
+    expect(statSync(join(root, UNIT)).mode & 0o7777).toBe(0o644);
+  });
+
+  test('puts right what an older version wrote, and its mode', async () => {
+    const files = await systemFiles(PLACES);
+    await placeFiles(files, options());
+    writeFileSync(join(root, UNIT), `${OUR_MARK} of long ago\n`);
+    chmodSync(join(root, '/etc/logrotate.d/lfsazsync'), 0o666);
+    const changes = new Map((await placeFiles(files, options())).map(({ path, change }) => [path, change]));
+    expect(changes.get(UNIT)).toBe('replaced');
+    expect(changes.get('/etc/logrotate.d/lfsazsync')).toBe('replaced');
+    expect(readFileSync(join(root, UNIT), 'utf8')).toBe(files.find(({ path }) => path === UNIT)?.content);
+  });
+
+  test('leaves alone what somebody else wrote there, also when it is taken away', async () => {
+    const files = await systemFiles(PLACES);
+    mkdirSync(dirname(join(root, UNIT)), { recursive: true });
+    writeFileSync(join(root, UNIT), '[Unit]\n');
+    const changeOf = (placed: Awaited<ReturnType<typeof placeFiles>>) =>
+      placed.find(({ path }) => path === UNIT)?.change;
+    expect(changeOf(await placeFiles(files, options()))).toBe('foreign');
+    expect(changeOf(await removeFiles(files, options()))).toBe('foreign');
+    expect(readFileSync(join(root, UNIT), 'utf8')).toBe('[Unit]\n');
+  });
+
+  test('a dry run tells, and does nothing', async () => {
+    const files = await systemFiles(PLACES);
+    const dry = { root, dryRun: true };
+    expect(new Set((await placeFiles(files, dry)).map(({ change }) => change))).toEqual(new Set(['created']));
+    expect(new Set((await removeFiles(files, dry)).map(({ change }) => change))).toEqual(new Set(['absent']));
+    await placeFiles(files, options());
+    expect(new Set((await removeFiles(files, dry)).map(({ change }) => change))).toEqual(new Set(['removed']));
+    expect(new Set((await removeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['removed']));
+    expect(new Set((await removeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['absent']));
+  });
+});
