@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import type { StorageCRC64Calculator } from '@azure/storage-common';
+import { loadAddon } from '../service/native-addon.ts';
 import { combineCrc64 } from './crc64-combine.ts';
 
 /**
@@ -41,8 +41,6 @@ export interface BlockResult {
 
 const CHECK_INPUT = Buffer.from('123456789');
 const CHECK_VALUE = 0xae8b14860a799888n;
-// The same file seen from src/checksum/ and from dist/src/checksum/.
-const ADDON_PATHS = ['../../native-helpers/build/crc64.node', '../../../native-helpers/build/crc64.node'];
 
 let loading: Promise<Crc64> | undefined;
 
@@ -65,16 +63,7 @@ export function nativeCrc64(): Crc64 | undefined {
 
 /** The native addon; undefined when it is not built for this machine or does not compute what it should. */
 export function nativeAddon(): Addon | undefined {
-  const require = createRequire(import.meta.url);
-  for (const path of ADDON_PATHS) {
-    try {
-      const addon = require(path) as Addon;
-      if (addon.crc64(CHECK_INPUT, EMPTY_CRC64) === CHECK_VALUE) return addon;
-    } catch {
-      // Not there, or made for another machine: the next one, or the last resort.
-    }
-  }
-  return undefined;
+  return loadAddon<Addon>('crc64.node', (addon) => addon.crc64(CHECK_INPUT, EMPTY_CRC64) === CHECK_VALUE);
 }
 
 /** The implementation inside the SDK. Needs a copy of the data, about 1.2 GB/s per core. */

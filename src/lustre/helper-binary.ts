@@ -1,8 +1,6 @@
 import { access, constants } from 'node:fs/promises';
-import { arch } from 'node:os';
-import { join } from 'node:path';
 import { OperatorError } from '../service/errors.ts';
-import { packageRoot } from '../service/package-root.ts';
+import { nativePlaces } from '../service/native-addon.ts';
 
 const NAME = 'lfsazsync-helper';
 
@@ -19,8 +17,7 @@ export async function findHelper(asked?: string): Promise<string> {
       hint: 'Correct the setting that names it (helper, or LFSAZSYNC_HELPER), or leave it out to use the one that comes along.',
     });
   }
-  const root = packageRoot();
-  const places = [join(root, 'native-helpers', 'build', NAME), join(root, 'dist-prebuilt', arch(), NAME)];
+  const places = nativePlaces(NAME);
   for (const place of places) if (await isExecutable(place)) return place;
   throw new OperatorError(`The native helper is missing: neither ${places.join(' nor ')} can be executed.`, {
     code: 'HELPER_MISSING',

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import type { Log } from './log.ts';
+import { loadAddon } from './native-addon.ts';
 
 /**
  * What a service tells systemd (sd_notify(3), units of Type=notify). Without systemd nothing is told. Telling never
@@ -28,19 +28,15 @@ export interface ServiceManagerOptions {
 
 /** So often in the watchdog's time; systemd asks for twice. */
 const BEATS = 4;
-// The same file seen from src/service/ and from dist/src/service/.
-const ADDON_PATHS = ['../../native-helpers/build/notify.node', '../../../native-helpers/build/notify.node'];
 
 /** The service manager that has started this process, if one has. */
 export function serviceManager({ log, env = process.env, send }: ServiceManagerOptions): ServiceManager {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: watchdog, WATCHDOG_PID: watched } = env;
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name];
   if (socket === undefined || socket === '') return SILENT;
-  const deliver = send ?? addonSend();
+  const deliver = send ?? loadAddon<{ send: SendDatagram }>('notify.node')?.send;
   if (deliver === undefined) {
-    log.warn(
-      'the service manager can not be told that this service is ready: native-helpers/build/notify.node is missing',
-    );
+    log.warn('the service manager can not be told that this service is ready: notify.node is missing');
     return SILENT;
   }
   const isWatched = watched === undefined || watched === String(process.pid);
@@ -67,15 +63,3 @@ const SILENT: ServiceManager = { ready: () => {}, status: () => {}, alive: () =>
 
 /** A line break would begin another field. */
 const statusLine = (text: string) => `STATUS=${text.replace(/\s+/g, ' ')}`;
-
-function addonSend(): SendDatagram | undefined {
-  const require = createRequire(import.meta.url);
-  for (const path of ADDON_PATHS) {
-    try {
-      return (require(path) as { send: SendDatagram }).send;
-    } catch {
-      // Not there, or made for another machine.
-    }
-  }
-  return undefined;
-}
