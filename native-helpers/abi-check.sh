@@ -34,6 +34,8 @@ static const struct { const char *name; unsigned long long value; } facts[] = {
 	AT(lustre_kernelcomm, lk_group), AT(lustre_kernelcomm, lk_data_count), AT(lustre_kernelcomm, lk_flags),
 	VALUE(KUC_GRP_HSM), VALUE(LK_FLG_STOP), VALUE(LL_IOC_HSM_CT_START), SIZE(hsm_copy), AT(hsm_copy, hc_flags),
 	AT(hsm_copy, hc_errval), AT(hsm_copy, hc_hai), VALUE(LL_IOC_HSM_COPY_END), VALUE(HP_FLAG_COMPLETED), VALUE(HP_FLAG_RETRY),
+	SIZE(hsm_user_import), AT(hsm_user_import, hui_mtime_ns), AT(hsm_user_import, hui_uid), AT(hsm_user_import, hui_mode),
+	AT(hsm_user_import, hui_archive_id), VALUE(LL_IOC_HSM_IMPORT), VALUE(LL_IOC_LOV_SETSTRIPE),
 	SIZE(hsm_user_state), AT(hsm_user_state, hus_archive_id), AT(hsm_user_state, hus_in_progress_location),
 	SIZE(hsm_current_action), AT(hsm_current_action, hca_action), AT(hsm_current_action, hca_location),
 	VALUE(HPS_NONE), VALUE(HPS_WAITING), VALUE(HPS_RUNNING), VALUE(HPS_DONE),

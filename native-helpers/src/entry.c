@@ -68,6 +68,20 @@ static int fid_of(const struct entry_reader *r, int fd, const char *proc, int di
 	return r->h->api.llapi_path2fid(path, fid);
 }
 
+int entry_fid_of(const struct helper *h, int fd, struct lu_fid *fid)
+{
+	struct lustre_mdt_attrs lma;
+	char proc[PROC_PATH];
+
+	if (h->ways.handles)
+		return fid_by_handle(fd, fid);
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	if (getxattr(proc, "trusted.lma", &lma, sizeof(lma)) != sizeof(lma))
+		return errno ? -errno : -EIO;
+	*fid = lma.lma_self_fid;
+	return 0;
+}
+
 struct entry_ways entry_ways(const struct helper *h)
 {
 	struct entry_ways ways;

@@ -23,6 +23,9 @@ enum entry_result {
 	ENTRY_FAILED,
 };
 
+/* The FID of what is open (O_PATH will do): 0 or -errno. */
+int entry_fid_of(const struct helper *h, int fd, struct lu_fid *fid);
+
 /* Tries them on the mount's root. */
 struct entry_ways entry_ways(const struct helper *h);
 bool entry_reader_init(struct entry_reader *r, const struct helper *h, struct entry_ways ways);

@@ -133,5 +133,6 @@ extern const struct op file_ops[];
 extern const struct mode mode_copytool;
 extern const struct mode mode_changelog;
 extern const struct mode mode_scan;
+extern const struct mode mode_import;
 
 #endif

@@ -119,6 +119,29 @@ _Static_assert(offsetof(struct hsm_copy, hc_hai) == 16, "hc_hai");
 #define LL_IOC_HSM_COPY_END _IOC(_IOC_WRITE, 'f', 215, 8)
 _Static_assert(LL_IOC_HSM_COPY_END == 0x400866d7, "LL_IOC_HSM_COPY_END");
 
+/* What LL_IOC_HSM_IMPORT takes, on a file with a released layout. Times in seconds, negative ones as two's complement. */
+struct hsm_user_import {
+	uint64_t hui_size;
+	uint64_t hui_atime;
+	uint64_t hui_mtime;
+	uint32_t hui_atime_ns;
+	uint32_t hui_mtime_ns;
+	uint32_t hui_uid;
+	uint32_t hui_gid;
+	uint32_t hui_mode; /* of which 0777 counts */
+	uint32_t hui_archive_id;
+};
+_Static_assert(sizeof(struct hsm_user_import) == 48, "hsm_user_import");
+_Static_assert(offsetof(struct hsm_user_import, hui_uid) == 32, "hui_uid");
+_Static_assert(offsetof(struct hsm_user_import, hui_archive_id) == 44, "hui_archive_id");
+
+#define LL_IOC_HSM_IMPORT _IOC(_IOC_READ | _IOC_WRITE, 'f', 245, 48)
+_Static_assert(LL_IOC_HSM_IMPORT == 0xc03066f5, "LL_IOC_HSM_IMPORT");
+
+/* Gives a file that was opened with O_LOV_DELAY_CREATE its layout, a struct lov_user_md. The number carries the size of a long. */
+#define LL_IOC_LOV_SETSTRIPE _IOC(_IOC_WRITE, 'f', 154, 8)
+_Static_assert(LL_IOC_LOV_SETSTRIPE == 0x4008669a, "LL_IOC_LOV_SETSTRIPE");
+
 struct hsm_user_state {
 	uint32_t hus_states;
 	uint32_t hus_archive_id;

@@ -40,13 +40,14 @@ enum {
 
 static const struct mode mode_attrs = { .name = "attrs" };
 
-static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_changelog, &mode_scan };
+static const struct mode *const modes[] = { &mode_attrs, &mode_copytool, &mode_changelog, &mode_scan, &mode_import };
 
 static const char usage[] =
 	"usage: lfsazsync-helper MODE --mount DIR [--liblustreapi FILE] [--threads N]\n"
 	"       MODE copytool: [--archive N]... [--lock FILE] [--keep FILE] [--renew MS]\n"
 	"       MODE attrs\n"
 	"       MODE scan\n"
+	"       MODE import\n"
 	"       MODE changelog: --mdt NAME [--user ID] [--start INDEX] [--interval MILLISECONDS]\n"
 	"Speaks lines of JSON on standard input and output; see docs/internals/helper-protocol.md.\n";
 

@@ -350,6 +350,29 @@ int ioctl(int fd, unsigned long request, ...)
 		errno = -copy_rc;
 		return copy_rc < 0 ? -1 : 0;
 	}
+	if (request == LL_IOC_LOV_SETSTRIPE) {
+		struct lov_user_md lum = { 0 };
+		int rc = answer("setstripe");
+
+		memcpy(&lum, arg, LOV_USER_MD_V1_SIZE);
+		if (lum.lmm_magic == LOV_USER_MAGIC_V3)
+			memcpy(&lum, arg, LOV_USER_MD_V3_SIZE);
+		say("setstripe %#x %#x count=%u offset=%u pool=%s\n", lum.lmm_magic, lum.lmm_pattern, lum.lmm_stripe_count,
+		    lum.lmm_stripe_offset, lum.lmm_pool_name);
+		errno = -rc;
+		return rc < 0 ? -1 : fsetxattr(fd, "trusted.lov", &lum, LOV_USER_MD_V1_SIZE, 0);
+	}
+	if (request == LL_IOC_HSM_IMPORT) {
+		struct hsm_user_import i;
+		int rc = answer("import");
+
+		memcpy(&i, arg, sizeof(i));
+		say("import size=%llu %lld.%u %lld.%u %u:%u mode=%o archive=%u\n", (unsigned long long)i.hui_size,
+		    (long long)i.hui_atime, i.hui_atime_ns, (long long)i.hui_mtime, i.hui_mtime_ns, i.hui_uid, i.hui_gid, i.hui_mode,
+		    i.hui_archive_id);
+		errno = -rc;
+		return rc < 0 ? -1 : 0;
+	}
 	if (request == LL_IOC_HSM_CT_START) {
 		struct lustre_kernelcomm stop;
 

@@ -1,5 +1,5 @@
 /*
- * ioctl(2) as the library's users see it. LL_IOC_HSM_PROGRESS and LL_IOC_HSM_COPY_END carry structs longer than their
+ * ioctl(2) as the library's users see it. LL_IOC_HSM_PROGRESS, LL_IOC_HSM_COPY_END and LL_IOC_LOV_SETSTRIPE carry structs longer than their
  * numbers say, and FUSE hands on no more than the number says: a daemon behind FUSE can't see the rest. So a
  * program that reports progress by the ioctl takes `ioctl` from the library's scope (dlsym on its handle), which with
  * the real library is libc's, and here this one. Everything else goes to the kernel.
@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lov_ea.h"
+#include "layout.h"
 #include "sim.h"
 
 static int progress(int fd, const void *arg)
@@ -81,6 +83,25 @@ static int ct_stop(int fd, const void *arg)
 	return sim_call_fd(fd, &msg, NULL);
 }
 
+/* Gives a file its layout, as llapi_file_open does; FUSE would pass on no more than the 8 bytes that the number tells of. */
+static int set_stripe(int fd, const void *arg)
+{
+	uint32_t magic;
+	struct lov_ea lov;
+	int rc;
+
+	if (arg == NULL)
+		return -EFAULT;
+	memcpy(&magic, arg, sizeof(magic));
+	if (magic != LOV_USER_MAGIC_V1 && magic != LOV_USER_MAGIC_V3)
+		return -EINVAL;
+	rc = lov_ea_decode(arg, magic == LOV_USER_MAGIC_V1 ? LOV_USER_MD_V1_SIZE : LOV_USER_MD_V3_SIZE, &lov);
+	if (rc == 0)
+		rc = sim_set_layout(fd, &lov);
+	lov_ea_free(&lov);
+	return rc;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -98,8 +119,9 @@ int ioctl(int fd, unsigned long request, ...)
 			return errno ? -1 : 0;
 		}
 	}
-	if (request == LL_IOC_HSM_PROGRESS || request == LL_IOC_HSM_COPY_END) {
-		rc = request == LL_IOC_HSM_COPY_END ? copy_end(fd, arg) : progress(fd, arg);
+	if (request == LL_IOC_HSM_PROGRESS || request == LL_IOC_HSM_COPY_END || request == LL_IOC_LOV_SETSTRIPE) {
+		rc = request == LL_IOC_HSM_COPY_END ? copy_end(fd, arg) :
+		     request == LL_IOC_HSM_PROGRESS ? progress(fd, arg) : set_stripe(fd, arg);
 		if (rc != -ENOTTY) {
 			errno = -rc;
 			return rc < 0 ? -1 : 0;

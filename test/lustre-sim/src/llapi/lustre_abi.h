@@ -200,6 +200,7 @@ struct hsm_copy {
 #define LL_IOC_HSM_PROGRESS _IOW('f', 216, struct hsm_user_request)
 #define LL_IOC_DATA_VERSION _IOR('f', 218, struct ioc_data_version)
 #define LL_IOC_HSM_IMPORT _IOWR('f', 245, struct hsm_user_import)
+#define LL_IOC_LOV_SETSTRIPE _IOW('f', 154, long)
 
 /* What is left of the real flag in a program's open(2): the kernel drops the rest. */
 #define O_LOV_DELAY_CREATE_1_8 0100000000
@@ -216,6 +217,9 @@ struct hsm_copy {
 #define LOV_PATTERN_DEFAULT 0xffffffff
 #define LOV_MAXPOOLNAME 15
 #define LOV_USER_MAGIC_V1 0x0BD10BD0
+#define LOV_USER_MAGIC_V3 0x0BD30BD0
+#define LOV_USER_MD_V1_SIZE 32
+#define LOV_USER_MD_V3_SIZE 48 /* with a pool's name */
 #define LUSTRE_EOF 0xffffffffffffffffULL
 
 #define LCME_FL_STALE 0x00000001
