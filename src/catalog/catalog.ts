@@ -1,4 +1,5 @@
 import type { Fid } from '../identity/fid.ts';
+import type { Selection } from './selection.ts';
 import type {
   BatchResult,
   CatalogBatch,
@@ -86,6 +87,11 @@ export interface Catalog {
   /** Entries that nobody has seen since the stamp: after a scan, those that may be gone. */
   unseen(since: Stamp): AsyncGenerator<Fid[]>;
 
+  /**
+   * The entries of a choice, in its order, page by page: those for which the condition is not false by what the catalog
+   * knows. What it does not know (extended attributes, times of creation, what has changed) is for the caller to look at.
+   */
+  select(selection: Selection): AsyncGenerator<KnownEntry[]>;
   /** Files that an archive may be asked for and that were not modified after `before` (seconds), longest unmodified first. */
   archivable(before: number): AsyncGenerator<KnownEntry[]>;
   /** Files that may be released and have objects on the OST, not used after `before` (seconds), longest unused first. */

@@ -35,6 +35,9 @@ export const ENTRY_COLUMNS = [
   'seen',
 ].join(', ');
 
+/** The same of rows, as SQL, of the table `e`. */
+export const RELEASABLE = `e.type = ${FILE} AND e.hsm & 94 = 8 AND e.size <> 0`;
+
 /** Released, dirty, lost or flagged never_release: not to be released; of the rest, those that are archived may. */
 const RELEASE_MASK = 0x02 | 0x04 | 0x08 | 0x10 | 0x40;
 const RELEASE_STATE = 0x08;

@@ -16,7 +16,7 @@ export const PAGE = 1000;
 /** Of pages that give FIDs only. */
 const WIDE_PAGE = 20_000;
 
-const ARCHIVABLE = `type = ${typeCode('file')} AND hsm & 100 = 0 AND hsm & 10 <> 8`;
+export const ARCHIVABLE = `type = ${typeCode('file')} AND hsm & 100 = 0 AND hsm & 10 <> 8`;
 
 /** Long walks over the entries, page by page. */
 export class EntryPages {

@@ -14,6 +14,8 @@ import { Links } from './links.ts';
 import { Marks } from './marks.ts';
 import { EntryPages, PAGE, type Page } from './pages.ts';
 import { Records } from './records.ts';
+import { Selector } from './select.ts';
+import type { Selection } from './selection.ts';
 import { Tombstones } from './tombstones.ts';
 import { Tree } from './tree.ts';
 import type { CatalogBatch, JournalEntry, Known, KnownBlob, PathResult, RunKind, Stamp, Tombstone } from './types.ts';
@@ -196,6 +198,11 @@ export class SqliteCatalog implements Catalog {
 
   unseen(since: Stamp) {
     return this.#walk((after) => this.#pages.unseen(since, after), 0);
+  }
+
+  select(selection: Selection) {
+    const { keys, links } = this.#tables;
+    return new Selector(this.#database, keys, links, (work) => this.#read(work), selection).pages();
   }
 
   archivable(before: number) {

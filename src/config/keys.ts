@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { configSchema } from './schema.ts';
 
 /** What a number of the loaded configuration counts. */
-export type Unit = 'bytes' | 'bytes per second' | 'milliseconds';
+export type Unit = 'bytes' | 'bytes per second' | 'milliseconds' | 'percent';
 
 /** One setting of the schema. A `*` in the path stands for any key (an archive id). */
 export interface ConfigKey {
@@ -51,6 +51,8 @@ function* walk(schema: z.core.$ZodType, path: readonly string[]): Generator<Conf
     for (const [name, child] of Object.entries(inner.shape)) yield* walk(child, [...path, name]);
   } else if (inner instanceof z.ZodRecord) {
     yield* walk(inner.def.valueType, [...path, '*']);
+  } else if (inner instanceof z.ZodArray && unwrap(inner.element).inner instanceof z.ZodObject) {
+    yield* walk(inner.element, [...path, '*']);
   } else if (inner instanceof z.ZodDiscriminatedUnion) {
     yield* credentialKeys(inner, path, description);
   } else {
@@ -119,7 +121,8 @@ function unwrap(schema: z.core.$ZodType): Unwrapped {
     else if (current instanceof z.ZodPipe) {
       // A transform reads from `in`; a bare transform is its own kind and has nothing below.
       if (current.def.in instanceof z.ZodUnknown) return found;
-      found.inner = current.def.in;
+      // With a transform before it, the setting is what comes out.
+      found.inner = current.def.in instanceof z.ZodTransform ? current.def.out : current.def.in;
     } else if (current instanceof z.ZodUnion && !(current instanceof z.ZodDiscriminatedUnion)) {
       found.unit ??= current.options
         .map((option) => unwrap(option as z.core.$ZodType).unit)

@@ -74,7 +74,8 @@ function resolve(
   ];
   const tree = merge(fileTree, assignments);
   const origin = originsOf(assignments, name, source);
-  const where = (path: readonly string[], at: 'key' | 'value') => placeOf(path, at, origin, name, source);
+  const where = (path: readonly string[], at: 'key' | 'value', offset?: number) =>
+    placeOf(path, at, origin, name, source, offset);
 
   const problems: Problem[] = inlineSecrets(fileTree).map((path) => ({
     where: where(path, 'value'),
@@ -87,7 +88,7 @@ function resolve(
     for (const finding of findingsOf(result.error.issues, tree)) {
       const path = finding.path.join('.');
       if (problems.every((problem) => problem.path !== path)) {
-        problems.push({ where: where(finding.path, finding.at), path, message: finding.message });
+        problems.push({ where: where(finding.path, finding.at, finding.offset), path, message: finding.message });
       }
     }
   }
@@ -189,11 +190,14 @@ function placeOf(
   origin: (path: readonly string[]) => Origin,
   name: string | undefined,
   source: YamlSource | undefined,
+  offset: number | undefined,
 ): string {
   const from = origin(path);
   if (from.kind === 'flag') return from.name;
   if (from.kind === 'environment') return `environment variable ${from.name}`;
   if (name === undefined) return '';
+  const character = offset === undefined ? undefined : source?.within(path, offset);
+  if (character !== undefined) return `${name}:${character.line}:${character.column}`;
   for (let length = path.length; length > 0; length -= 1) {
     const part = path.slice(0, length);
     const position = at === 'key' || length < path.length ? source?.keyAt(part) : source?.valueAt(part);

@@ -8,6 +8,8 @@ export interface Finding {
   readonly path: readonly string[];
   readonly at: 'key' | 'value';
   readonly message: string;
+  /** The character of the value that it is about. */
+  readonly offset?: number;
 }
 
 const INLINE_SECRET_KEYS =
@@ -34,6 +36,9 @@ function findingsOfIssue(issue: z.core.$ZodIssue, tree: unknown): Finding[] {
   if (issue.code === 'invalid_type') return message(`must be ${article(issue.expected)}`);
   if (issue.code === 'too_small' && issue.origin === 'string') return message('must not be empty');
   if (issue.code === 'too_big' && issue.origin === 'string') return message(`must not be longer than ${issue.maximum}`);
+  const offset = issue.code === 'custom' ? issue.params?.['offset'] : undefined;
+  // A condition is not repeated: its place says which part of it is meant.
+  if (typeof offset === 'number') return [{ path, at: 'value', message: issue.message, offset }];
   return message(issue.message);
 }
 

@@ -1,49 +1,13 @@
 import * as z from 'zod';
-import { formatBytes, formatDuration, formatRate, parseBytes, parseDuration, parseRate } from '../service/units.ts';
+import { absolutePath, count, duration, program, rate, size } from './measures.ts';
+import { policyIssues } from './policy-checks.ts';
+import { classesSchema, policiesSchema } from './policy-schema.ts';
 
 /**
  * The one table of what can be configured: keys, kinds, limits, defaults and what they mean. The loader, `config show`,
  * `config init`, the environment's names and docs/configuration.md all come from it.
  * In the loaded configuration sizes are bytes and durations are milliseconds.
  */
-
-function measured(parse: (text: string | number) => number, format: (n: number) => string, min: number, max: number) {
-  return z.unknown().transform((value, context): number => {
-    const refuse = (message: string) => {
-      context.issues.push({ code: 'custom', message, input: value });
-      return z.NEVER;
-    };
-    if (typeof value !== 'string' && typeof value !== 'number') return refuse('must be a text or a number');
-    try {
-      const parsed = parse(value);
-      if (parsed < min || parsed > max) return refuse(`must be from ${format(min)} to ${format(max)}`);
-      return parsed;
-    } catch (error) {
-      return refuse(error instanceof Error ? error.message : String(error));
-    }
-  });
-}
-
-function parseCount(text: string | number): number {
-  if (!/^\d{1,15}$/.test(String(text).trim())) throw new RangeError('must be a whole number');
-  return Number(text);
-}
-
-const size = (min: string, max: string) =>
-  measured(parseBytes, formatBytes, parseBytes(min), parseBytes(max)).meta({ unit: 'bytes' });
-const duration = (min: string, max: string) =>
-  measured(parseDuration, formatDuration, parseDuration(min), parseDuration(max)).meta({ unit: 'milliseconds' });
-const rate = () =>
-  z.union(
-    [
-      z.literal('unlimited'),
-      measured(parseRate, formatRate, parseRate('64KiB/s'), parseRate('1TiB/s')).meta({ unit: 'bytes per second' }),
-    ],
-    { error: "must be 'unlimited' or a rate from 64KiB/s to 1TiB/s, such as 500MiB/s or 10Gbit/s" },
-  );
-const count = (min: number, max: number) => measured(parseCount, String, min, max);
-const absolutePath = () => z.string().startsWith('/', 'must be an absolute path');
-const program = () => z.string().min(1);
 
 const secretSource = {
   file: absolutePath().optional().meta({ description: 'file that holds the secret, readable by root only' }),
@@ -133,7 +97,7 @@ const archive = z
     error: 'comes from the connection string; leave it out',
   });
 
-export const configSchema = z.strictObject({
+const settings = z.strictObject({
   mount: absolutePath().meta({ description: 'mount point of the Lustre client' }),
   mdts: z
     .array(z.string().regex(/^[^-\s]+-MDT[0-9a-f]{4}$/i, "must look like 'lustre-MDT0000'"))
@@ -248,6 +212,12 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'filling the catalog from the file system' }),
+  classes: classesSchema,
+  policies: policiesSchema,
+});
+
+export const configSchema = settings.superRefine(({ classes, policies }, context) => {
+  for (const issue of policyIssues(classes, policies)) context.addIssue({ code: 'custom', ...issue });
 });
 
 /** The configuration with its keys as they stand in the file. */

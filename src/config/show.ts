@@ -26,7 +26,8 @@ export function formatOrigin(origin: Origin): string {
 }
 
 function* leaves(value: unknown, path: readonly string[]): Generator<[readonly string[], unknown]> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  const many = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'object');
+  if (typeof value !== 'object' || value === null || (Array.isArray(value) && !many)) {
     if (value !== undefined) yield [path, value];
     return;
   }
@@ -38,5 +39,6 @@ function show(path: readonly string[], value: unknown): string {
   if (typeof value !== 'number') return Array.isArray(value) ? value.join(', ') : String(value);
   if (unit === 'bytes') return formatBytes(value);
   if (unit === 'bytes per second') return formatRate(value);
+  if (unit === 'percent') return `${value}%`;
   return unit === 'milliseconds' ? formatDuration(value) : String(value);
 }

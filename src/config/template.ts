@@ -43,7 +43,7 @@ export function configTemplate(): string {
       key.path.length === 3 &&
       !/^(endpoint|container|credential)$/.test(key.path[2] ?? ''),
   );
-  const rest = keys.filter((key) => key.path[0] !== 'archives' && key.path[0] !== 'mount');
+  const rest = keys.filter((key) => !key.path.includes('*') && key.path[0] !== 'mount');
   const lines = [HEAD.trimEnd()];
   for (const key of archive) lines.push(...setting(key, '    '));
   let section = '';
@@ -56,8 +56,24 @@ export function configTemplate(): string {
       lines.push(...setting(key, '#   ', ''));
     }
   }
-  return `${lines.join('\n')}\n`;
+  return `${lines.join('\n')}\n${POLICIES}`;
 }
+
+const POLICIES = `
+# What is archived, released and removed without anyone looking: docs/policies.md. Without a word here: archived when not
+# modified for 30 minutes; released from OSTs that are used by 85 % or more, down to 80 %, longest unused first, when not
+# used for a day (files up to 16MB: a year); the copies of removed files are removed after 5 minutes.
+
+# classes:
+#   small_files:
+#     definition: type == file and size > 0 and size <= 16MB
+
+# policies:
+#   archive:
+#     rate_limit:
+#       files: 1000
+#       period: 10s
+`;
 
 function setting(key: ConfigKey, indent: string, comment = '# '): string[] {
   const choices = key.choices === undefined ? '' : ` (${key.choices.join(', ')})`;

@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { offsetInSource } from './yaml-scalar.ts';
 
 export interface Position {
   readonly line: number;
@@ -10,6 +11,8 @@ export interface YamlSource {
   readonly tree: Record<string, unknown>;
   /** Where the value at a path stands; undefined when the path is not in the text. */
   valueAt(path: readonly string[]): Position | undefined;
+  /** Where a character of the text stands that is at a path, or that stands in place of a list there. */
+  within(path: readonly string[], offset: number): Position | undefined;
   /** Where the key at a path stands. */
   keyAt(path: readonly string[]): Position | undefined;
 }
@@ -67,6 +70,12 @@ export function parseYaml(text: string): { source: YamlSource } | { faults: read
     source: {
       tree,
       valueAt: (path) => start(find(path)?.value) ?? start(find(path)?.key),
+      within: (path, offset) => {
+        const node = find(path)?.value ?? find(path.slice(0, -1))?.value;
+        if (!isScalar(node) || typeof node.value !== 'string' || node.range == null) return undefined;
+        const [from, to] = node.range;
+        return position(from + offsetInSource(text.slice(from, to), node.value, offset));
+      },
       keyAt: (path) => start(find(path)?.key),
     },
   };

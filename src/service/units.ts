@@ -9,14 +9,19 @@ const SIZE_PATTERN = /^(\d{1,18})(?:\.(\d{1,9}))?\s*([kmgtp]?)(?:i?b)?$/i;
 const DURATION_UNITS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,
+  sec: 1_000,
   min: 60_000,
   m: 60_000,
   h: 3_600_000,
+  hour: 3_600_000,
   d: 86_400_000,
+  day: 86_400_000,
   w: 7 * 86_400_000,
+  week: 7 * 86_400_000,
   y: 365 * 86_400_000,
+  year: 365 * 86_400_000,
 };
-const DURATION_PART = /(\d{1,15})(?:\.(\d{1,6}))?\s*(ms|min|s|m|h|d|w|y)/y;
+const DURATION_PART = /(\d{1,15})(?:\.(\d{1,6}))?\s*(ms|min|sec|hour|day|week|year|s|m|h|d|w|y)/y;
 
 /**
  * Reads a size such as `4096`, `16MiB`, `10G` or `1.5T`.

@@ -1,0 +1,27 @@
+import type { Expression } from '../policy/expression/ast.ts';
+
+/** Where candidates are looked for. */
+export type SelectionScope =
+  /** Files that an archive may be asked for: not archived or dirty; not released, lost or flagged never_archive. */
+  | 'archivable'
+  /** Files that may be released: archived, clean, not empty, not lost or flagged never_release. */
+  | 'releasable'
+  /** Everything. */
+  | 'all';
+
+/** A choice of entries. */
+export interface Selection {
+  readonly scope: SelectionScope;
+  /** With classes, owners and the mount put in (`resolve`). Without: all of the scope. */
+  readonly where?: Expression;
+  /** Milliseconds since 1970: ages are counted from then. */
+  readonly now: number;
+  /** Entries with the same value come in the order of an own of the catalog's. 'none': whatever is quickest. */
+  readonly order?: 'last_mod' | 'last_access' | 'last_change' | 'size' | 'none';
+  /** Largest, or latest, first. */
+  readonly descending?: boolean;
+  /** Only what has objects on this OST; with 'releasable'. */
+  readonly ost?: number;
+  /** At most so many. */
+  readonly limit?: number;
+}

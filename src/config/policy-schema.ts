@@ -1,0 +1,116 @@
+import * as z from 'zod';
+import { ExpressionError } from '../policy/expression/error.ts';
+import { parseExpression } from '../policy/expression/parser.ts';
+import { count, countOrUnlimited, duration, durationOrUnlimited, percent, sizeOrUnlimited } from './measures.ts';
+import { withDefaultClasses, withDefaultPolicies } from './policy-defaults.ts';
+
+/** `classes` and `policies`: what docs/policies.md describes. */
+
+/** A condition; an issue has the offset of the mistake among its parameters. */
+const expression = () =>
+  z.string().superRefine((text, context) => {
+    try {
+      parseExpression(text);
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message, params: { offset: error.offset } });
+    }
+  });
+
+const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const name = () =>
+  z.string().regex(NAME, 'must be a name: a letter, then letters, digits, dots, underscores and hyphens');
+
+export const classesSchema = z
+  .preprocess(
+    withDefaultClasses,
+    z.record(
+      name(),
+      z.strictObject({
+        definition: expression().meta({ description: 'condition that its files meet' }),
+        access_tier: z.enum(['Hot', 'Cool', 'Cold']).optional().meta({
+          description:
+            "tier of what is written of its files; unset: that of the archive. With several classes the first one's that has one",
+        }),
+      }),
+    ),
+  )
+  .prefault({})
+  .meta({ description: 'classes of files' });
+
+const rule = z.strictObject({
+  target_class: z
+    .array(name())
+    .meta({ description: 'classes that it is for; without: all files that no earlier rule is for' }),
+  condition: expression().optional().meta({ description: 'when it is done; without: always' }),
+  archive_id: count(1, 65_535).optional().meta({ description: "archive id; without: the policy's" }),
+  max_files: countOrUnlimited(1, 1e12).meta({ description: 'most files by this rule in a run' }),
+  max_bytes: sizeOrUnlimited('1', '4P').meta({ description: 'most bytes by this rule in a run' }),
+});
+
+const trigger = z
+  .strictObject({
+    on: z.enum(['periodic', 'ost_usage', 'manual']).meta({ description: 'what begins a run' }),
+    interval: duration('1s', '1y').prefault('5m').meta({ description: 'how often it is looked at' }),
+    high: percent().optional().meta({ description: 'use of an OST from which on files are released' }),
+    low: percent().optional().meta({ description: 'use of the OST down to which they are' }),
+  })
+  .refine(({ on, high, low }) => on !== 'ost_usage' || (high !== undefined && low !== undefined), {
+    error: 'needs high and low',
+  })
+  .refine(({ on, high, low }) => on === 'ost_usage' || (high === undefined && low === undefined), {
+    error: 'has high and low only with ost_usage',
+  })
+  .refine(({ high, low }) => high === undefined || low === undefined || low <= high, {
+    path: ['low'],
+    error: 'must not be above high',
+  });
+
+const policy = z.strictObject({
+  action: z.enum(['archive', 'release', 'remove']).meta({
+    description: 'what is done; of the policies `archive`, `release` and `remove` their names say it',
+  }),
+  enabled: z.boolean().meta({ description: 'whether it is run by its triggers' }),
+  ignore: z.array(expression()).meta({ description: 'conditions on files that are left alone' }),
+  ignore_class: z.array(name()).meta({ description: 'classes whose files are left alone' }),
+  rules: z.record(name(), rule).meta({ description: 'rules, in order: the first whose class a file is in counts' }),
+  triggers: z.array(trigger).meta({ description: 'when it is run' }),
+  archive_id: count(1, 65_535).meta({ description: 'archive id that an archive is asked for' }),
+  sort: z
+    .enum(['last_mod', 'last_access', 'last_change', 'rm_time', 'size', 'none'])
+    .meta({ description: 'order of the files' }),
+  order: z.enum(['ascending', 'descending']).meta({
+    description: 'ascending: smallest, or longest ago, first',
+  }),
+  rate_limit: z.strictObject({
+    files: countOrUnlimited(1, 1e9).meta({ description: 'files that are asked for in a period' }),
+    bytes: sizeOrUnlimited('1', '4P').meta({ description: 'bytes that are asked for in a period' }),
+    period: duration('10ms', '1d').meta({ description: 'the period' }),
+  }),
+  max_outstanding: countOrUnlimited(1, 1e9).meta({
+    description: 'most files that are asked for and not done; more would keep restores and cancels waiting',
+  }),
+  max_files: countOrUnlimited(1, 1e12).meta({ description: 'most files in a run' }),
+  max_bytes: sizeOrUnlimited('1', '4P').meta({ description: 'most bytes in a run' }),
+  max_duration: durationOrUnlimited('1s', '1y').meta({ description: 'longest run' }),
+  suspend: z.strictObject({
+    errors: count(1, 1e9).meta({ description: 'errors from which on a run may be ended' }),
+    share: percent().meta({ description: 'share of failures at which it then is' }),
+  }),
+  backoff: z.strictObject({
+    first: duration('1s', '1y').meta({ description: 'how long a file that failed is left alone; doubles each time' }),
+    longest: duration('1s', '1y').meta({ description: 'at most so long' }),
+    quarantine_after: count(1, 1e6).meta({
+      description: 'failures after which it is left alone until it is retried by hand',
+    }),
+  }),
+});
+
+export const policiesSchema = z
+  .preprocess(withDefaultPolicies, z.record(name(), policy))
+  .prefault({})
+  .meta({ description: 'what is done with files without anyone looking' });
+
+export type RawClasses = z.output<typeof classesSchema>;
+export type RawPolicies = z.output<typeof policiesSchema>;
+export type RawPolicy = RawPolicies[string];
