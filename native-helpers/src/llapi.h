@@ -39,7 +39,7 @@ struct llapi {
 	llapi_fid2path_at_fn *llapi_fid2path_at;     /* since 2.15; NULL before */
 	llapi_msg_set_level_fn *llapi_msg_set_level; /* NULL is fine */
 	llapi_changelog_in_buf_fn *llapi_changelog_in_buf; /* since 2.14; NULL before */
-	llapi_obd_statfs_fn *llapi_obd_statfs; /* NULL in stand-ins, as the next */
+	llapi_obd_statfs_fn *llapi_obd_statfs; /* optional, as the next */
 	llapi_get_mdt_index_by_fid_fn *llapi_get_mdt_index_by_fid;
 	/* From the library's scope: libc's, unless the library stands in for Lustre's ioctls itself. */
 	lustre_ioctl_fn *ioctl;

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CopytoolChannel } from '../../../src/lustre/copytool-channel.ts';
 import { helperPath } from '../../support/project.ts';
+import { waitUntil } from '../../support/wait.ts';
 import { Rig, read } from './fixture.ts';
 
 let rig: Rig;
@@ -81,5 +82,36 @@ describe('renewing the registration', () => {
     rig.letGo('archive.named');
     expect((await rig.ended('archive', fid)).record).toMatchObject({ outcome: 'ok' });
     expect(rig.copytool.log.find('copytool not registered any more, registering again').length).toBeLessThan(3);
+  });
+});
+
+describe('with a metadata server that is down', () => {
+  let several: Rig;
+  beforeAll(async () => {
+    several = await Rig.start({ standInOnly: true, mdts: 2, config: { copytool: { registration_renewal: '1s' } } });
+  });
+  afterAll(() => several?.stop());
+
+  const set = (setting: string) => several.sandbox.serverLctl(['set_param', setting]);
+  const known = async () =>
+    (await several.sandbox.serverLctl(['get_param', '-n', 'mdt.*.hsm.agents'])).stdout.includes('archive_id');
+  const mdt1 = (words: string) => several.sandbox.simctl(['sim', ...words.split(' '), 'index=1']);
+
+  test('nothing is renewed until it answers', async () => {
+    await mdt1('op=mdt_down on=1');
+    await waitUntil('the renewal asks it', async () => (await mdt1('op=mdt_waiting')).includes('waiting=1'));
+    // What it would have undone: the other one goes on sending actions.
+    expect(await known()).toBe(true);
+    const path = several.write('meanwhile', 'served');
+    await several.archiveAndRelease(path);
+    expect(await read(path)).toBe('served');
+    // Forgotten now, it stays so, as the first server alone must not be asked.
+    await set('mdt.*.hsm_control=shutdown');
+    await set('mdt.*.hsm_control=enabled');
+    expect(await known()).toBe(false);
+    expect(await mdt1('op=mdt_waiting')).toContain('waiting=1');
+    await mdt1('op=mdt_down on=0');
+    await waitUntil('it is registered again', known);
+    expect(await read(path)).toBe('served');
   });
 });

@@ -159,6 +159,7 @@ static const struct {
 	{ "changelog_register", v_changelog_register, true },
 	{ "changelog_deregister", v_changelog_deregister, true },
 	{ "df", v_df, true },
+	{ "statfs", v_statfs, true },
 	{ "param_get", v_param_get, true },
 	{ "param_list", v_param_list, false },
 	{ "param_set", v_param_set, true },

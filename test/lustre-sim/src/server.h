@@ -49,6 +49,7 @@ void v_changelog_clear(struct conn *c, const struct pline *l);
 void v_changelog_register(struct conn *c, const struct pline *l);
 void v_changelog_deregister(struct conn *c, const struct pline *l);
 void v_df(struct conn *c, const struct pline *l);
+void v_statfs(struct conn *c, const struct pline *l);
 void v_param_get(struct conn *c, const struct pline *l);
 void v_param_list(struct conn *c, const struct pline *l);
 void v_param_set(struct conn *c, const struct pline *l);

@@ -313,6 +313,8 @@ struct sim {
 	uint32_t fid_oid[MAX_MDTS];
 	uint64_t nnodes;
 	struct node *root;
+	bool mdt_down[MAX_MDTS]; /* does not answer; gone with the daemon */
+	unsigned mdt_waiting[MAX_MDTS]; /* questions that wait for it */
 	unsigned wanted_mdt; /* for the directory being made: its MDT + 1, 0: as usual */
 	char jobid_var[32];
 	int lockfd;

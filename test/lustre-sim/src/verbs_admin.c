@@ -139,24 +139,36 @@ void v_changelog_deregister(struct conn *c, const struct pline *l)
 	send_msg(c, &m);
 }
 
-static void df_row(struct rows *rows, const char *kind, unsigned index, uint64_t total, uint64_t used, uint64_t inodes,
-		   uint64_t iused)
+/* A target's space and inodes, in a message that is begun with that word. */
+static void target(struct pmsg *m, const char *word, const char *kind, unsigned index)
 {
-	struct pmsg m;
+	bool mdt = strcmp(kind, "MDT") == 0;
+	const struct ost *ost = mdt ? NULL : &sim.osts[index];
+	uint64_t total = mdt ? 1160264 : ost->size_kb;
+	uint64_t used = mdt ? 1852 + (index ? 0 : sim.nnodes) : ost->used / 1024 + ost->fill_kb;
+	uint64_t inodes = mdt ? inodes_total() : 131072;
+	uint64_t iused = mdt ? (index ? 0 : sim.nnodes) : ost->next_oid % 131072;
 	char name[32], uuid[64];
 
 	snprintf(name, sizeof(name), "%s%04x", kind, index);
 	snprintf(uuid, sizeof(uuid), "%s-%s_UUID", sim.fsname, name);
-	pmsg_begin(&m, "row");
-	pmsg_str(&m, "target", name);
-	pmsg_str(&m, "uuid", uuid);
-	pmsg_u64(&m, "index", index);
-	pmsg_u64(&m, "total_kb", total);
-	pmsg_u64(&m, "used_kb", used > total ? total : used);
-	pmsg_u64(&m, "free_kb", used > total ? 0 : total - used);
-	pmsg_u64(&m, "inodes", inodes);
-	pmsg_u64(&m, "iused", iused);
-	pmsg_u64(&m, "ifree", inodes > iused ? inodes - iused : 0);
+	pmsg_begin(m, word);
+	pmsg_str(m, "target", name);
+	pmsg_str(m, "uuid", uuid);
+	pmsg_u64(m, "index", index);
+	pmsg_u64(m, "total_kb", total);
+	pmsg_u64(m, "used_kb", used > total ? total : used);
+	pmsg_u64(m, "free_kb", used > total ? 0 : total - used);
+	pmsg_u64(m, "inodes", inodes);
+	pmsg_u64(m, "iused", iused);
+	pmsg_u64(m, "ifree", inodes > iused ? inodes - iused : 0);
+}
+
+static void df_row(struct rows *rows, const char *kind, unsigned index)
+{
+	struct pmsg m;
+
+	target(&m, "row", kind, index);
 	rows_add(rows, &m);
 }
 
@@ -167,12 +179,42 @@ void v_df(struct conn *c, const struct pline *l)
 	(void)l;
 	sim_lock();
 	for (unsigned i = 0; i < sim.nmdts; i++)
-		df_row(&rows, "MDT", i, 1160264, 1852 + (i ? 0 : sim.nnodes), inodes_total(), i ? 0 : sim.nnodes);
+		df_row(&rows, "MDT", i);
 	for (unsigned i = 0; i < sim.nosts; i++)
-		df_row(&rows, "OST", i, sim.osts[i].size_kb, sim.osts[i].used / 1024 + sim.osts[i].fill_kb, 131072,
-		       sim.osts[i].next_oid % 131072);
+		df_row(&rows, "OST", i);
 	sim_unlock();
 	rows_send(c, &rows);
+}
+
+/* One target, asked as a client asks it: the question waits for a metadata server that is down, unless told not to. */
+void v_statfs(struct conn *c, const struct pline *l)
+{
+	bool mdt = strcmp(pline_str(l, "kind", ""), "MDT") == 0;
+	uint64_t index = pline_u64(l, "index", 0);
+	struct pmsg m;
+
+	if (index >= (mdt ? sim.nmdts : sim.nosts)) {
+		reply(c, -ENODEV);
+		return;
+	}
+	sim_lock();
+	if (mdt && sim.mdt_down[index]) {
+		if (pline_u64(l, "nodelay", 0) != 0) {
+			sim_unlock();
+			reply(c, -EAGAIN);
+			return;
+		}
+		sim.mdt_waiting[index]++;
+		while (sim.mdt_down[index]) {
+			sim_unlock();
+			usleep(20000);
+			sim_lock();
+		}
+		sim.mdt_waiting[index]--;
+	}
+	target(&m, "ok", mdt ? "MDT" : "OST", (unsigned)index);
+	sim_unlock();
+	send_msg(c, &m);
 }
 
 static void param_row(void *ctx, const char *name, const char *value, bool settable, bool dir)
@@ -272,12 +314,32 @@ static uint64_t ost_mask(const char *list)
 	return mask;
 }
 
+/* How many questions wait for a metadata server that is down. */
+static void mdt_waiting(struct conn *c, uint64_t index)
+{
+	struct pmsg m;
+
+	if (index >= sim.nmdts) {
+		reply(c, -EINVAL);
+		return;
+	}
+	sim_lock();
+	pmsg_begin(&m, "ok");
+	pmsg_u64(&m, "waiting", sim.mdt_waiting[index]);
+	sim_unlock();
+	send_msg(c, &m);
+}
+
 void v_sim(struct conn *c, const struct pline *l)
 {
 	const char *op = pline_str(l, "op", "");
 	uint64_t index = pline_u64(l, "index", 0), kb = pline_u64(l, "kb", 0);
 	int rc = 0;
 
+	if (strcmp(op, "mdt_waiting") == 0) {
+		mdt_waiting(c, index);
+		return;
+	}
 	sim_lock();
 	if (strcmp(op, "ost_size") == 0 || strcmp(op, "ost_fill") == 0) {
 		if (index >= sim.nosts)
@@ -295,6 +357,11 @@ void v_sim(struct conn *c, const struct pline *l)
 			sim.osts[index].inactive = pline_u64(l, "on", 1) == 0;
 			log_ost((unsigned)index);
 		}
+	} else if (strcmp(op, "mdt_down") == 0) {
+		if (index >= sim.nmdts)
+			rc = -EINVAL;
+		else
+			sim.mdt_down[index] = pline_u64(l, "on", 1) != 0;
 	} else if (strcmp(op, "pool") == 0) {
 		rc = pool_set(pline_str(l, "name", ""), ost_mask(pline_str(l, "osts", "")));
 	} else if (strcmp(op, "changelog_full") == 0) {

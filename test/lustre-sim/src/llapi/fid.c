@@ -191,12 +191,19 @@ int llapi_path2parent(const char *path, unsigned int linkno, struct lu_fid *pare
 
 int llapi_get_mdt_index_by_fid(int fd, const struct lu_fid *fid, int *mdt_index)
 {
-	struct sim_mount m;
-	int rc = sim_mount_by_fd(fd, &m);
+	struct pfid pf = sim_pfid(fid);
+	struct sim_reply r;
+	struct pmsg m;
+	int rc;
 
-	(void)fid;
-	if (rc == 0 && mdt_index != NULL)
-		*mdt_index = 0;
+	pmsg_begin(&m, "mdtidx");
+	pmsg_fid(&m, "fid", &pf);
+	rc = sim_call_fd(fd, &m, &r);
+	if (rc == 0) /* as of the ioctl, which returns it: not 0 */
+		rc = (int)pline_i64(&r.l, "mdt", 0);
+	if (rc >= 0 && mdt_index != NULL)
+		*mdt_index = rc;
+	sim_reply_free(&r);
 	return rc;
 }
 

@@ -33,6 +33,23 @@ struct lustre_file_handle {
 	struct lu_fid lfh_parent;
 };
 
+/* ---- targets ---- */
+
+/* What is asked about: the metadata servers or the storage targets, by index; without waiting for one that is down. */
+enum { LL_STATFS_LMV = 1, LL_STATFS_LOV = 2, LL_STATFS_NODELAY = 4 };
+
+struct obd_statfs {
+	uint64_t os_type, os_blocks, os_bfree, os_bavail, os_files, os_ffree;
+	uint8_t os_fsid[40];
+	uint32_t os_bsize, os_namelen;
+	uint64_t os_maxbytes;
+	uint32_t os_state, os_fprecreated, os_granted, os_spare[7];
+};
+
+struct obd_uuid {
+	char uuid[40];
+};
+
 /* ---- messages ---- */
 
 enum llapi_message_level {
@@ -363,6 +380,7 @@ struct changelog_ext_xattr {
 };
 
 static_assert(sizeof(struct lu_fid) == 16, "lu_fid");
+static_assert(sizeof(struct obd_statfs) == 144, "obd_statfs");
 static_assert(sizeof(struct hsm_user_state) == 32, "hsm_user_state");
 static_assert(sizeof(struct hsm_current_action) == 24, "hsm_current_action");
 static_assert(sizeof(struct hsm_user_request) == 24, "hsm_user_request");
@@ -414,6 +432,8 @@ int llapi_fd2fid(int fd, struct lu_fid *fid);
 int llapi_fd2parent(int fd, unsigned int linkno, struct lu_fid *parent_fid, char *name, size_t name_size);
 int llapi_path2parent(const char *path, unsigned int linkno, struct lu_fid *parent_fid, char *name, size_t name_size);
 int llapi_get_mdt_index_by_fid(int fd, const struct lu_fid *fid, int *mdt_index);
+int llapi_obd_statfs(char *path, uint32_t type, uint32_t index, struct obd_statfs *stat_buf, struct obd_uuid *uuid_buf);
+int llapi_obd_fstatfs(int fd, uint32_t type, uint32_t index, struct obd_statfs *stat_buf, struct obd_uuid *uuid_buf);
 struct file_handle;
 int llapi_fid_to_handle(struct file_handle **handle, const struct lu_fid *fid);
 int llapi_open_by_fid_at(int lustre_fd, const struct lu_fid *fid, int open_flags);
