@@ -171,7 +171,8 @@ const settings = z.strictObject({
         .prefault('30s')
         .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
       stall_timeout: duration('100ms', '10m').prefault('1m').meta({
-        description: 'a connection to an endpoint on which no byte moves for so long is given up',
+        description:
+          'a connection to an endpoint on which no byte moves for so long is given up; so is one whose answer trickles in, with fewer than 16 KiB in that time, twice in a row',
       }),
       hold_timeout: duration('0s', '7d').prefault('1h').meta({
         description: 'how long actions are held while an endpoint does not answer or refuses the credential',

@@ -96,6 +96,15 @@ test('interim answers are passed over', () => {
   expect(read(wire, [7]).answer).toMatchObject({ status: 201 });
 });
 
+test('interim answers without an end are given up', () => {
+  const interim = 'HTTP/1.1 102 Processing\r\n\r\n';
+  const final = 'HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n';
+  expect(read(interim.repeat(2_000) + final, [7, 4_000]).answer).toMatchObject({ status: 201 });
+  expect(() => read(interim.repeat(3_000) + final, [7, 4_000])).toThrow(
+    expect.objectContaining({ code: 'MALFORMED_ANSWER' }),
+  );
+});
+
 test('more than the answer is noticed', () => {
   expect(read('HTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nxHTTP/1.1', [1000]).surplus).toBe(true);
 });

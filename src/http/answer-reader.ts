@@ -65,6 +65,8 @@ export class AnswerReader {
   /** Bytes in the scratch that are not used up: from #start to #end. */
   #start = 0;
   #end = 0;
+  /** Bytes of interim answers. */
+  #interim = 0;
   #head: AnswerHead | undefined;
   #framing: Framing = { by: 'none' };
   /** Bytes that are missing, of the body or of the chunk. */
@@ -169,7 +171,8 @@ export class AnswerReader {
 
   #readHead(): boolean {
     const { buffer } = this.#scratch;
-    const end = buffer.indexOf(END_OF_HEAD, this.#start);
+    const from = this.#start;
+    const end = buffer.indexOf(END_OF_HEAD, from);
     if (end === -1 || end + END_OF_HEAD.length > this.#end) {
       if (this.#end - this.#start >= MAX_HEAD) throw new MalformedAnswerError(`more than ${MAX_HEAD} bytes of fields`);
       return false;
@@ -177,8 +180,12 @@ export class AnswerReader {
     const head = parseAnswerHead(buffer.toString('latin1', this.#start, end));
     this.#start = end + END_OF_HEAD.length;
     if (head.status === 101) throw new MalformedAnswerError('another protocol');
-    // Interim answers, which nobody asked for.
-    if (head.status < 200) return true;
+    if (head.status < 200) {
+      // Interim answers, which nobody asked for: passed over, but not for ever.
+      this.#interim += end + END_OF_HEAD.length - from;
+      if (this.#interim > MAX_HEAD) throw new MalformedAnswerError(`more than ${MAX_HEAD} bytes of interim answers`);
+      return true;
+    }
     this.#head = head;
     this.#framing = framingOf(this.#options.method, head);
     this.#target = this.#framing.by === 'none' ? undefined : this.#options.target?.(head);
