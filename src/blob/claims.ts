@@ -32,14 +32,56 @@ const MAX_CLAIMS_BYTES = 1 << 20;
  * or below it, and then enters nothing.
  * @throws OperatorError CLAIMS_UNREADABLE
  */
-export async function enterClaim(store: BlobStore, claim: Claim, signal?: AbortSignal): Promise<Claim | undefined> {
+export function enterClaim(store: BlobStore, claim: Claim, signal?: AbortSignal): Promise<Claim | undefined> {
+  return change(store, claim, (claims) => (has(claims, claim) ? claims : [...claims, claim]), signal);
+}
+
+/**
+ * Gives all that one file system has claimed in the container to the one of the claim, which is entered in its place.
+ * Resolves with a third one's claim that is in the way, and then changes nothing.
+ * @throws OperatorError CLAIMS_UNREADABLE
+ */
+export function inheritClaims(
+  store: BlobStore,
+  from: string,
+  claim: Claim,
+  signal?: AbortSignal,
+): Promise<Claim | undefined> {
+  const inherited = (claims: readonly Claim[]) => {
+    const renamed = claims.map(({ prefix, fs }) => ({ prefix, fs: fs === from ? claim.fs : fs }));
+    return has(renamed, claim) ? renamed : [...renamed, claim];
+  };
+  return change(store, claim, inherited, signal);
+}
+
+/**
+ * Another file system's claim that is above, at or below a prefix. @param fs whose claims are no obstacle
+ * @throws OperatorError CLAIMS_UNREADABLE
+ */
+export async function foreignClaim(
+  store: BlobStore,
+  { prefix, fs }: { readonly prefix: string; readonly fs: string | undefined },
+  signal?: AbortSignal,
+): Promise<Claim | undefined> {
+  const found = await readSmallBlob(store, CLAIMS_NAME, MAX_CLAIMS_BYTES, signal);
+  return found === undefined ? undefined : foreignTo(parse(store, found), prefix, fs);
+}
+
+/** Changes the claims under their ETag, again and again until nobody comes in between; what stays the same is not written. */
+async function change(
+  store: BlobStore,
+  claim: Claim,
+  next: (claims: readonly Claim[]) => readonly Claim[],
+  signal: AbortSignal | undefined,
+): Promise<Claim | undefined> {
   for (;;) {
     const found = await readSmallBlob(store, CLAIMS_NAME, MAX_CLAIMS_BYTES, signal);
-    const claims = found === undefined ? [] : parse(store, found);
-    const foreign = claims.find(({ fs, prefix }) => fs !== claim.fs && overlap(prefix, claim.prefix));
+    const before = found === undefined ? [] : parse(store, found);
+    const claims = next(before);
+    const foreign = foreignTo(claims, claim.prefix, claim.fs);
     if (foreign !== undefined) return foreign;
-    if (claims.some(({ prefix }) => prefix === claim.prefix)) return undefined;
-    const body = Buffer.from(`${JSON.stringify({ version: 1, claims: [...claims, claim] })}\n`);
+    if (JSON.stringify(claims) === JSON.stringify(before)) return undefined;
+    const body = Buffer.from(`${JSON.stringify({ version: 1, claims })}\n`);
     const condition =
       found === undefined || found === 'too large' ? ({ ifNoneMatch: '*' } as const) : { ifMatch: found.etag };
     try {
@@ -50,6 +92,14 @@ export async function enterClaim(store: BlobStore, claim: Claim, signal?: AbortS
       if (!isBlobError(error, 'CONDITION')) throw error;
     }
   }
+}
+
+function has(claims: readonly Claim[], { prefix, fs }: Claim): boolean {
+  return claims.some((claim) => claim.prefix === prefix && claim.fs === fs);
+}
+
+function foreignTo(claims: readonly Claim[], prefix: string, fs: string | undefined): Claim | undefined {
+  return claims.find((claim) => claim.fs !== fs && overlap(claim.prefix, prefix));
 }
 
 /** Whether one of the prefixes is the other, or lies below it. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { OperatorError } from '../service/errors.ts';
-import { CLAIMS_NAME, type Claim, enterClaim } from './claims.ts';
+import { CLAIMS_NAME, type Claim, enterClaim, foreignClaim } from './claims.ts';
 import { isBlobError } from './errors.ts';
 import { reservedName } from './naming.ts';
 import { readSmallBlob } from './small-blob.ts';
@@ -15,16 +15,26 @@ export interface Control {
   readonly prefix: string;
   /** ISO 8601. */
   readonly created: string;
+  /** File systems from which it was taken over, the latest last. */
+  readonly previous?: readonly { readonly fs: string /** ISO 8601. */; readonly until: string }[];
+}
+
+/** The control blob, and the version that was read. */
+export interface ControlState {
+  readonly control: Control;
+  readonly etag: string;
 }
 
 /** The format that we write, and the newest that we read. */
 export const FORMAT_VERSION = 1;
 
+const uuid = z.string().regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const schema = z.object({
   version: z.int().min(1),
-  fs: z.string().regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+  fs: uuid,
   prefix: z.string(),
   created: z.string(),
+  previous: z.array(z.object({ fs: uuid, until: z.string() })).optional(),
 });
 
 // A control blob is some 150 bytes; what is larger was not written by us.
@@ -40,6 +50,11 @@ export function controlName(prefix: string): string {
  * @throws OperatorError when it can't be read as one, or was written by a newer version
  */
 export async function readControl(store: BlobStore, signal?: AbortSignal): Promise<Control | undefined> {
+  return (await readControlState(store, signal))?.control;
+}
+
+/** As `readControl`, with the version that was read. */
+export function readControlState(store: BlobStore, signal?: AbortSignal): Promise<ControlState | undefined> {
   return readControlOf(store, store.prefix, signal);
 }
 
@@ -50,13 +65,35 @@ export async function readControl(store: BlobStore, signal?: AbortSignal): Promi
 export async function claimContainer(store: BlobStore, uuid: string, signal?: AbortSignal): Promise<Control> {
   const own = await readControl(store, signal);
   if (own !== undefined && own.fs !== uuid) throw taken(store, own, uuid);
-  for (const prefix of outerPrefixes(store.prefix)) {
-    const outer = await readControlOf(store, prefix, signal);
-    if (outer !== undefined && outer.fs !== uuid) throw taken(store, outer, uuid);
-  }
+  await requireFree(store, uuid, signal);
   const foreign = await enterClaim(store, { prefix: store.prefix, fs: uuid }, signal);
   if (foreign !== undefined) throw taken(store, foreign, uuid);
   return own ?? (await writeControl(store, uuid, signal));
+}
+
+/**
+ * That no other file system has claimed what is above, at or below the prefix.
+ * @param uuid undefined: of one that has none yet
+ * @throws OperatorError CONTAINER_TAKEN
+ */
+export async function requireFree(store: BlobStore, uuid: string | undefined, signal?: AbortSignal): Promise<void> {
+  for (const prefix of outerPrefixes(store.prefix)) {
+    const outer = (await readControlOf(store, prefix, signal))?.control;
+    if (outer !== undefined && outer.fs !== uuid) throw taken(store, outer, uuid);
+  }
+  const foreign = await foreignClaim(store, { prefix: store.prefix, fs: uuid }, signal);
+  if (foreign !== undefined) throw taken(store, foreign, uuid);
+}
+
+/** Puts a control blob in the place of the version that was read. CONDITION when that is another now, LEASED when a follower has it. */
+export async function replaceControl(
+  store: BlobStore,
+  control: Control,
+  ifMatch: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const body = Buffer.from(`${JSON.stringify(schema.parse(control))}\n`);
+  await store.put(controlName(store.prefix), body, { condition: { ifMatch }, metadata: {}, signal });
 }
 
 async function writeControl(store: BlobStore, uuid: string, signal: AbortSignal | undefined): Promise<Control> {
@@ -100,12 +137,12 @@ async function readControlOf(
   store: BlobStore,
   prefix: string,
   signal: AbortSignal | undefined,
-): Promise<Control | undefined> {
+): Promise<ControlState | undefined> {
   const name = controlName(prefix);
   const found = await readSmallBlob(store, name, MAX_CONTROL_BYTES, signal);
   if (found === undefined) return undefined;
   if (found === 'too large') throw unreadable(store, name);
-  return parseControl(store, name, found.bytes);
+  return { control: parseControl(store, name, found.bytes), etag: found.etag };
 }
 
 function parseControl(store: BlobStore, name: string, bytes: Buffer): Control {
@@ -127,7 +164,8 @@ function parseControl(store: BlobStore, name: string, bytes: Buffer): Control {
   }
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw unreadable(store, name);
-  return parsed.data;
+  const { previous, ...control } = parsed.data;
+  return { ...control, ...(previous === undefined ? {} : { previous }) };
 }
 
 /** `''`, `a`, `a/b` for the prefix `a/b/c`. */
@@ -137,12 +175,15 @@ function outerPrefixes(prefix: string): string[] {
   return segments.map((_, index) => segments.slice(0, index).join('/'));
 }
 
-function taken(store: BlobStore, owner: Claim, uuid: string): OperatorError {
+export function taken(store: BlobStore, owner: Claim, uuid: string | undefined): OperatorError {
   const claimed = owner.prefix === store.prefix ? '' : ` (claimed with the prefix ${JSON.stringify(owner.prefix)})`;
-  return new OperatorError(`${where(store)} belongs to file system ${owner.fs}${claimed}, not to ${uuid}`, {
-    code: 'CONTAINER_TAKEN',
-    hint: `Give this file system another container or another prefix. Who has which is in the blob ${CLAIMS_NAME}.`,
-  });
+  return new OperatorError(
+    `${where(store)} belongs to file system ${owner.fs}${claimed}, not to ${uuid ?? 'this one'}`,
+    {
+      code: 'CONTAINER_TAKEN',
+      hint: `Give this file system another container or another prefix. Who has which is in the blob ${CLAIMS_NAME}.`,
+    },
+  );
 }
 
 function unreadable(store: BlobStore, name: string): OperatorError {
@@ -155,7 +196,7 @@ function unreadable(store: BlobStore, name: string): OperatorError {
   );
 }
 
-function where(store: BlobStore): string {
+export function where(store: BlobStore): string {
   const below = store.prefix === '' ? '' : ` below ${JSON.stringify(store.prefix)}`;
   return `container ${store.container} of account ${store.account}${below}`;
 }

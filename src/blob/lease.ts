@@ -168,9 +168,14 @@ async function writeHolder(store: BlobStore, holder: Holder, signal: AbortSignal
   }
 }
 
-async function held(store: BlobStore, seconds: number, signal: AbortSignal | undefined): Promise<OperatorError> {
+/** Who was the last to take the lease, in words for people; undefined when nobody says so. */
+export async function lastHolder(store: BlobStore, signal?: AbortSignal): Promise<string | undefined> {
   const found = await readSmallBlob(store, holderName(store), MAX_HOLDER_BYTES, signal);
-  const holder = found === undefined || found === 'too large' ? undefined : describeHolder(found.bytes);
+  return found === undefined || found === 'too large' ? undefined : describeHolder(found.bytes);
+}
+
+async function held(store: BlobStore, seconds: number, signal: AbortSignal | undefined): Promise<OperatorError> {
+  const holder = await lastHolder(store, signal);
   return new OperatorError(
     `${where(store)} is followed already${holder === undefined ? '' : `: by ${holder}, which was the last to begin`}`,
     {

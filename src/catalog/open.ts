@@ -63,16 +63,20 @@ export function openCatalogForScan(options: OpenOptions): { catalog: Catalog; se
   }
 }
 
-/** Moves a damaged catalog out of the way. @returns where it is now */
-export function setAsideCatalog(file: string): string {
-  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  let aside = `${file}.damaged-${time}`;
-  for (let n = 2; existsSync(aside); n++) aside = `${file}.damaged-${time}-${n}`;
+/** Moves a catalog out of the way. @param why what is put behind its name @returns where it is now */
+export function setAsideCatalog(file: string, why = `damaged-${now()}`): string {
+  let aside = `${file}.${why}`;
+  for (let n = 2; existsSync(aside); n++) aside = `${file}.${why}-${n}`;
   // The file before its log: a log without its file is thrown away by SQLite, a file without its log would be believed.
   for (const suffix of ['', '-wal', '-shm']) {
     if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${aside}${suffix}`);
   }
   return aside;
+}
+
+/** `20260131T120000Z`. */
+function now(): string {
+  return new Date().toISOString().replace(/[-:]|\.\d+/g, '');
 }
 
 /** The schema's version; 0 of an empty file. Refuses what is newer, or not a catalog at all. */

@@ -28,7 +28,7 @@ export async function establishIdentity(fs: LustreFileSystem, stores: Iterable<B
   const other = others.find(({ uuid }) => uuid !== first?.uuid);
   if (first !== undefined && other !== undefined) throw mismatch(first, other);
   if (onRoot === undefined && first !== undefined) throw unknownFileSystem(fs, first);
-  const uuid = onRoot ?? (await create(fs));
+  const uuid = onRoot ?? (await createUuid(fs));
   for (const store of all) await claimContainer(store, uuid);
   return uuid;
 }
@@ -56,7 +56,8 @@ export async function recogniseFileSystem(
   return uuid;
 }
 
-async function create(fs: LustreFileSystem): Promise<string> {
+/** Gives a file system that has none its UUID; or says the one that another machine was faster to give. */
+export async function createUuid(fs: LustreFileSystem): Promise<string> {
   const uuid = randomUUID();
   try {
     await fs.writeUuid(uuid);
@@ -89,7 +90,7 @@ function unknownFileSystem(fs: LustreFileSystem, owner: Witness): OperatorError 
     `${owner.what} belongs to file system ${owner.uuid}, and the file system at ${fs.mount} has no UUID.`,
     {
       code: 'IDENTITY_MISMATCH',
-      hint: 'Is the right file system mounted? A new one needs a container or prefix of its own; it can import from this one.',
+      hint: `Is the right file system mounted? A new one needs a container or prefix of its own; it can import from this one. Only if the old one is gone for ever: \`lfsazsync setup --take-over ${owner.uuid}\`.`,
     },
   );
 }

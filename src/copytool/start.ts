@@ -5,6 +5,7 @@ import { checkContainer } from '../blob/preflight.ts';
 import { BlobStore } from '../blob/store.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
+import { watchContainers } from '../copies/container-watch.ts';
 import { establishIdentity } from '../copies/identity-check.ts';
 import { type ChannelState, CopytoolChannel } from '../lustre/copytool-channel.ts';
 import { errnoText } from '../lustre/errno.ts';
@@ -35,6 +36,8 @@ const MOST_HELPER_THREADS = 256;
 const SPARE_HELPER_THREADS = 2;
 /** So many times as many actions as configured can be at work at the same time before a restart is needed. */
 const CONCURRENCY_ROOM = 4;
+/** The containers are asked whose they are once a minute with the default heartbeat. */
+const HEARTBEATS_PER_CONTAINER_WATCH = 6;
 
 export interface CopytoolOptions {
   readonly loaded: LoadedConfig;
@@ -190,6 +193,8 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
   stop.drain.addEventListener('abort', () => manager.stopping(), { once: true });
   const lost = new AbortController();
   fs.gone.catch((error: unknown) => lost.abort(error));
+  const every = config.copytool.heartbeat * HEARTBEATS_PER_CONTAINER_WATCH;
+  atEnd(watchContainers({ stores: stores.values(), fsUuid, every, log, onLost: (error) => lost.abort(error) }));
   await agent.run({
     drain: stop.drain,
     now: AbortSignal.any([stop.now, lost.signal]),

@@ -17,6 +17,8 @@ export interface SandboxOptions extends StandInOptions {
   /** Start Azurite and make a container (default true). */
   readonly endpoint?: boolean;
   readonly container?: string;
+  /** Use the endpoint and container of another sandbox, which must outlive this one. */
+  readonly containerOf?: Pick<Sandbox, 'connectionString' | 'container'>;
   /** The directory to make the sandbox's own in (default: the system's for temporary files). */
   readonly parent?: string;
   /** The stand-in, whatever LFSAZSYNC_TEST_MOUNT says. */
@@ -243,8 +245,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const records = new SandboxDirectory(mkdtempSync(join(options.parent ?? tmpdir(), 'lfsazsync-')));
   guard(records.dir);
   try {
-    const container = options.container ?? 'sandbox';
+    const container = options.container ?? options.containerOf?.container ?? 'sandbox';
     const endpoint = async (): Promise<string> => {
+      if (options.containerOf !== undefined) return options.containerOf.connectionString;
       if (options.endpoint === false) return 'UseDevelopmentStorage=true';
       const connectionString = await startEndpoint(records);
       await createContainer(connectionString, container);

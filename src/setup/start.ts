@@ -1,0 +1,85 @@
+import { BlobStore } from '../blob/store.ts';
+import type { Config } from '../config/types.ts';
+import { openFileSystem } from '../lustre/file-system.ts';
+import { openAuditLog } from '../service/audit.ts';
+import { OperatorError } from '../service/errors.ts';
+import type { Log } from '../service/log.ts';
+import { catalogStep } from './catalog.ts';
+import { containersStep } from './containers.ts';
+import { fileSystemStep } from './file-system.ts';
+import { runSetup } from './run.ts';
+import type { SetupContext, SetupResult, SetupStep } from './types.ts';
+
+export interface SetupOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly dryRun: boolean;
+  /** UUID of the file system that is gone. */
+  readonly takeOver: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onResult: (result: SetupResult) => void;
+}
+
+export interface SetupSummary {
+  readonly mount: string;
+  /** Undefined in a dry run that would make one. */
+  readonly uuid: string | undefined;
+  readonly results: readonly SetupResult[];
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The parts, in their order: each may rely on those before it. */
+const STEPS: readonly ((context: SetupContext) => SetupStep)[] = [fileSystemStep, containersStep, catalogStep];
+
+/**
+ * Sets up what the configuration names, or shows what would be done.
+ * @throws OperatorError: what is wrong, and what to do; nothing was changed, unless it came up while doing it
+ */
+export async function startSetup(options: SetupOptions): Promise<SetupSummary> {
+  const { config, log, dryRun, signal, onResult } = options;
+  const takeOver = options.takeOver?.toLowerCase();
+  if (takeOver !== undefined && !UUID.test(takeOver)) throw noUuid(options.takeOver as string);
+  if (config.archives.size === 0) throw noArchive();
+  const fs = await openFileSystem({
+    mount: config.mount,
+    liblustreapi: config.liblustreapi,
+    helper: config.helper,
+    onDiagnostic: (line) => log.debug('native helper', { line }),
+  });
+  const stores = new Map<number, BlobStore>();
+  try {
+    for (const [id, archive] of config.archives) stores.set(id, await BlobStore.open(archive, { signal }));
+    const identity: SetupContext['identity'] = { uuid: undefined };
+    const audit: SetupContext['audit'] = async (archive, blob, etag, reason) => {
+      const auditLog = await openAuditLog(config.log.auditFile);
+      await auditLog.record({ action: 'overwrite', archive, blob, etag, reason }).finally(() => auditLog.close());
+    };
+    const context: SetupContext = { fs, stores, stateDir: config.stateDir, takeOver, signal, audit, identity };
+    const results = await runSetup(
+      STEPS.map((step) => step(context)),
+      { dryRun, signal, onResult },
+    );
+    for (const result of results) if (result.state === 'done') log.info('set up', { ...result });
+    return { mount: fs.mount, uuid: identity.uuid, results };
+  } finally {
+    for (const store of stores.values()) store.close();
+    await fs.close();
+  }
+}
+
+function noUuid(text: string): OperatorError {
+  return new OperatorError(`${JSON.stringify(text)} is not a UUID.`, {
+    code: 'USAGE',
+    hint: 'Give the UUID of the file system that is gone: `lfsazsync setup` names it in its error.',
+    exit: 'usage',
+  });
+}
+
+function noArchive(): OperatorError {
+  return new OperatorError('No archive is configured, so there is nothing to set up.', {
+    code: 'NO_ARCHIVE',
+    hint: 'Add a section under `archives` to the configuration; `lfsazsync config init` shows one.',
+    exit: 'usage',
+  });
+}
