@@ -5,7 +5,7 @@ import type { ReconcileContext } from './context.ts';
 import { removeDead } from './tombstones.ts';
 
 export interface ReapOptions {
-  /** How long the copies of dead files are kept, seconds. */
+  /** How long what the dead left is kept, seconds: copies and markers, so that all of it can be brought back. */
   readonly grace: number;
   /** Dead at work at the same time. */
   readonly concurrency: number;
@@ -21,20 +21,17 @@ export interface Reaped {
 }
 
 /**
- * Removes what is due of the dead: markers at once, copies after the grace period. What fails is logged and stays for
- * the next time. Rejects with the signal's reason, and when the file system is another one.
+ * Removes what the dead left, when their grace period is over. What fails is logged and stays for the next time. Rejects with the signal's reason, and when the file system is another one.
  */
 export async function reap(context: ReconcileContext, options: ReapOptions): Promise<Reaped> {
   const { catalog, log, signal } = context;
   const reaped = { buried: 0, kept: 0 };
   const now = Math.floor(Date.now() / 1000);
   const work = async (tombstone: Tombstone) => {
-    const isDue = tombstone.diedAt + options.grace <= now;
-    if (!isDue && !hasMarkers(tombstone)) return;
     try {
-      const copies = isDue && (!mayHaveCopy(tombstone) || (await options.mayRemove(tombstone)));
+      const copies = tombstone.type !== 'file' || (await options.mayRemove(tombstone));
       if (await removeDead(context, tombstone, { copies })) reaped.buried += 1;
-      else if (isDue) reaped.kept += 1;
+      else reaped.kept += 1;
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof OperatorError) throw error;
@@ -42,14 +39,11 @@ export async function reap(context: ReconcileContext, options: ReapOptions): Pro
       log.warn('what a dead file left could not be removed', { fid: tombstone.fid, err: error });
     }
   };
-  await forEachBounded(each(catalog.tombstones(now)), work, { concurrency: options.concurrency, signal });
+  await forEachBounded(each(catalog.tombstones(now - options.grace)), work, {
+    concurrency: options.concurrency,
+    signal,
+  });
   return reaped;
-}
-
-const mayHaveCopy = ({ type }: Pick<Tombstone, 'type'>) => type === 'file';
-
-function hasMarkers({ type, blobs }: Tombstone): boolean {
-  return !mayHaveCopy({ type }) || blobs.some(({ kind }) => kind !== 'file');
 }
 
 async function* each(pages: AsyncIterable<readonly Tombstone[]>): AsyncGenerator<Tombstone> {

@@ -12,7 +12,6 @@ import { Occupied, ReconcileError } from './errors.ts';
 import { fateAt, lookAt, type View } from './look.ts';
 import { placeMarkers, type WantedMarker } from './markers.ts';
 import { journalSubtree } from './subtree.ts';
-import { removeDead } from './tombstones.ts';
 
 /** Files that wait for each other's names, one behind the other: what is deeper is done later. */
 const MAX_DEPTH = 32;
@@ -72,9 +71,8 @@ export class Reconciler {
     const view = await lookAt(context, fid);
     await context.step('looked');
     if (view === 'dead') {
+      // What it left stays for the grace period, and goes when the dead are reaped.
       await context.catalog.apply({ deaths: [{ fid, at: Math.floor(Date.now() / 1000) }] });
-      const tombstone = await context.catalog.tombstone(fid);
-      if (tombstone !== undefined) await removeDead(context, tombstone, { copies: false });
       return;
     }
     if (fid === ROOT_FID) return;
