@@ -4,6 +4,10 @@ import type { KnownBlob } from './types.ts';
 
 const COLUMNS = `archive, name, kind, generation, ${wideColumn('size')}, crc64, etag, archived, verified`;
 
+/** What the row has, if it is of the same version. */
+const SAME = (column: string) =>
+  `CASE WHEN generation IS excluded.generation AND kind = excluded.kind THEN ${column} END`;
+
 export type BlobKey = readonly [fid: number, archive: number, name: string];
 
 /** What stands in the containers, as far as we know: for each FID its copy or marker, further links' markers, leftovers. */
@@ -15,11 +19,12 @@ export class Blobs {
   readonly #deleteAll: Query;
 
   constructor(database: Database) {
+    // Who writes a blob without having listed it does not unsay that the container was seen to have it so.
     this.#put = database.prepare(
       `INSERT INTO blobs (fid, archive, name, kind, generation, size, crc64, etag, archived, verified)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET kind = excluded.kind, generation = excluded.generation, size = excluded.size,
-         crc64 = excluded.crc64, etag = excluded.etag, verified = excluded.verified,
+         crc64 = excluded.crc64, etag = coalesce(excluded.etag, ${SAME('etag')}), verified = coalesce(excluded.verified, ${SAME('verified')}),
          archived = CASE WHEN generation IS excluded.generation THEN coalesce(archived, excluded.archived) ELSE excluded.archived END`,
     );
     this.#of = database.prepare(`SELECT ${COLUMNS} FROM blobs WHERE fid = ? ORDER BY archive, name`);

@@ -126,6 +126,8 @@ export interface Catalog {
   binding(fid: Fid): Promise<KnownBinding | undefined>;
   /** The files that are bound to that blob. */
   bindingsAt(archive: number, name: string): Promise<KnownBinding[]>;
+  /** Of some blobs, by their names: the files that are bound to them. */
+  boundAt(archive: number, names: readonly string[]): Promise<Map<string, KnownBinding[]>>;
   /** What failed with these, if anything did. */
   failures(fids: readonly Fid[]): Promise<Map<Fid, Failure[]>>;
   checkpoint(name: string): Promise<{ readonly at: number; readonly state: unknown } | undefined>;

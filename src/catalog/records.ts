@@ -39,6 +39,10 @@ export class Records {
     return this.#bindings('WHERE archive = ? AND name = ?', archive, name);
   }
 
+  anyBinding(): boolean {
+    return this.#sql('SELECT 1 FROM bindings LIMIT 1').get() !== undefined;
+  }
+
   putFailure(fid: number, { kind, error, notBefore }: FailurePut, nowMs: number): void {
     this.#sql(
       `INSERT INTO failures (fid, kind, count, at_ms, not_before_ms, error) VALUES (?, ?, 1, ?, ?, ?)

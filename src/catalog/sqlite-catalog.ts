@@ -18,7 +18,17 @@ import { Selector } from './select.ts';
 import type { Selection } from './selection.ts';
 import { Tombstones } from './tombstones.ts';
 import { Tree } from './tree.ts';
-import type { CatalogBatch, JournalEntry, Known, KnownBlob, PathResult, RunKind, Stamp, Tombstone } from './types.ts';
+import type {
+  CatalogBatch,
+  JournalEntry,
+  Known,
+  KnownBinding,
+  KnownBlob,
+  PathResult,
+  RunKind,
+  Stamp,
+  Tombstone,
+} from './types.ts';
 import { keptUsage } from './usage.ts';
 import { Walk } from './walk.ts';
 
@@ -292,6 +302,19 @@ export class SqliteCatalog implements Catalog {
 
   bindingsAt(archive: number, name: string) {
     return this.#read(() => this.#tables.records.bindingsAt(archive, name));
+  }
+
+  boundAt(archive: number, names: readonly string[]) {
+    return this.#read(() => {
+      const { records } = this.#tables;
+      const found = new Map<string, KnownBinding[]>();
+      if (!records.anyBinding()) return found;
+      for (const name of names) {
+        const bindings = records.bindingsAt(archive, name);
+        if (bindings.length > 0) found.set(name, bindings);
+      }
+      return found;
+    });
   }
 
   async failures(fids: readonly Fid[]) {

@@ -213,6 +213,12 @@ const settings = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'filling the catalog from the file system' }),
+  sweep: z
+    .strictObject({
+      parallel: count(1, 64).prefault(8).meta({ description: 'requests to a container at the same time' }),
+    })
+    .prefault({})
+    .meta({ description: 'holding the container against the catalog' }),
   classes: classesSchema,
   policies: policiesSchema,
 });
