@@ -19,6 +19,8 @@ export interface LeaseOptions {
   readonly holder: Holder;
   /** How long it outlives a holder that died, seconds, 15 to 60; default 30. */
   readonly seconds?: number;
+  /** That of a process of this machine which is known to be dead: its lease is taken over. Otherwise a new one. */
+  readonly id?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of a renewal that failed and is tried again. */
   readonly onTrouble?: (error: unknown) => void;
@@ -31,9 +33,13 @@ const MAX_HOLDER_BYTES = 4096;
 
 /** Why work under a lease is stopped: the reason of its signal. */
 export class LeaseLostError extends Error {
-  constructor(message: string, cause?: unknown) {
+  /** It ran out, since the service could not be reached in time: nobody need have it. Otherwise it was taken away. */
+  readonly late: boolean;
+
+  constructor(message: string, { late, cause }: { late: boolean; cause?: unknown }) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'LeaseLostError';
+    this.late = late;
   }
 }
 
@@ -60,8 +66,7 @@ export class ContainerLease {
    * CONTROL_MISSING when the container has no control blob
    */
   static async take(store: BlobStore, options: LeaseOptions): Promise<ContainerLease> {
-    const { seconds = DEFAULT_SECONDS, signal } = options;
-    const id = randomUUID();
+    const { seconds = DEFAULT_SECONDS, signal, id = randomUUID() } = options;
     const name = controlName(store.prefix);
     const asked = performance.now();
     try {
@@ -100,6 +105,11 @@ export class ContainerLease {
     this.#renewing = this.#renewOn();
   }
 
+  /** What the lease is known by, for whoever takes it over after this process's death. */
+  get id(): string {
+    return this.#id;
+  }
+
   /** Aborted, with a {@link LeaseLostError}, as soon as the lease may be another's. */
   get lost(): AbortSignal {
     return this.#lost.signal;
@@ -116,7 +126,7 @@ export class ContainerLease {
   async #renewOn(): Promise<void> {
     let wait = this.#milliseconds / 3;
     while (await this.#sleep(Math.min(wait, this.#left()))) {
-      if (this.#left() <= 0) return this.#lose('it could not be renewed in time');
+      if (this.#left() <= 0) return this.#lose('it could not be renewed in time', { late: true });
       const asked = performance.now();
       const inTime = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(Math.max(1, Math.ceil(this.#left())))]);
       try {
@@ -127,7 +137,7 @@ export class ContainerLease {
         if (this.#ended.signal.aborted) return;
         // Broken, taken by another after it had run out, or the control blob is gone: no time will bring it back.
         if (isBlobError(error, 'LEASED', 'NOT_FOUND', 'CONTAINER_NOT_FOUND', 'CONDITION'))
-          return this.#lose('it was broken, or another has it', error);
+          return this.#lose('it was broken, or another has it', { late: false, cause: error });
         this.#onTrouble(error);
         wait = 500;
       }
@@ -139,8 +149,10 @@ export class ContainerLease {
     return this.#until - MARGIN_MS - performance.now();
   }
 
-  #lose(why: string, cause?: unknown): void {
-    this.#lost.abort(new LeaseLostError(`the lease on ${this.#name} of ${where(this.#store)} is lost: ${why}`, cause));
+  #lose(why: string, details: { late: boolean; cause?: unknown }): void {
+    this.#lost.abort(
+      new LeaseLostError(`the lease on ${this.#name} of ${where(this.#store)} is lost: ${why}`, details),
+    );
   }
 
   async #sleep(milliseconds: number): Promise<boolean> {

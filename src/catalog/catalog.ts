@@ -116,7 +116,8 @@ export interface Catalog {
   journalDue(nowMs: number, limit: number, after?: JournalEntry): Promise<JournalEntry[]>;
   journalNext(): Promise<number | undefined>;
   journalEntry(fid: Fid): Promise<JournalEntry | undefined>;
-  journalStats(): Promise<{ count: number; quarantined: number; oldest?: number }>;
+  /** `oldest`: the oldest change (seconds) behind any row; `oldestWaiting`: behind those that are not quarantined. */
+  journalStats(): Promise<{ count: number; quarantined: number; oldest?: number; oldestWaiting?: number }>;
   quarantine(after: Fid | undefined, limit: number): Promise<JournalEntry[]>;
   /** Takes these out of the quarantine. @returns how many were in the journal */
   journalRetry(fids: readonly Fid[]): Promise<number>;

@@ -51,7 +51,9 @@ export class Journal {
       'UPDATE journal SET quarantined_ms = NULL, tries = 0, not_before_ms = 0, stamp = ? WHERE fid = ?',
     );
     this.#drop = database.prepare('DELETE FROM journal WHERE fid = ?');
-    this.#stats = database.prepare('SELECT count(*), count(quarantined_ms), min(since) FROM journal');
+    this.#stats = database.prepare(
+      `SELECT count(*), count(quarantined_ms), min(since), min(CASE WHEN quarantined_ms IS NULL THEN since END) FROM journal`,
+    );
   }
 
   put(fid: number, put: JournalPut, stamp: Stamp): void {
@@ -105,10 +107,11 @@ export class Journal {
     return this.#drop.run(fid) > 0;
   }
 
-  stats(): { count: number; quarantined: number; oldest?: number } {
+  stats(): { count: number; quarantined: number; oldest?: number; oldestWaiting?: number } {
     const row = this.#stats.get() as Row;
     const oldest = row[2] === null ? {} : { oldest: row[2] as number };
-    return { count: row[0] as number, quarantined: row[1] as number, ...oldest };
+    const waiting = row[3] === null ? {} : { oldestWaiting: row[3] as number };
+    return { count: row[0] as number, quarantined: row[1] as number, ...oldest, ...waiting };
   }
 
   #entryOf(row: Row): JournalEntry {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { followSchema, removalSchema } from './follow-schema.ts';
 import { absolutePath, count, duration, program, rate, size } from './measures.ts';
 import { policyIssues } from './policy-checks.ts';
 import { classesSchema, policiesSchema } from './policy-schema.ts';
@@ -219,6 +220,8 @@ const settings = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'holding the container against the catalog' }),
+  follow: followSchema,
+  removal: removalSchema,
   classes: classesSchema,
   policies: policiesSchema,
 });

@@ -1,10 +1,10 @@
 import { ControlServer } from '../service/control/server.ts';
 import type { ServiceLog } from '../service/log.ts';
+import { Rater } from '../service/rates.ts';
 import type { CopytoolAgent } from './agent.ts';
 import { controlHandlers } from './control.ts';
 import { type FiguresSources, figuresOf, ratedValues } from './figures.ts';
 import { Pauses } from './pauses.ts';
-import { Rater } from './rates.ts';
 import type { LiveSettings } from './settings.ts';
 import type { Traffic } from './traffic.ts';
 

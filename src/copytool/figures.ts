@@ -1,12 +1,12 @@
+import type { Change } from '../config/setting-changes.ts';
 import { printable } from '../lustre/printable.ts';
 import type { ServiceLog } from '../service/log.ts';
 import type { BucketFigures } from '../service/rate-bucket.ts';
+import type { Rater, Rates } from '../service/rates.ts';
 import type { Archive } from './context.ts';
 import { type PauseTable, pauseTable } from './control.ts';
 import type { EndpointWatch } from './endpoint-watch.ts';
 import type { Pauses } from './pauses.ts';
-import type { Rater, Rates } from './rates.ts';
-import type { Change } from './setting-changes.ts';
 import type { LiveSetting, LiveSettings } from './settings.ts';
 import { ACTION_KINDS, type ActionCounters, type ActionKind, type CopytoolStats, totalsOf } from './stats.ts';
 import type { Task } from './task.ts';

@@ -1,12 +1,12 @@
 import { ConfigError } from '../config/config-error.ts';
 import { keyOf } from '../config/keys.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { type Change, changeOf, differences, writtenValue } from '../config/setting-changes.ts';
 import { formatOrigin, type Setting, settingsOf } from '../config/show.ts';
 import type { Config } from '../config/types.ts';
 import { closest } from '../service/closest.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Log } from '../service/log.ts';
-import { type Change, changeOf, differences, writtenValue } from './setting-changes.ts';
 
 /** What can change while the copytool runs; everything else is read once, at its start. */
 export const LIVE_SETTINGS = [

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkContainer } from '../blob/preflight.ts';
+import { watchSas } from '../blob/sas-watch.ts';
 import { BlobStore } from '../blob/store.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
@@ -14,6 +15,7 @@ import { type AuditLog, openAuditLog } from '../service/audit.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Log, ServiceLog } from '../service/log.ts';
 import { serviceManager } from '../service/service-manager.ts';
+import { stepHook } from '../service/step-hook.ts';
 import { openTransfers, threadsFor } from '../transfer/open.ts';
 import type { TransferSettings, Transfers } from '../transfer/types.ts';
 import { ActionStopped } from './action-error.ts';
@@ -24,11 +26,9 @@ import { DirectoryMarkers } from './directory-markers.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { JournalFile } from './journal.ts';
 import { takeLeft } from './left-behind.ts';
-import { watchSas } from './sas-watch.ts';
 import { LiveSettings } from './settings.ts';
 import { copytoolSocket } from './socket.ts';
 import { type CopytoolStats, countRetry, newStats, totalsOf } from './stats.ts';
-import { stepHook } from './steps.ts';
 import { type Direction, Traffic } from './traffic.ts';
 
 /** What the helper takes. */

@@ -16,7 +16,7 @@ import { formatBinding, isBinding } from '../identity/file-record.ts';
 import { formatGeneration } from '../identity/generation.ts';
 import { HSM, hasCopy, isClean } from '../lustre/hsm-state.ts';
 import type { Fresh, Seen } from './fresh.ts';
-import { MAYBE_COPIED } from './hints.ts';
+import { HINT, MAYBE_COPIED } from './hints.ts';
 import { REASON } from './reasons.ts';
 
 /** When, in milliseconds since 1970, and how long things are left to settle. */
@@ -57,22 +57,30 @@ export function decide(
     case 'failed':
       return { journal: { fid, reasons: REASON.LOOK, since, notBefore: timing.now + timing.again } };
     case 'alive':
-      return decideAlive(fid, since, known, seen.fresh, timing);
+      return decideAlive(mark, known, seen.fresh, timing);
   }
 }
 
 /** `decide` for what a scan saw: nothing is put over what has been seen since it began. */
 export function decideScanned(fresh: Fresh, known: Known | undefined, begun: Stamp, timing: Timing): Decision {
   if (known?.entry !== undefined && known.entry.seen > begun) return {};
-  const decision = decideAlive(fresh.entry.fid, Math.floor(timing.now / 1000), known, fresh, timing);
+  const mark = { fid: fresh.entry.fid, hints: 0, since: Math.floor(timing.now / 1000) };
+  const decision = decideAlive(mark, known, fresh, timing);
   return decision.put === undefined ? decision : { ...decision, put: { ...decision.put, unlessSeenAfter: begun } };
 }
 
-function decideAlive(fid: Fid, since: number, known: Known | undefined, fresh: Fresh, timing: Timing): Decision {
+function decideAlive(
+  { fid, hints, since }: Pick<Mark, 'fid' | 'hints' | 'since'>,
+  known: Known | undefined,
+  fresh: Fresh,
+  timing: Timing,
+): Decision {
   const { entry, links } = fresh;
   const blob = blobOf(fresh, known, timing);
   const again = entry.nlink === 0 || links === undefined;
-  const reasons = reasonsFor(fresh, known, blob !== undefined) | (again ? REASON.LOOK : 0);
+  const refused = (hints & HINT.REFUSED) !== 0 && entry.type === 'file';
+  const reasons =
+    reasonsFor(fresh, known, blob !== undefined) | (again ? REASON.LOOK : 0) | (refused ? REASON.ARCHIVE_AGAIN : 0);
   // The times of directories alone can wait; so can a file that has no name.
   const wait =
     reasons === REASON.LOOK ? timing.again : reasons === REASON.ATTRIBUTES && entry.type === 'dir' ? timing.settle : 0;

@@ -18,6 +18,8 @@ export const HINT = {
   CONTENTS: 0x80,
   /** A record of a type that this version does not know. */
   UNKNOWN: 0x100,
+  /** An archive of it ended with EAGAIN: its name was taken, or something else that passes was in the way. */
+  REFUSED: 0x200,
 } as const;
 
 /** Hints after which a dead file may have left a blob, whatever the catalog knows. */

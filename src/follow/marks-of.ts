@@ -8,6 +8,7 @@ import {
   UNLINK_HSM_EXISTS,
   UNLINK_LAST,
 } from '../lustre/changelog-record.ts';
+import { ERRNO } from '../lustre/errno.ts';
 import { HINT } from './hints.ts';
 
 /** Takes a file to be looked at, with the reason. */
@@ -75,7 +76,7 @@ export function markRecord(record: ChangelogRecord, put: Marker): void {
       mark(record.fid, HINT.DATA | HINT.ATTRIBUTES);
       return;
     case RecordType.HSM:
-      mark(record.fid, HINT.HSM);
+      mark(record.fid, HINT.HSM | (isRefusedArchive(record.flags) ? HINT.REFUSED : 0));
       return;
     // MIGRT among them: what moves to another MDT gets another FID, and the record names both.
     default:
@@ -86,4 +87,9 @@ export function markRecord(record: ChangelogRecord, put: Marker): void {
 
 function unlinked(flags: number, last: number, inHsm: number): number {
   return ((flags & last) === 0 ? 0 : HINT.UNLINKED) | ((flags & inHsm) === 0 ? 0 : HINT.HAD_COPY);
+}
+
+/** An archive (event 0 of bits 7 to 9) that its copytool ended with EAGAIN (the low seven bits). */
+function isRefusedArchive(flags: number): boolean {
+  return ((flags >> 7) & 7) === 0 && (flags & 0x7f) === ERRNO.EAGAIN;
 }

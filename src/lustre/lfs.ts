@@ -85,3 +85,14 @@ export async function lfsVersion(lfs = 'lfs'): Promise<string> {
     hint: 'See that the setting `lfs` names Lustre’s program of that name.',
   });
 }
+
+/** The MDTs that the client of a mount knows, such as `lustrefs-MDT0000`, in the order of their indexes. */
+export async function listMdts(mount: string, lfs = 'lfs'): Promise<string[]> {
+  const { stdout, stderr, code } = await run(lfs, ['mdts', mount], { timeout: 30_000 });
+  const mdts = [...stdout.toString('utf8').matchAll(/^\d+: (\S+-MDT[0-9a-f]{4})_UUID /gm)].map(([, mdt]) => mdt ?? '');
+  if (code === 0 && mdts.length > 0) return mdts;
+  throw new OperatorError(`\`${lfs} mdts ${mount}\` named no MDT: ${stderr.trim().slice(0, 200)}`, {
+    code: 'NO_MDT',
+    hint: 'Is the file system mounted? The setting `mdts` can name them instead.',
+  });
+}

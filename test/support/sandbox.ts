@@ -68,6 +68,10 @@ export function sandboxConfig(records: SandboxDirectory, fileSystem: TestFileSys
       },
     },
     request: { poll_interval: '200ms' },
+    follow: {
+      poll_interval: '100ms',
+      ...(fileSystem.changelogUser === undefined ? {} : { changelog_user: fileSystem.changelogUser }),
+    },
   };
 }
 
@@ -217,6 +221,13 @@ export class Sandbox {
     const copytool = this.startService(['copytool', ...args], env);
     await copytool.waitFor('copytool ready');
     return copytool;
+  }
+
+  /** Starts the follower, at work when this returns. */
+  async startFollower(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
+    const follower = this.startService(['changelog-follow', ...args], env);
+    await follower.waitFor('follower ready');
+    return follower;
   }
 
   /** The name that a path of the mount has as a blob, for names that need no escaping. */

@@ -1,5 +1,5 @@
 import { CopytoolControlCommand } from '../../../src/cli/ctl-command.ts';
-import type { Change } from '../../../src/copytool/setting-changes.ts';
+import type { Change } from '../../../src/config/setting-changes.ts';
 import type { Reloaded } from '../../../src/copytool/settings.ts';
 
 export default class CopytoolCtlReload extends CopytoolControlCommand {

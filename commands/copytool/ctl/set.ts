@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { CopytoolControlCommand } from '../../../src/cli/ctl-command.ts';
-import type { Change } from '../../../src/copytool/setting-changes.ts';
+import type { Change } from '../../../src/config/setting-changes.ts';
 
 export default class CopytoolCtlSet extends CopytoolControlCommand {
   static override summary = 'Change a setting of the running copytool';

@@ -19,18 +19,23 @@ export type ReconcileCode =
   /** The copy is in the Archive tier: it can't be moved. */
   | 'archive-tier'
   /** Lustre did not tell all of it. */
-  | 'incomplete';
+  | 'incomplete'
+  /** The coordinator was asked for something, and it is not done yet. */
+  | 'asked';
 
 /** Why the container can't be made right for a file just now. */
 export class ReconcileError extends Error {
   readonly code: ReconcileCode;
   readonly again: Again;
+  /** Of `soon`: milliseconds after which it is looked at again; undefined: a moment. */
+  readonly after: number | undefined;
 
-  constructor(code: ReconcileCode, again: Again, message: string) {
+  constructor(code: ReconcileCode, again: Again, message: string, after?: number) {
     super(message);
     this.name = 'ReconcileError';
     this.code = code;
     this.again = again;
+    this.after = after;
   }
 }
 
@@ -48,3 +53,6 @@ export class Occupied extends Error {
     this.archive = archive;
   }
 }
+
+/** How the message begins of names that no blob can have. */
+export const UNNAMEABLE = 'it can’t be in the container';

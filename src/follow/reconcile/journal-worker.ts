@@ -1,5 +1,6 @@
 import { isBlobError, isOutage } from '../../blob/errors.ts';
 import type { JournalEntry, JournalOutcome } from '../../catalog/types.ts';
+import type { Fid } from '../../identity/fid.ts';
 import { forEachBounded } from '../../service/bounded.ts';
 import { OperatorError } from '../../service/errors.ts';
 import type { ReconcileContext } from './context.ts';
@@ -54,6 +55,79 @@ async function* due({ catalog }: ReconcileContext): AsyncGenerator<JournalEntry>
   }
 }
 
+export interface SteadyWorkerOptions extends WorkerOptions {
+  /** Ends the taking of rows; what is at work is finished. */
+  readonly stop: AbortSignal;
+  /** Whether nothing new is to be begun just now. */
+  readonly isPaused?: () => boolean;
+  /** Which rows are worked on before their time. */
+  readonly isDue?: (row: JournalEntry) => boolean;
+  /**
+   * Nothing more may be worked on now. Resolves when there may be something again: rung by whoever puts rows and after
+   * each piece of work, or at that time (milliseconds since 1970; undefined: no row waits for a time).
+   */
+  readonly idle: (until: number | undefined) => Promise<void>;
+  readonly onBegin?: () => void;
+  /** @param outcome undefined: what came of it could not be noted */
+  readonly onEnd?: (outcome: JournalOutcome | undefined) => void;
+}
+
+/**
+ * Works off the journal as `workOff` does, on and on: a piece of work that takes hours keeps nothing else from its turn.
+ * Resolves when it was stopped and what was at work is done.
+ */
+export async function workOn(context: ReconcileContext, options: SteadyWorkerOptions): Promise<void> {
+  const reconciler = new Reconciler(context);
+  const atWork = new Set<Fid>();
+  const work = async (row: JournalEntry) => {
+    let noted: JournalOutcome | undefined;
+    options.onBegin?.();
+    try {
+      const outcome = await outcomeOf(reconciler, row, context, options);
+      await context.catalog.apply({ outcomes: [outcome] });
+      noted = outcome;
+    } finally {
+      atWork.delete(row.fid);
+      options.onEnd?.(noted);
+    }
+  };
+  const source = rows(context, options, atWork);
+  await forEachBounded(source, work, { concurrency: options.concurrency, signal: context.signal });
+}
+
+async function* rows(
+  { catalog, signal }: ReconcileContext,
+  { stop, idle, isDue, isPaused }: SteadyWorkerOptions,
+  atWork: Set<Fid>,
+): AsyncGenerator<JournalEntry> {
+  const ended = () => stop.aborted || signal.aborted;
+  while (!ended()) {
+    let any = false;
+    let next: number | undefined;
+    for (let after: JournalEntry | undefined; ; ) {
+      const page: JournalEntry[] = await catalog.journalDue(Number.MAX_SAFE_INTEGER, PAGE, after);
+      const now = Date.now();
+      for (const row of page) {
+        if (ended()) return;
+        if (isPaused?.() === true) break;
+        if (atWork.has(row.fid)) continue;
+        if (!(row.notBefore <= now || isDue?.(row) === true)) {
+          next ??= row.notBefore;
+          continue;
+        }
+        any = true;
+        atWork.add(row.fid);
+        yield row;
+      }
+      after = page[page.length - 1];
+      // In the order of their times: what comes after the first that must wait must wait, too, unless somebody is impatient.
+      if (after === undefined || page.length < PAGE || (next !== undefined && isDue === undefined)) break;
+      if (isPaused?.() === true) break;
+    }
+    if (!any) await idle(next);
+  }
+}
+
 async function outcomeOf(
   reconciler: Reconciler,
   row: JournalEntry,
@@ -69,7 +143,8 @@ async function outcomeOf(
     if (error instanceof OperatorError) throw error;
     if (isPassing(error)) {
       // Not all at the same time: two may have been in each other's way.
-      const notBefore = Date.now() + Math.round(SOON_MS * (1 + Math.random()));
+      const wait = error instanceof ReconcileError ? (error.after ?? SOON_MS) : SOON_MS;
+      const notBefore = Date.now() + Math.round(wait * (1 + Math.random()));
       return { fid, stamp, outcome: 'later', notBefore };
     }
     const message = error instanceof Error ? error.message : String(error);

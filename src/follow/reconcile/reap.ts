@@ -9,6 +9,8 @@ export interface ReapOptions {
   readonly grace: number;
   /** Dead at work at the same time. */
   readonly concurrency: number;
+  /** Ends it between two of the dead. */
+  readonly stop?: AbortSignal;
   /** Asked before copies are removed: where removals are to stop, for now. Markers are nobody's data. */
   readonly mayRemove: (tombstone: Tombstone) => Promise<boolean>;
 }
@@ -21,15 +23,21 @@ export interface Reaped {
 }
 
 /**
- * Removes what the dead left, when their grace period is over. What fails is logged and stays for the next time. Rejects with the signal's reason, and when the file system is another one.
+ * Removes what the dead left, when their grace period is over. What fails is logged and stays for the next time. Rejects
+ * with the signal's reason, and when the file system is another one.
  */
 export async function reap(context: ReconcileContext, options: ReapOptions): Promise<Reaped> {
   const { catalog, log, signal } = context;
   const reaped = { buried: 0, kept: 0 };
   const now = Math.floor(Date.now() / 1000);
   const work = async (tombstone: Tombstone) => {
+    if (options.stop?.aborted === true) return;
     try {
       const copies = tombstone.type !== 'file' || (await options.mayRemove(tombstone));
+      if (!copies && !hasMarkers(tombstone)) {
+        reaped.kept += 1;
+        return;
+      }
       if (await removeDead(context, tombstone, { copies })) reaped.buried += 1;
       else reaped.kept += 1;
     } catch (error) {
@@ -45,6 +53,8 @@ export async function reap(context: ReconcileContext, options: ReapOptions): Pro
   });
   return reaped;
 }
+
+const hasMarkers = ({ blobs }: Tombstone) => blobs.some(({ kind }) => kind !== 'file');
 
 async function* each(pages: AsyncIterable<readonly Tombstone[]>): AsyncGenerator<Tombstone> {
   for await (const page of pages) yield* page;

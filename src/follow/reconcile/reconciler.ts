@@ -8,7 +8,7 @@ import { printable } from '../../lustre/printable.ts';
 import { REASON } from '../reasons.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { placeCopy, stageCopy } from './copies.ts';
-import { Occupied, ReconcileError } from './errors.ts';
+import { Occupied, ReconcileError, UNNAMEABLE } from './errors.ts';
 import { fateAt, lookAt, type View } from './look.ts';
 import { placeMarkers, type WantedMarker } from './markers.ts';
 import { journalSubtree } from './subtree.ts';
@@ -164,5 +164,5 @@ function isAt(path: Buffer, name: string, prefix: string): boolean {
 /** What can be named is done by now. */
 function mustBeNamed(refused: readonly string[]): void {
   if (refused[0] !== undefined)
-    throw new ReconcileError('name', 'never', `it can't be in the container: ${printable(Buffer.from(refused[0]))}`);
+    throw new ReconcileError('name', 'never', `${UNNAMEABLE}: ${printable(Buffer.from(refused[0]))}`);
 }

@@ -1,5 +1,5 @@
-import type { LoadedConfig } from '../config/load.ts';
-import { settingsOf } from '../config/show.ts';
+import type { LoadedConfig } from './load.ts';
+import { settingsOf } from './show.ts';
 
 /** A setting that is another one now. */
 export interface Change {

@@ -2,7 +2,7 @@ import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { stepHook } from './steps.ts';
+import { stepHook } from './step-hook.ts';
 
 let directory: string;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
-import type { BlobStore } from '../blob/store.ts';
 import type { Log } from '../service/log.ts';
+import type { BlobStore } from './store.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

@@ -1,0 +1,18 @@
+import { FollowControlCommand } from '../../../src/cli/ctl-command.ts';
+import { renderFollowPause } from '../../../src/cli/follow-status.ts';
+import type { PauseState } from '../../../src/follow/service/control.ts';
+
+export default class ChangelogFollowCtlPause extends FollowControlCommand {
+  static override summary = 'Let the running follower begin nothing new in the containers';
+  static override description =
+    'Records are taken into the catalog all the while, so that nothing is lost and the changelogs do not grow. What has ' +
+    'begun is finished. A pause survives SIGHUP, not a restart.';
+  static override examples = ['<%= config.bin %> <%= command.id %>'];
+
+  async run(): Promise<PauseState> {
+    const { flags } = await this.parse(ChangelogFollowCtlPause);
+    const state = await this.ask<PauseState>(await this.target(flags), 'pause');
+    this.log(renderFollowPause(state));
+    return state;
+  }
+}
