@@ -4,6 +4,7 @@ import type { Moment } from './connection.ts';
 import type { Cursors } from './cursors.ts';
 import type { Entries } from './entries.ts';
 import type { FidKeys } from './fid-keys.ts';
+import type { Imports } from './imports.ts';
 import type { Journal } from './journal.ts';
 import type { LinkFindings, Links, PathWalker } from './links.ts';
 import type { Marks } from './marks.ts';
@@ -25,6 +26,7 @@ export interface Tables {
   readonly cursors: Cursors;
   readonly records: Records;
   readonly walk: Walk;
+  readonly imports: Imports;
 }
 
 /** The follower's hints are its own; what the catalog itself finds out has none. */
@@ -57,6 +59,7 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
     if (!skipped.has(binding.fid)) records.putBinding(keys.store(binding.fid), binding);
   }
   for (const fid of batch.bindingsGone ?? []) records.dropBinding(keys.store(fid));
+  if (batch.imports !== undefined) tables.imports.apply(batch.imports, Math.floor(ms / 1000));
 
   for (const { fid, stamp: asOf } of batch.looked ?? []) {
     if (!skipped.has(fid)) marks.done(keys.store(fid), asOf);

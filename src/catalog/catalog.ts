@@ -6,6 +6,11 @@ import type {
   CatalogEvent,
   Cursor,
   Failure,
+  ImportDirectory,
+  ImportedBlob,
+  ImportedName,
+  ImportLink,
+  ImportRange,
   JournalEntry,
   Known,
   KnownBinding,
@@ -129,6 +134,16 @@ export interface Catalog {
   bindingsAt(archive: number, name: string): Promise<KnownBinding[]>;
   /** Of some blobs, by their names: the files that are bound to them. */
   boundAt(archive: number, names: readonly string[]): Promise<Map<string, KnownBinding[]>>;
+  /** Ranges of the container that the import under way has not listed to their end, in the order of their names. */
+  importRanges(limit: number): Promise<ImportRange[]>;
+  importRangeCount(): Promise<number>;
+  /** Hard links and directories that the import under way has still to finish. */
+  importLinks(): AsyncGenerator<ImportLink[]>;
+  importDirectories(): AsyncGenerator<ImportDirectory[]>;
+  /** What stands for the blobs of these names, where anything alive does. */
+  importedAt(archive: number, names: readonly string[]): Promise<Map<string, ImportedBlob>>;
+  /** What was imported from blobs whose names begin so, and that were not seen since then (seconds). */
+  importsGone(archive: number, place: string, since: number): AsyncGenerator<ImportedName[]>;
   /** What failed with these, if anything did. */
   failures(fids: readonly Fid[]): Promise<Map<Fid, Failure[]>>;
   checkpoint(name: string): Promise<{ readonly at: number; readonly state: unknown } | undefined>;

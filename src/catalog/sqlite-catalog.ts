@@ -9,6 +9,7 @@ import { Cursors } from './cursors.ts';
 import type { Database, Query } from './database.ts';
 import { Entries } from './entries.ts';
 import { FidKeys } from './fid-keys.ts';
+import { Imports } from './imports.ts';
 import { Journal } from './journal.ts';
 import { Links } from './links.ts';
 import { Marks } from './marks.ts';
@@ -20,6 +21,8 @@ import { Tombstones } from './tombstones.ts';
 import { Tree } from './tree.ts';
 import type {
   CatalogBatch,
+  ImportedBlob,
+  ImportLink,
   JournalEntry,
   Known,
   KnownBinding,
@@ -62,6 +65,7 @@ export class SqliteCatalog implements Catalog {
       cursors: new Cursors(database),
       records: new Records(database, keys),
       walk: new Walk(database, keys),
+      imports: new Imports(database, keys),
     };
     this.#pages = new EntryPages(database, keys);
     this.#tree = new Tree(this.#tables.links, this.#tables.entries, keys);
@@ -315,6 +319,56 @@ export class SqliteCatalog implements Catalog {
       }
       return found;
     });
+  }
+
+  importRanges(limit: number) {
+    return this.#read(() => this.#tables.imports.ranges(limit));
+  }
+
+  importRangeCount() {
+    return this.#read(() => this.#tables.imports.rangeCount());
+  }
+
+  async *importLinks(): AsyncGenerator<ImportLink[]> {
+    for (let after = ''; ; ) {
+      const from = after;
+      const page = await this.#read(() => this.#tables.imports.links(from));
+      const last = page[page.length - 1];
+      if (last === undefined) return;
+      after = last.name;
+      yield page;
+    }
+  }
+
+  importDirectories() {
+    return this.#walk((after) => {
+      const rows = this.#tables.imports.directories(after);
+      return { items: rows.map(({ directory }) => directory), next: rows[rows.length - 1]?.key };
+    }, 0);
+  }
+
+  async importedAt(archive: number, names: readonly string[]) {
+    const found = new Map<string, ImportedBlob>();
+    for (let at = 0; at < names.length; at += AT_ONCE) {
+      await this.#read(() => {
+        for (const name of names.slice(at, at + AT_ONCE)) {
+          const one = this.#tables.imports.blobAt(archive, name);
+          if (one !== undefined) found.set(name, one);
+        }
+      });
+    }
+    return found;
+  }
+
+  async *importsGone(archive: number, place: string, since: number) {
+    for (let after = ''; ; ) {
+      const from = after;
+      const page = await this.#read(() => this.#tables.imports.gone(archive, place, since, from));
+      const last = page[page.length - 1];
+      if (last === undefined) return;
+      after = last.name;
+      yield page;
+    }
   }
 
   async failures(fids: readonly Fid[]) {

@@ -259,6 +259,64 @@ export interface Usage {
   readonly blocks: bigint;
 }
 
+/** A beginning of blob names that an import has to list: one level, or everything below; from the token on. */
+export interface ImportRange {
+  readonly place: string;
+  readonly flat: boolean;
+  readonly token?: string | undefined;
+}
+
+/** A hard link that an import is to make when all files are there. */
+export interface ImportLink {
+  /** Its marker's name. */
+  readonly name: string;
+  /** Relative to the root. */
+  readonly path: Buffer;
+  /** The blob with the content; undefined: the marker does not say. */
+  readonly target: string | undefined;
+  readonly etag: string;
+}
+
+/** A directory whose attributes an import sets when everything is in it. Time in seconds. */
+export interface ImportDirectory {
+  readonly fid: Fid;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: number;
+}
+
+/** Something alive that stands for a blob. */
+export interface ImportedBlob {
+  readonly fid: Fid;
+  readonly kind: BlobKind;
+  /** As the import saw it; undefined: we have written it ourselves. */
+  readonly etag?: string;
+  /** `formatBinding`, of what was imported. */
+  readonly bind?: string;
+}
+
+/** A name that was imported. `bound`: the file is bound to that blob; otherwise it is one of its further names. */
+export interface ImportedName {
+  readonly name: string;
+  readonly fid: Fid;
+  readonly bound: boolean;
+}
+
+/** How far an import is. Written with what it has made. */
+export interface ImportChanges {
+  /** Begin anew: what was left of ranges and links goes. Directories that wait for their attributes get them all the same. */
+  readonly restart?: boolean;
+  readonly ranges?: readonly ImportRange[];
+  readonly rangesDone?: readonly string[];
+  readonly links?: readonly ImportLink[];
+  readonly linksDone?: readonly string[];
+  readonly directories?: readonly ImportDirectory[];
+  readonly directoriesDone?: readonly Fid[];
+  /** The container has them as they are known. */
+  readonly seen?: readonly { readonly fid: Fid; readonly archive: number; readonly name: string }[];
+}
+
 /** Changes that are made together or not at all, in the order of these fields. */
 export interface CatalogBatch {
   readonly puts?: readonly EntryPut[];
@@ -273,6 +331,7 @@ export interface CatalogBatch {
   readonly blobsGone?: readonly { readonly fid: Fid; readonly archive: number; readonly name: string }[];
   readonly bindings?: readonly KnownBinding[];
   readonly bindingsGone?: readonly Fid[];
+  readonly imports?: ImportChanges;
   readonly marks?: readonly MarkPut[];
   /** These were looked at, as they stood at the stamp. */
   readonly looked?: readonly { readonly fid: Fid; readonly stamp: Stamp }[];

@@ -222,6 +222,12 @@ const settings = z.strictObject({
     .meta({ description: 'holding the container against the catalog' }),
   follow: followSchema,
   removal: removalSchema,
+  import: z
+    .strictObject({
+      threads: count(1, 256).prefault(16).meta({ description: 'threads that make files' }),
+    })
+    .prefault({})
+    .meta({ description: 'making files from a container' }),
   classes: classesSchema,
   policies: policiesSchema,
 });

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Fid, parseFid } from './fid.ts';
-import { type FileRecord, formatBinding, formatFileRecord, isBinding, parseFileRecord } from './file-record.ts';
+import {
+  bindingRecordParts,
+  type FileRecord,
+  formatBinding,
+  formatFileRecord,
+  isBinding,
+  parseFileRecord,
+} from './file-record.ts';
 
 const fid = (text: string) => parseFid(text) as Fid;
 const FID = fid('0x200000401:0x1:0x0');
@@ -31,10 +38,21 @@ const records: fc.Arbitrary<FileRecord> = fc.oneof(
       size: sizes,
       bind: fc.oneof(fc.record({ fs: fc.uuid(), fid: fids, generation: generations }), fc.record({ etag: names })),
       at: names,
+      given: fc.record({ uid: fc.nat(), gid: fc.nat(), mode: fc.nat(0o7777), mtime: fc.maxSafeInteger() }),
     },
     { requiredKeys: ['fid', 'size', 'bind'] },
   ),
 );
+
+test('a binding can be written around a FID that is not known yet', () => {
+  fc.assert(
+    fc.property(records, (record) => {
+      fc.pre(isBinding(record));
+      const [before, after] = bindingRecordParts(record);
+      expect(`${before}${record.fid}${after}`).toBe(formatFileRecord(record).toString());
+    }),
+  );
+});
 
 test('what is written is read back', () => {
   fc.assert(

@@ -32,12 +32,22 @@ export type Binding =
   | { readonly fs: string; readonly fid: Fid; readonly generation: Generation }
   | { readonly etag: string };
 
+/** Owner, group, mode (12 bits) and mtime (whole seconds) that an import gave a file. */
+export interface ImportedAttributes {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+  readonly mtime: number;
+}
+
 /** What an import wrote onto a file whose copy it did not make. */
 export interface BindingRecord {
   readonly fid: Fid;
   readonly size: bigint;
   readonly bind: Binding;
   readonly at?: string;
+  /** As long as the file has these, there is nothing to say to the container, whatever the blob says of itself. */
+  readonly given?: ImportedAttributes;
 }
 
 export type FileRecord = CopyRecord | BindingRecord;
@@ -66,7 +76,8 @@ export function parseFileRecord(value: Buffer): FileRecord | undefined {
   const at = typeof json['at'] === 'string' && json['at'] !== '' ? { at: json['at'] } : {};
   if ('bind' in json) {
     const bind = bindingField(json['bind']);
-    return bind === undefined ? undefined : { fid, size, bind, ...at };
+    const given = givenField(json['given']);
+    return bind === undefined ? undefined : { fid, size, bind, ...at, ...(given === undefined ? {} : { given }) };
   }
   const generation = generationField(json['gen']);
   const crc64 = json['crc64'];
@@ -83,12 +94,22 @@ export function formatFileRecord(record: FileRecord): Buffer {
       'etag' in record.bind
         ? { etag: record.bind.etag }
         : { fs: record.bind.fs, fid: record.bind.fid, gen: formatGeneration(record.bind.generation) };
-    return encode({ v: VERSION, fid: record.fid, size: String(record.size), bind, ...at });
+    const { given } = record;
+    const attributes = given === undefined ? {} : { given: [given.uid, given.gid, given.mode, given.mtime] };
+    return encode({ v: VERSION, fid: record.fid, size: String(record.size), bind, ...at, ...attributes });
   }
   const dv = record.dataVersion === undefined ? {} : { dv: String(record.dataVersion) };
   const { fid, generation, size, crc64 } = record;
   return encode({ v: VERSION, fid, gen: formatGeneration(generation), size: String(size), crc64, ...dv, ...at });
 }
+
+/** A record as it stands before and after the FID of its file, for whoever writes it when the file is made. */
+export function bindingRecordParts(record: Omit<BindingRecord, 'fid'>): readonly [before: string, after: string] {
+  const text = formatFileRecord({ ...record, fid: '' as Fid }).toString('utf8');
+  return [FID_BEFORE, text.slice(FID_BEFORE.length)];
+}
+
+const FID_BEFORE = `{"v":${VERSION},"fid":"`;
 
 /** What `lfsazsync_from` holds on a blob that we took over under a binding. */
 export function formatBinding(binding: Binding): string {
@@ -115,6 +136,12 @@ function generationField(value: unknown): Generation | undefined {
 
 function unsigned(value: unknown): bigint | undefined {
   return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined;
+}
+
+function givenField(value: unknown): ImportedAttributes | undefined {
+  if (!Array.isArray(value) || value.length !== 4 || !value.every((one) => Number.isSafeInteger(one))) return undefined;
+  const [uid, gid, mode, mtime] = value as [number, number, number, number];
+  return { uid, gid, mode, mtime };
 }
 
 function bindingField(value: unknown): Binding | undefined {

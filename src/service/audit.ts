@@ -10,7 +10,8 @@ const NEWLINE = 0x0a;
 
 /** One change that took something away: what, which, and why it was allowed. */
 export interface AuditEntry {
-  readonly action: 'delete' | 'overwrite';
+  /** `unlink`: a name in Lustre, for the sake of what the blob of that name is, or is not any more. */
+  readonly action: 'delete' | 'overwrite' | 'unlink';
   readonly archive: number;
   readonly blob: string;
   /** Of the blob that is gone, as far as known. */

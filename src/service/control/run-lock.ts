@@ -44,7 +44,7 @@ async function running(o: { directory: string; name: string; hint: string }): Pr
   const asked = askService(target, 'status', {}, { timeout: 5_000 });
   const holder = (await asked.catch(() => undefined)) as RunHolder | undefined;
   const who = holder === undefined ? '' : `: process ${holder.pid} since ${holder.since}, of ${holder.path}`;
-  return new OperatorError(`A ${name} is at work already${who}.`, {
+  return new OperatorError(`${/^[aeiou]/.test(name) ? 'An' : 'A'} ${name} is at work already${who}.`, {
     code: `${name.toUpperCase()}_RUNNING`,
     hint,
     exit: 'locked',

@@ -1,0 +1,104 @@
+import type { Fid } from '../identity/fid.ts';
+import { type FileRecord, formatBinding, isBinding, parseFileRecord } from '../identity/file-record.ts';
+import { isClean, isDirty, isReleased } from '../lustre/hsm-state.ts';
+import type { EntryState } from '../lustre/scan-entry.ts';
+import type { ConflictCode, ImportRequest } from './types.ts';
+import type { Wanted } from './wanted.ts';
+
+/** What stands at a name, beside what the blob says. */
+export type Relation =
+  /** It is what the blob says. */
+  | 'present'
+  /** It was imported from this blob, which has changed since. */
+  | 'changed'
+  | 'not-imported'
+  | 'type';
+
+/** What is to be done about it. */
+export type Action =
+  | { readonly do: 'nothing' }
+  /** A released file is bound to the blob as it is now; a resident one is released before. */
+  | { readonly do: 'rebind'; readonly release: boolean }
+  /** It goes, and is made anew. `clean`: only if the archive has its data. */
+  | { readonly do: 'replace'; readonly clean: boolean }
+  | { readonly do: 'release' }
+  | { readonly do: 'conflict'; readonly code: ConflictCode; readonly detail: string };
+
+/** @param target of a symlink: what it should point to, and what it points to */
+export function relationOf(
+  wanted: Wanted,
+  there: EntryState,
+  targets?: { readonly wanted: Buffer | undefined; readonly there: Buffer | undefined; readonly imported: boolean },
+): Relation {
+  const { read, blob } = wanted;
+  if (read.kind === 'symlink') {
+    if (there.type !== 'symlink') return 'type';
+    if (targets?.wanted !== undefined && targets.there?.equals(targets.wanted) === true) return 'present';
+    return targets?.imported === true ? 'changed' : 'not-imported';
+  }
+  if (read.kind !== 'file' || there.type !== 'file') return 'type';
+  const record = ownRecordOf(there);
+  if (record === undefined || !isBinding(record)) return 'not-imported';
+  const same = formatBinding(record.bind) === formatBinding(read.bind) && record.size === read.size;
+  if (same && BigInt(there.size) === read.size && !isDirty(stateOf(there))) return 'present';
+  return record.at === blob.name ? 'changed' : 'not-imported';
+}
+
+/** What the operator's choice makes of it: Azure Managed Lustre's four ways, and `--refresh`. */
+export function actionFor(relation: Relation, there: EntryState, wanted: Wanted, request: ImportRequest): Action {
+  const { onConflict, refresh } = request;
+  const overwrites = onConflict === 'overwrite-dirty' || onConflict === 'overwrite-always';
+  const state = stateOf(there);
+  switch (relation) {
+    case 'present': {
+      const resident = there.type === 'file' && there.size > 0 && isClean(state) && !isReleased(state);
+      return onConflict === 'overwrite-always' && resident ? { do: 'release' } : { do: 'nothing' };
+    }
+    case 'changed': {
+      if (there.type === 'file' && !isClean(state)) {
+        if (overwrites) return { do: 'replace', clean: false };
+        return { do: 'conflict', code: 'dirty', detail: 'the file was modified since it was imported' };
+      }
+      if (!refresh && onConflict !== 'overwrite-always')
+        return {
+          do: 'conflict',
+          code: 'changed',
+          detail: 'the blob has changed since the file was imported: --refresh',
+        };
+      const rebinds = wanted.read.kind === 'file' && wanted.read.size > 0n && there.size > 0;
+      return rebinds ? { do: 'rebind', release: !isReleased(state) } : { do: 'replace', clean: true };
+    }
+    case 'not-imported':
+      if (overwrites) return { do: 'replace', clean: false };
+      return {
+        do: 'conflict',
+        code: 'not-imported',
+        detail: `a ${word(there)} that was not imported from it is there`,
+      };
+    case 'type':
+      if (overwrites) return { do: 'replace', clean: false };
+      return { do: 'conflict', code: 'type', detail: `a ${word(there)} is there` };
+  }
+}
+
+/** The file's own record: `cp -a` carries it to others. */
+export function ownRecordOf({
+  fid,
+  record,
+}: {
+  readonly fid: Fid;
+  readonly record: Buffer | null;
+}): FileRecord | undefined {
+  const parsed = record === null ? undefined : parseFileRecord(record);
+  return parsed?.fid === fid ? parsed : undefined;
+}
+
+export const stateOf = ({ hsm, archive }: EntryState) => ({ states: hsm ?? 0, archive });
+
+const WORDS: Partial<Record<EntryState['type'], string>> = {
+  dir: 'directory',
+  chr: 'device',
+  blk: 'device',
+  sock: 'socket',
+};
+const word = ({ type }: EntryState): string => WORDS[type] ?? type;

@@ -1,0 +1,70 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Place } from './places.ts';
+import type { ImportRequest } from './types.ts';
+
+const CHECKPOINT = 'import';
+
+/** An import of the catalog's: begun, or taken up where it was stopped or killed. */
+export interface ImportSession {
+  readonly resumed: boolean;
+  /** Seconds since 1970: what no listing has seen since then is gone. */
+  readonly began: number;
+}
+
+interface Checkpoint {
+  readonly began: number;
+  /** What was asked for; another request is another import. */
+  readonly asked: string;
+}
+
+/**
+ * Begins an import, or finds the one that was stopped: the same request, with ranges that are left.
+ * @param restart from the beginning, whatever was stopped
+ */
+export async function openImport(
+  catalog: Catalog,
+  request: ImportRequest,
+  places: readonly Place[],
+  restart: boolean,
+): Promise<ImportSession> {
+  const asked = textOf(request, places);
+  const state = (await catalog.checkpoint(CHECKPOINT))?.state as Checkpoint | undefined;
+  if (!restart && state?.asked === asked) return { resumed: true, began: state.began };
+  // Whole seconds, as the catalog keeps them: what is seen in this one counts as seen.
+  const began = Math.floor(Date.now() / 1000);
+  const checkpoint: Checkpoint = { began, asked };
+  await catalog.apply({
+    imports: { restart: true, ranges: places.map(({ start }) => ({ place: start, flat: false })) },
+    checkpoints: [{ name: CHECKPOINT, state: checkpoint }],
+  });
+  return { resumed: false, began };
+}
+
+/** Whether the same request was stopped, so that it would go on. */
+export async function wouldResume(
+  catalog: Pick<Catalog, 'checkpoint'>,
+  request: ImportRequest,
+  places: readonly Place[],
+): Promise<boolean> {
+  const state = (await catalog.checkpoint(CHECKPOINT))?.state as Checkpoint | undefined;
+  return state?.asked === textOf(request, places);
+}
+
+/** It is over. */
+export async function closeImport(catalog: Catalog): Promise<void> {
+  await catalog.apply({ checkpointsGone: [CHECKPOINT] });
+}
+
+/** Whether an import is under way, or was stopped and waits to go on. */
+export async function isImporting(catalog: Pick<Catalog, 'checkpoint'>): Promise<boolean> {
+  return (await catalog.checkpoint(CHECKPOINT)) !== undefined;
+}
+
+/** How many errors are allowed and the like may change on the way. */
+function textOf(
+  { archive, to, include, exclude, defaults, refresh, delete: remove }: ImportRequest,
+  places: readonly Place[],
+) {
+  const starts = places.map(({ start }) => start);
+  return JSON.stringify({ archive, starts, to: to.toString('latin1'), include, exclude, defaults, refresh, remove });
+}

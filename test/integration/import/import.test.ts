@@ -1,0 +1,140 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { read } from '../copytool/fixture.ts';
+import { ImportRig, seeTree } from './fixture.ts';
+
+let it: ImportRig;
+let round = 0;
+/** A directory of this test's own, in the container and in Lustre. */
+let top: string;
+
+beforeAll(async () => {
+  it = await ImportRig.start();
+});
+afterAll(async () => {
+  await it?.stop();
+});
+
+const fresh = (): string => {
+  round += 1;
+  top = `t${round}`;
+  return top;
+};
+
+const owner = { owner: '1000', group: '1001', permissions: '0640', modtime: '2017-07-14 02:40:00 +0000' };
+
+test('what others wrote: files, parents that nobody wrote, markers, symlinks, empty files; contents come when they are read', async () => {
+  fresh();
+  await it.put(`${top}/plain`, 'hello');
+  await it.put(`${top}/deep/er/file`, 'content', owner);
+  await it.put(`${top}/empty`, '', owner);
+  await it.put(`${top}/dir`, '', { hdi_isfolder: 'true', ...owner, permissions: '1755' });
+  await it.put(`${top}/dir/in it`, 'x', owner);
+  await it.put(`${top}/link`, '../where', { ftype: 'LNK', owner: '1000', group: '1001' });
+  const done = await it.import('--prefix', top);
+  expect(done, done.stderr).toMatchObject({
+    exitCode: 0,
+    outcome: 'complete',
+    listed: 6,
+    made: { files: 3, bytes: '13', empty: 1, symlinks: 1, links: 0 },
+  });
+  const tree = seeTree(it.at(top));
+  expect(tree.get('deep/er/file')).toMatchObject({ mode: 0o640, uid: 1000, gid: 1001, mtime: 1_500_000_000, size: 7 });
+  expect(tree.get('plain')).toMatchObject({ mode: 0o644, uid: 0, gid: 0, size: 5 });
+  expect(tree.get('dir')).toMatchObject({ type: 'dir', mode: 0o1755, uid: 1000, mtime: 1_500_000_000 });
+  expect(tree.get('deep')).toMatchObject({ type: 'dir', mode: 0o777 });
+  expect(tree.get('link')).toMatchObject({ type: 'symlink', content: '../where', uid: 1000 });
+  expect(tree.get('empty')).toMatchObject({ size: 0, mode: 0o640, uid: 1000, mtime: 1_500_000_000 });
+  expect(await read(it.at(top, 'deep/er/file'))).toBe('content');
+  expect(await read(it.at(top, 'plain'))).toBe('hello');
+  expect(await read(it.at(top, 'empty'))).toBe('');
+  // Once more: everything is there, nothing is done.
+  const again = await it.import('--prefix', top);
+  expect(again).toMatchObject({ exitCode: 0, listed: 6, present: 6, made: { files: 0, directories: 0 } });
+});
+
+test('a dry run counts, and touches nothing', async () => {
+  fresh();
+  await it.put(`${top}/a`, '12345');
+  await it.put(`${top}/b/c`, '');
+  const before = seeTree(it.at());
+  const state = readFileSync(`${it.sandbox.dir}/state/catalog.db`);
+  const done = await it.import('--prefix', top, '--dry-run');
+  expect(done).toMatchObject({ exitCode: 0, dryRun: true, listed: 2, made: { files: 1, bytes: '5', empty: 1 } });
+  expect(seeTree(it.at())).toEqual(before);
+  expect(readFileSync(`${it.sandbox.dir}/state/catalog.db`).equals(state)).toBe(true);
+});
+
+test('what can’t be imported is in the report, with its reason; the rest is imported', async () => {
+  fresh();
+  await it.put(`${top}/good`, 'x');
+  await it.put(`${top}/a/../b`.replace('..', `..%2e`), 'x');
+  await it.put(`${top}/${'n'.repeat(256)}`, 'x');
+  await it.put(`${top}/file`, 'x');
+  await it.put(`${top}/file/below`, 'x');
+  await it.put(`${top}/taken`, 'x');
+  writeFileSync(`${it.sandbox.dir}/precious`, '');
+  await it.import('--prefix', `${top}/good`);
+  writeFileSync(it.at(top, 'taken'), 'precious');
+  const report = `${it.sandbox.dir}/report.ndjson`;
+  const done = await it.import('--prefix', top, '--report', report);
+  expect(done.exitCode).toBe(3);
+  const lines = readFileSync(report, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { blob: string; outcome: string; code: string });
+  const told = new Map(lines.map(({ blob, outcome, code }) => [blob.slice(top.length + 1), `${outcome} ${code}`]));
+  expect(told.get('n'.repeat(256))).toBe('refused name-segment-too-long');
+  expect(told.get('file/below')).toBe('conflict below-a-file');
+  expect(told.get('taken')).toBe('conflict not-imported');
+  expect(readFileSync(it.at(top, 'taken'), 'utf8')).toBe('precious');
+  expect(statSync(it.at(top, 'good')).size).toBe(1);
+  expect(done).toMatchObject({ conflicts: 2, refused: 1, failed: 0 });
+  // The other ways to deal with what is there.
+  expect(await it.import('--prefix', top, '--on-conflict', 'fail')).toMatchObject({
+    exitCode: 1,
+    error: { code: 'IMPORT_CONFLICT' },
+  });
+  const over = await it.import('--prefix', top, '--on-conflict', 'overwrite-dirty');
+  expect(over).toMatchObject({ exitCode: 3, conflicts: 1 });
+  expect(await read(it.at(top, 'taken'))).toBe('x');
+});
+
+test('a blob that a stranger overwrote: the restore fails clearly, and --refresh puts it right', async () => {
+  fresh();
+  await it.put(`${top}/data`, 'first');
+  await it.put(`${top}/gone`, 'x');
+  await it.put(`${top}/kept`, 'x');
+  await it.import('--prefix', top);
+  await it.put(`${top}/data`, 'second, longer', owner);
+  await it.sandbox.containerClient.deleteBlob(`${top}/gone`);
+  expect(await read(it.at(top, 'data'))).toBe('ENODATA');
+  const fid = await it.fid(it.at(top, 'data'));
+  const line = it.rig.copytool.lines.findLast(
+    ({ record }) => record?.['fid'] === fid && record?.['outcome'] !== undefined,
+  );
+  expect(line?.text).toMatch(/has changed since the import|5 bytes|the import recorded/);
+  // Without --refresh it is only told.
+  expect(await it.import('--prefix', top)).toMatchObject({ exitCode: 3, conflicts: 1, refreshed: 0 });
+  writeFileSync(it.at(top, 'kept'), 'mine');
+  const done = await it.import('--prefix', top, '--refresh', '--delete');
+  expect(done, JSON.stringify(done)).toMatchObject({ exitCode: 0, refreshed: 1, removed: 1 });
+  expect(await read(it.at(top, 'data'))).toBe('second, longer');
+  expect(seeTree(it.at(top)).get('data')).toMatchObject({ mode: 0o640, uid: 1000, mtime: 1_500_000_000 });
+  expect(await read(it.at(top, 'gone'))).toBe('ENOENT');
+  expect(await read(it.at(top, 'kept'))).toBe('mine');
+  // Restored, and changed once more.
+  await it.put(`${top}/data`, 'third');
+  expect(await it.import('--prefix', top, '--refresh')).toMatchObject({ exitCode: 0, refreshed: 1 });
+  expect(await read(it.at(top, 'data'))).toBe('third');
+  // A modified one is not touched, nor removed when its blob goes.
+  await it.put(`${top}/kept`, 'changed');
+  expect(await it.import('--prefix', top, '--refresh')).toMatchObject({ exitCode: 3, conflicts: 1, refreshed: 0 });
+  await it.sandbox.containerClient.deleteBlob(`${top}/kept`);
+  expect(await it.import('--prefix', top, '--refresh', '--delete')).toMatchObject({
+    exitCode: 3,
+    conflicts: 1,
+    removed: 0,
+  });
+  expect(await read(it.at(top, 'kept'))).toBe('mine');
+});
