@@ -259,6 +259,9 @@ export interface Usage {
   readonly blocks: bigint;
 }
 
+/** The checkpoint that is there as long as an import is under way, or waits to go on. */
+export const IMPORT_CHECKPOINT = 'import';
+
 /** A beginning of blob names that an import has to list: one level, or everything below; from the token on. */
 export interface ImportRange {
   readonly place: string;

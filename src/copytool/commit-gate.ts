@@ -2,7 +2,7 @@ import { metadataOf } from '../blob/metadata.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { CommitDecision } from '../blob/upload.ts';
 import type { NamedPath } from '../copies/names.ts';
-import { type Decision, decideDestination, type Newcomer } from '../identity/destination.ts';
+import { type ConflictSettings, type Decision, decideDestination, type Newcomer } from '../identity/destination.ts';
 import { formatGeneration, type Generation } from '../identity/generation.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import { ActionError } from './action-error.ts';
@@ -100,7 +100,12 @@ export class CommitGate {
   #decide(there: BlobState | undefined): Promise<Decision> {
     const { target, context, file, generation, link } = this.#it;
     const newcomer: Newcomer = { fsUuid: context.fsUuid, fid: file.fid, record: file.record, generation };
-    return decideDestination(there, newcomer, { stranger: target.config.onConflict, dead: 'overwrite' }, (fid) =>
+    const settings: ConflictSettings = {
+      stranger: target.config.onConflict,
+      dead: 'overwrite',
+      isUnbound: () => context.isUnbound(target.config.id, link.name),
+    };
+    return decideDestination(there, newcomer, settings, (fid) =>
       fateAt(context.fs, context.fsUuid, fid, link.name, target.store.prefix),
     );
   }

@@ -60,4 +60,6 @@ export interface CopytoolContext {
   readonly log: Log;
   readonly audit: AuditLog;
   readonly needsLook: (look: NeedsLook) => void;
+  /** Whether it is known that no living file was imported from the blob of that name. */
+  readonly isUnbound: (archive: number, name: string) => Promise<boolean>;
 }

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { checkContainer } from '../blob/preflight.ts';
 import { watchSas } from '../blob/sas-watch.ts';
 import { BlobStore } from '../blob/store.ts';
+import { catalogFile } from '../catalog/place.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { watchContainers } from '../copies/container-watch.ts';
 import { establishIdentity } from '../copies/identity-check.ts';
+import type { Fid } from '../identity/fid.ts';
 import { type ChannelState, CopytoolChannel } from '../lustre/copytool-channel.ts';
 import { errnoText } from '../lustre/errno.ts';
 import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts';
@@ -20,10 +22,12 @@ import { openTransfers, threadsFor } from '../transfer/open.ts';
 import type { TransferSettings, Transfers } from '../transfer/types.ts';
 import { ActionStopped } from './action-error.ts';
 import { CopytoolAgent, type StopSignals } from './agent.ts';
+import { isUnbound } from './bindings.ts';
 import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
 import { openControl } from './control-service.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
+import { whereIs } from './fate.ts';
 import { JournalFile } from './journal.ts';
 import { takeLeft } from './left-behind.ts';
 import { LiveSettings } from './settings.ts';
@@ -155,6 +159,10 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
     log,
     audit,
+    isUnbound: (archive, name) => {
+      const isDead = async (fid: Fid) => !(await whereIs(fs, fsUuid, fid)).alive;
+      return isUnbound({ file: catalogFile(config.stateDir), fsUuid, isDead, log }, archive, name);
+    },
     needsLook: (look: NeedsLook) => {
       stats.needsLook += 1;
       log.info('file needs a look of the follower', { ...look });

@@ -38,6 +38,7 @@ const records: fc.Arbitrary<FileRecord> = fc.oneof(
       size: sizes,
       bind: fc.oneof(fc.record({ fs: fc.uuid(), fid: fids, generation: generations }), fc.record({ etag: names })),
       at: names,
+      named: names,
       given: fc.record({ uid: fc.nat(), gid: fc.nat(), mode: fc.nat(0o7777), mtime: fc.maxSafeInteger() }),
     },
     { requiredKeys: ['fid', 'size', 'bind'] },

@@ -46,6 +46,8 @@ export interface BindingRecord {
   readonly size: bigint;
   readonly bind: Binding;
   readonly at?: string;
+  /** The blob's name that the file's path had at the import, if that is not where its blob is: it stays there until the file is renamed. */
+  readonly named?: string;
   /** As long as the file has these, there is nothing to say to the container, whatever the blob says of itself. */
   readonly given?: ImportedAttributes;
 }
@@ -77,7 +79,9 @@ export function parseFileRecord(value: Buffer): FileRecord | undefined {
   if ('bind' in json) {
     const bind = bindingField(json['bind']);
     const given = givenField(json['given']);
-    return bind === undefined ? undefined : { fid, size, bind, ...at, ...(given === undefined ? {} : { given }) };
+    if (bind === undefined) return undefined;
+    const named = typeof json['named'] === 'string' && json['named'] !== '' ? { named: json['named'] } : {};
+    return { fid, size, bind, ...at, ...named, ...(given === undefined ? {} : { given }) };
   }
   const generation = generationField(json['gen']);
   const crc64 = json['crc64'];
@@ -95,8 +99,9 @@ export function formatFileRecord(record: FileRecord): Buffer {
         ? { etag: record.bind.etag }
         : { fs: record.bind.fs, fid: record.bind.fid, gen: formatGeneration(record.bind.generation) };
     const { given } = record;
+    const named = record.named === undefined ? {} : { named: record.named };
     const attributes = given === undefined ? {} : { given: [given.uid, given.gid, given.mode, given.mtime] };
-    return encode({ v: VERSION, fid: record.fid, size: String(record.size), bind, ...at, ...attributes });
+    return encode({ v: VERSION, fid: record.fid, size: String(record.size), bind, ...at, ...named, ...attributes });
   }
   const dv = record.dataVersion === undefined ? {} : { dv: String(record.dataVersion) };
   const { fid, generation, size, crc64 } = record;

@@ -9,6 +9,7 @@ import type {
   Stamp,
 } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
+import { directoryEntry, type MadeDirectory } from './directories.ts';
 import type { Ledger } from './ledger.ts';
 import { bindingOf, blobOf } from './things.ts';
 import type { Wanted } from './wanted.ts';
@@ -74,6 +75,12 @@ export class Changes {
 
   seen(fid: Fid, name: string): void {
     this.#lists.seen.push({ fid, archive: this.#archive, name });
+  }
+
+  /** One that was made: if nobody says more of it, it is from when the import began. */
+  directory(made: MadeDirectory, began: number): void {
+    this.put(directoryEntry(made, began, this.#now), [{ parent: made.parent, name: made.name }]);
+    this.later({ fid: made.fid, ...made.attributes, mtime: began });
   }
 
   /** Its attributes are set when everything is in it. */

@@ -9,7 +9,7 @@ import type { Made, MakeItem } from '../lustre/importer.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { Changes } from './changes.ts';
-import { type Directories, directoryEntry, type Resolved } from './directories.ts';
+import type { Directories, Resolved } from './directories.ts';
 import { keyOf, nameOf, parentKey, under } from './paths.ts';
 import type { Place } from './places.ts';
 import { stopAtConflict, stopIfHopeless, tell } from './problems.ts';
@@ -48,7 +48,7 @@ export async function makeLinks(world: Finishing, directories: Directories): Pro
       new Set(),
       (made) => {
         world.counts.directories++;
-        changes.put(directoryEntry(made, world.now(), world.now()), [{ parent: made.parent, name: made.name }]);
+        changes.directory(made, world.began);
       },
     );
     const made = await linkAll(world, ready, resolved, (link) => targets.get(link.target ?? '')?.fid as Fid);
@@ -173,14 +173,13 @@ export async function finishDirectories(world: Finishing): Promise<void> {
 export async function removeGone(
   world: Finishing,
   places: readonly Place[],
-  since: number,
   head: (name: string) => Promise<BlobState | undefined>,
 ): Promise<void> {
   const kept = new Set<string>();
   for (const { start } of places) {
     for (let round = 0; round < DEEPEST; round++) {
       let removed = 0;
-      for await (const page of world.catalog.importsGone(world.request.archive, start, since)) {
+      for await (const page of world.catalog.importsGone(world.request.archive, start, world.began)) {
         world.signal.throwIfAborted();
         const left = page.filter(({ name }) => !kept.has(name));
         const gone: ImportedName[] = [];

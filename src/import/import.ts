@@ -76,7 +76,8 @@ class Import {
     try {
       let outcome: ImportOutcome = 'stopped';
       try {
-        await this.#work({ ...this.#world(new CatalogLedger(catalog, request.archive)), lustre, catalog }, session);
+        const world = this.#world(new CatalogLedger(catalog, request.archive), session.began);
+        await this.#work({ ...world, lustre, catalog });
         await closeImport(catalog);
         outcome = this.#outcome();
       } catch (error) {
@@ -94,7 +95,7 @@ class Import {
     }
   }
 
-  async #work(world: Finishing, { began }: { began: number }): Promise<void> {
+  async #work(world: Finishing): Promise<void> {
     const { places, head, request } = this.#options;
     const directories = new Directories(world.lustre, request);
     const pages = new PageImporter(world, this.#filters, directories);
@@ -103,14 +104,14 @@ class Import {
     this.#phase = 'links';
     await makeLinks(world, directories);
     this.#phase = 'remove';
-    if (request.delete) await removeGone(world, places, began, head);
+    if (request.delete) await removeGone(world, places, head);
     this.#phase = 'directories';
     await finishDirectories(world);
   }
 
   async #dryRun(): Promise<ImportSummary> {
     const { catalog, request, places } = this.#options;
-    const world = this.#world(new DryLedger(catalog, request.archive));
+    const world = this.#world(new DryLedger(catalog, request.archive), Math.floor(this.#started / 1000));
     await world.ledger.commit({ imports: { ranges: places.map(({ start }) => ({ place: start, flat: false })) } });
     const pages = new PageImporter(world, this.#filters, undefined);
     await this.#markers(pages);
@@ -146,10 +147,10 @@ class Import {
     });
   }
 
-  #world(ledger: ImportWorld['ledger']): ImportWorld {
+  #world(ledger: ImportWorld['ledger'], began: number): ImportWorld {
     const { request, uuid, prefix, lustre, catalog, readBody, onProblem, signal } = this.#options;
     return {
-      ...{ request, uuid, prefix, ledger, lustre, catalog, readBody, signal },
+      ...{ request, uuid, prefix, ledger, lustre, catalog, readBody, began, signal },
       counts: this.#counts,
       tell: (problem) => onProblem?.(problem),
       now: () => Math.floor(Date.now() / 1000),

@@ -9,14 +9,7 @@ import type { EntryState } from '../lustre/scan-entry.ts';
 import type { Filters } from '../request/filters.ts';
 import { forEachBounded } from '../service/bounded.ts';
 import { Changes } from './changes.ts';
-import {
-  type Directories,
-  type DirectoryAttributes,
-  directoryEntry,
-  type MadeDirectory,
-  type Resolved,
-  type Way,
-} from './directories.ts';
+import type { Directories, DirectoryAttributes, MadeDirectory, Resolved, Way } from './directories.ts';
 import { ownRecordOf } from './existing.ts';
 import { keyOf, parentKey } from './paths.ts';
 import { stopAfter, stopAtConflict, stopIfHopeless, tell } from './problems.ts';
@@ -171,8 +164,7 @@ class Page {
 
   #madeDirectory(made: MadeDirectory): void {
     this.#world.counts.directories++;
-    const { now } = this.#changes;
-    this.#changes.put(directoryEntry(made, now, now), [{ parent: made.parent, name: made.name }]);
+    this.#changes.directory(made, this.#world.began);
   }
 
   /** A marker's directory is there: it gets what the marker says when everything is in it, unless it was somebody else's before. */
@@ -208,7 +200,7 @@ class Page {
       }
       const group = groups.get(directory.fid) ?? [];
       groups.set(directory.fid, group);
-      group.push({ wanted, parent: directory.fid, item: itemOf(wanted, targets.get(wanted.blob)) });
+      group.push({ wanted, parent: directory.fid, item: itemOf(wanted, targets.get(wanted.blob), this.#world.prefix) });
     }
     const { archive, stripeCount, pool } = this.#world.request;
     const items = new Map([...groups].map(([parent, group]) => [parent, group.map(({ item }) => item)]));

@@ -1,8 +1,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
+import { IMPORT_CHECKPOINT } from '../catalog/types.ts';
 import type { Place } from './places.ts';
 import type { ImportRequest } from './types.ts';
-
-const CHECKPOINT = 'import';
 
 /** An import of the catalog's: begun, or taken up where it was stopped or killed. */
 export interface ImportSession {
@@ -28,14 +27,14 @@ export async function openImport(
   restart: boolean,
 ): Promise<ImportSession> {
   const asked = textOf(request, places);
-  const state = (await catalog.checkpoint(CHECKPOINT))?.state as Checkpoint | undefined;
+  const state = (await catalog.checkpoint(IMPORT_CHECKPOINT))?.state as Checkpoint | undefined;
   if (!restart && state?.asked === asked) return { resumed: true, began: state.began };
   // Whole seconds, as the catalog keeps them: what is seen in this one counts as seen.
   const began = Math.floor(Date.now() / 1000);
   const checkpoint: Checkpoint = { began, asked };
   await catalog.apply({
     imports: { restart: true, ranges: places.map(({ start }) => ({ place: start, flat: false })) },
-    checkpoints: [{ name: CHECKPOINT, state: checkpoint }],
+    checkpoints: [{ name: IMPORT_CHECKPOINT, state: checkpoint }],
   });
   return { resumed: false, began };
 }
@@ -46,18 +45,13 @@ export async function wouldResume(
   request: ImportRequest,
   places: readonly Place[],
 ): Promise<boolean> {
-  const state = (await catalog.checkpoint(CHECKPOINT))?.state as Checkpoint | undefined;
+  const state = (await catalog.checkpoint(IMPORT_CHECKPOINT))?.state as Checkpoint | undefined;
   return state?.asked === textOf(request, places);
 }
 
 /** It is over. */
 export async function closeImport(catalog: Catalog): Promise<void> {
-  await catalog.apply({ checkpointsGone: [CHECKPOINT] });
-}
-
-/** Whether an import is under way, or was stopped and waits to go on. */
-export async function isImporting(catalog: Pick<Catalog, 'checkpoint'>): Promise<boolean> {
-  return (await catalog.checkpoint(CHECKPOINT)) !== undefined;
+  await catalog.apply({ checkpointsGone: [IMPORT_CHECKPOINT] });
 }
 
 /** How many errors are allowed and the like may change on the way. */

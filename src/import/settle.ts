@@ -138,7 +138,7 @@ async function rebind({ world, lustre, changes }: Settling, judged: readonly Jud
   );
   const list = judged.map(({ there, wanted }): Rebinding => {
     const size = wanted.read.kind === 'file' ? wanted.read.size : 0n;
-    return { fid: there.fid, ...attributesOf(wanted), size, record: recordOf(wanted) };
+    return { fid: there.fid, ...attributesOf(wanted), size, record: recordOf(wanted, world.prefix) };
   });
   const done = await lustre.importer.rebind(list, request.archive);
   for (const [index, { wanted, there }] of judged.entries()) {

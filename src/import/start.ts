@@ -69,6 +69,8 @@ export async function startImport(options: StartOptions): Promise<Imported> {
   }
 }
 
+type Level = 'debug' | 'info';
+
 /** What is to be closed, in the order in which it was opened. */
 type Ends = (() => unknown)[];
 
@@ -86,6 +88,8 @@ async function startIn(
   const store = await BlobStore.open(archive, { signal: options.signal });
   ends.push(() => store.close());
   const uuid = dryRun ? await fs.readUuid() : await establishIdentity(fs, [store]);
+  // Without a log file lines go to the terminal, where the summary says the same.
+  const noted: Level = config.log.file === undefined ? 'debug' : 'info';
   const lockPath = request.prefixes.length === 0 ? '/' : request.prefixes.join(' ');
   if (!dryRun) {
     const hint = 'Wait for its end, or stop it with Ctrl-C or SIGTERM; the next one goes on where it was.';
@@ -99,7 +103,7 @@ async function startIn(
   const resumes = catalog !== undefined && !dryRun && !options.restart && (await wouldResume(catalog, request, places));
   const report = options.report === undefined ? undefined : new ReportFile(options.report, resumes);
   ends.push(() => report?.close());
-  log.info('import begun', {
+  log[noted]('import begun', {
     archive: archive.id,
     container: archive.container,
     prefixes: request.prefixes,
@@ -121,12 +125,12 @@ async function startIn(
     onProgress: options.onProgress,
     onProblem: (problem) => {
       report?.add(problem);
-      logProblem(log, problem);
+      logProblem(log, noted, problem);
       options.onProblem(problem);
     },
   });
   const { bytes, ...counts } = summary;
-  log.info('import ended', { ...counts, bytes: String(bytes) });
+  log[noted]('import ended', { ...counts, bytes: String(bytes) });
   const place = {
     archive: archive.id,
     container: archive.container,
@@ -138,8 +142,8 @@ async function startIn(
 }
 
 /** Everything that is taken away is worth a line; what millions of blobs may have is for the report. */
-function logProblem(log: Log, problem: ImportProblem): void {
-  const level = problem.outcome === 'removed' || problem.outcome === 'overwritten' ? 'info' : 'debug';
+function logProblem(log: Log, noted: Level, problem: ImportProblem): void {
+  const level = problem.outcome === 'removed' || problem.outcome === 'overwritten' ? noted : 'debug';
   log[level]('import', { ...problem });
 }
 

@@ -1,3 +1,4 @@
+import { blobNameOf } from '../blob/naming.ts';
 import type { Entry, KnownBinding, KnownBlob } from '../catalog/types.ts';
 import type { BlobKind } from '../identity/blob-identity.ts';
 import type { Fid } from '../identity/fid.ts';
@@ -23,19 +24,21 @@ export function attributesOf({ read }: Wanted): MakeAttributes {
 }
 
 /** The record of a file: what it is bound to, where that is, and what it was given. */
-export function recordOf(wanted: Wanted): RecordParts {
-  const { read, blob } = wanted;
+export function recordOf(wanted: Wanted, prefix: string): RecordParts {
+  const { read, blob, path } = wanted;
   if (read.kind !== 'file') throw new TypeError('only files have records');
-  return bindingRecordParts({ size: read.size, bind: read.bind, at: blob.name, given: attributesOf(wanted) });
+  const own = blobNameOf(path, prefix);
+  const named = own.ok && own.name !== blob.name ? { named: own.name } : {};
+  return bindingRecordParts({ size: read.size, bind: read.bind, at: blob.name, ...named, given: attributesOf(wanted) });
 }
 
 /** How the helper is told to make it. Directories and links have ways of their own. @param target of a symlink */
-export function itemOf(wanted: Wanted, target: Buffer | undefined): MakeItem {
+export function itemOf(wanted: Wanted, target: Buffer | undefined, prefix: string): MakeItem {
   const { read, path } = wanted;
   const common = { name: nameOf(keyOf(path)), ...attributesOf(wanted) };
   if (read.kind === 'symlink') return { kind: 'symlink', ...common, target: target ?? Buffer.alloc(0) };
   if (read.kind !== 'file') throw new TypeError(`a ${read.kind} is not made like this`);
-  const record = recordOf(wanted);
+  const record = recordOf(wanted, prefix);
   return read.size === 0n ? { kind: 'empty', ...common, record } : { kind: 'file', ...common, size: read.size, record };
 }
 

@@ -21,6 +21,8 @@ export interface ImportWorld {
   readonly tell: (problem: ImportProblem) => void;
   /** The bytes of a small blob, as it was when it was listed. */
   readonly readBody: (blob: BlobState) => Promise<Buffer>;
+  /** Seconds since 1970: when the import began, which directories get that no blob says anything of. */
+  readonly began: number;
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly signal: AbortSignal;

@@ -17,6 +17,8 @@ export interface SandboxOptions extends StandInOptions {
   /** Start Azurite and make a container (default true). */
   readonly endpoint?: boolean;
   readonly container?: string;
+  /** Of another sandbox's endpoint, which is used in place of one of its own; the container is there already. */
+  readonly connectionString?: string;
   /** Use the endpoint and container of another sandbox, which must outlive this one. */
   readonly containerOf?: Pick<Sandbox, 'connectionString' | 'container'>;
   /** The directory to make the sandbox's own in (default: the system's for temporary files). */
@@ -259,6 +261,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     const container = options.container ?? options.containerOf?.container ?? 'sandbox';
     const endpoint = async (): Promise<string> => {
       if (options.containerOf !== undefined) return options.containerOf.connectionString;
+      if (options.connectionString !== undefined) return options.connectionString;
       if (options.endpoint === false) return 'UseDevelopmentStorage=true';
       const connectionString = await startEndpoint(records);
       await createContainer(connectionString, container);

@@ -12,6 +12,7 @@ import { formatGeneration } from '../../identity/generation.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { claimName } from './destination.ts';
 import { ReconcileError } from './errors.ts';
+import { homeOf, isAsImported, stampCopy } from './imported.ts';
 import { lookAt, type View } from './look.ts';
 import { changes, remember } from './markers.ts';
 import { deleteOld } from './old-blobs.ts';
@@ -41,13 +42,17 @@ export async function placeCopy(
     const looked = misses.map((miss) => `${JSON.stringify(miss.name)}: ${miss.found}`).join('; ');
     throw new ReconcileError('copy-missing', 'later', `the copy of ${view.fid} is not found: ${looked}`);
   }
-  const { identity } = copy.blob;
-  if (copy.by === 'binding' || identity === undefined) return;
-  const metadata = mergeMetadata(copy.blob.metadata, metadataOf({ identity, attributes: view.stat }));
-  if (copy.blob.name === name) await refresh(context, place, view, copy.blob, identity);
-  else await moveCopy(context, place, view, copy.blob, name, metadata);
-  await tell(context, view, name);
-  await removeOthers(context, place, view, name, hints);
+  const imported = copy.by === 'binding';
+  if (imported && isAsImported(view, name)) return;
+  const blob = imported ? await retryable(() => stampCopy(context, place, view, copy.blob)) : copy.blob;
+  const { identity } = blob;
+  if (identity === undefined) return;
+  const home = homeOf(view, name, blob);
+  const metadata = mergeMetadata(blob.metadata, metadataOf({ identity, attributes: view.stat }));
+  if (blob.name === home) await refresh(context, place, view, blob, identity);
+  else await moveCopy(context, place, view, blob, home, metadata);
+  await tell(context, view, home);
+  await removeOthers(context, place, view, home, hints);
 }
 
 /** Takes a copy out of the way of another file's: to its place in our own namespace, where it is found, too. */

@@ -5,6 +5,7 @@ import type { Fid } from '../../identity/fid.ts';
 import type { Generation } from '../../identity/generation.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { Occupied, ReconcileError } from './errors.ts';
+import { mustNotBeImporting } from './imported.ts';
 import { fateAt } from './look.ts';
 
 /** What a marker is compared as: any version of the file's own content is later. */
@@ -45,6 +46,8 @@ export async function claimName(
       if (other !== undefined) throw new Occupied(other, name, archive);
       throw new ReconcileError('in-the-way', 'later', place);
     case 'stranger':
+      await mustNotBeImporting(context, name);
+      throw new ReconcileError('stranger', 'never', place);
     case 'maybe-imported':
     case 'blob-type':
       throw new ReconcileError('stranger', 'never', place);

@@ -5,6 +5,7 @@ import type { KnownBlob } from '../../catalog/types.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { claimName } from './destination.ts';
 import { ReconcileError } from './errors.ts';
+import { isImportedMarker, mustNotBeImporting, saysSo, stampMarker } from './imported.ts';
 import type { View } from './look.ts';
 import { deleteOld } from './old-blobs.ts';
 
@@ -21,16 +22,39 @@ export async function placeMarkers(
   wanted: readonly WantedMarker[],
   known: readonly KnownBlob[],
 ): Promise<void> {
-  for (const marker of wanted) await placeMarker(context, place, view, marker);
+  for (const marker of wanted) await placeMarker(context, place, view, marker, known);
   const names = new Set(wanted.map(({ name }) => name));
   const kinds = ['dir', 'symlink', 'link'] as const;
   for (const { archive, name, kind } of known) {
     if (archive !== place.archive || kind === 'file' || names.has(name)) continue;
+    await adopt(context, place, view, name, kind, known);
     await deleteOld(context, place, name, { fid: view.fid, kinds }, 'it is not there any more');
   }
 }
 
-async function placeMarker(context: ReconcileContext, place: Place, view: View, marker: WantedMarker): Promise<void> {
+/** A marker of this object that others wrote becomes ours, before it goes: only ours do. */
+async function adopt(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  name: string,
+  kind: KnownBlob['kind'],
+  known: readonly KnownBlob[],
+): Promise<void> {
+  if (!known.some((one) => one.name === name && one.etag !== undefined)) return;
+  const there = await place.store.head(name, { signal: context.signal });
+  if (there === undefined || there.identity?.fs === context.fsUuid || !isImportedMarker(there, place, known)) return;
+  const identity = { fs: context.fsUuid, fid: view.fid, kind };
+  await stampMarker(context, place, there, identity, metadataOf({ identity, attributes: view.stat }));
+}
+
+async function placeMarker(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  marker: WantedMarker,
+  known: readonly KnownBlob[],
+): Promise<void> {
   const { store, archive } = place;
   const { signal, fsUuid } = context;
   const { fid } = view;
@@ -43,6 +67,15 @@ async function placeMarker(context: ReconcileContext, place: Place, view: View, 
   try {
     const there = await store.head(name, { signal });
     const { identity } = there ?? {};
+    if (there !== undefined && identity?.fs !== fsUuid) {
+      if (isImportedMarker(there, place, known)) {
+        if (saysSo(there, view, store.prefix)) return;
+        await stampMarker(context, place, there, { fs: fsUuid, fid, kind }, metadata);
+        await remember(context, view, { archive, name, kind });
+        return;
+      }
+      await mustNotBeImporting(context, name);
+    }
     await remember(context, view, { archive, name, kind });
     if (there !== undefined && identity?.fs === fsUuid && identity.fid === fid && identity.kind === kind) {
       const patch = changes(there.metadata, metadata);

@@ -4,6 +4,7 @@
  */
 export const RECONCILE_STEPS = [
   'looked',
+  'imported.stamped',
   'copy.decided',
   'copy.remembered',
   'copy.copied',

@@ -33,14 +33,16 @@ export class Rig {
     this.copytool = copytool;
   }
 
-  static async start(options: SandboxOptions = {}): Promise<Rig> {
-    const { config, ...rest } = options;
+  /** @param options.before what is done in the sandbox before its copytool starts */
+  static async start(options: SandboxOptions & { before?: (sandbox: Sandbox) => Promise<void> } = {}): Promise<Rig> {
+    const { config, before, ...rest } = options;
     const copytool = { heartbeat: '200ms', locate_timeout: '1s', ...(config?.['copytool'] as object | undefined) };
     const sandbox = await startSandbox({
       ...rest,
       config: { ...config, log: { level: 'debug', ...(config?.['log'] as object | undefined) }, copytool },
     });
     try {
+      await before?.(sandbox);
       const steps = join(sandbox.dir, 'steps');
       mkdirSync(steps);
       const fs = await openFileSystem({ mount: sandbox.mount, liblustreapi: sandbox.llapi, helper: helperPath });
