@@ -1,3 +1,4 @@
+import { Flags } from '@oclif/core';
 import {
   RequestCommand,
   type RequestResult,
@@ -9,14 +10,26 @@ import {
 export default class Restore extends RequestCommand {
   static override summary = 'Ask for the data of released files to be brought back';
   static override description =
-    'Files whose data is in Lustre need nothing. Reading a released file restores it, too; this does many at once, ahead of time.';
+    'Files whose data is in Lustre need nothing. Reading a released file restores it, too; this does many at once, ahead of time. However many they are, the coordinator is given few at a time.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --wait --wait-timeout 2h /lustre/projects',
   ];
   static override strict = false;
   static override args = requestArgs;
-  static override flags = { ...requestFlags, ...waitFlags };
+  static override flags = {
+    ...requestFlags,
+    ...waitFlags,
+    outstanding: Flags.integer({
+      description: 'restores asked for and not done, at most (default: the setting request.restore_outstanding)',
+      helpValue: 'N',
+      min: 1,
+    }),
+    rate: Flags.string({
+      description: 'files asked for in a second, at most, or unlimited (default: the setting request.restore_rate)',
+      helpValue: 'N',
+    }),
+  };
 
   async run(): Promise<RequestResult> {
     const { argv, flags } = await this.parse(Restore);

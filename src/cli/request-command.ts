@@ -77,6 +77,8 @@ export interface ParsedRequest {
   readonly smaller?: number | undefined;
   readonly 'dry-run'?: boolean;
   readonly verbose?: boolean;
+  readonly outstanding?: number | undefined;
+  readonly rate?: string | undefined;
   readonly wait?: boolean;
   readonly 'wait-timeout'?: number | undefined;
   readonly config?: string | undefined;
@@ -102,7 +104,13 @@ export abstract class RequestCommand extends BaseCommand {
     own: VerbOptions = {},
   ): Promise<RequestResult> {
     const paths = await this.#paths(argv.map(String), flags);
-    const { config } = await this.loadConfig({ config: flags.config, 'log-level': flags['log-level'] });
+    const { config } = await this.loadConfig(
+      {
+        ...{ config: flags.config, 'log-level': flags['log-level'] },
+        ...{ outstanding: flags.outstanding, rate: flags.rate },
+      },
+      { outstanding: 'request.restore_outstanding', rate: 'request.restore_rate' },
+    );
     const log = await this.openLog(verb, config.log);
     const [{ openFileSystem }, { hsmRequest }, { runRequest }] = await Promise.all([
       import('../lustre/file-system.ts'),
@@ -133,6 +141,7 @@ export abstract class RequestCommand extends BaseCommand {
         batch: config.request.batch,
         parallel: config.request.parallel,
         wait: waiting ? { pollInterval: config.request.pollInterval, timeout: flags['wait-timeout'] } : undefined,
+        throttle: verb === 'restore' ? throttleOf(config.request) : undefined,
         dryRun: flags['dry-run'] ?? false,
         verifier: own.verify === true ? await openVerifier(fs, config, drain) : undefined,
         onEvent: await this.#shower(display, verb, flags, waiting),
@@ -222,6 +231,12 @@ function filtersOf(flags: ParsedRequest): RequestOptions['filters'] {
     ...(larger === undefined ? {} : { larger }),
     ...(smaller === undefined ? {} : { smaller }),
   };
+}
+
+/** Restores are what a million files are asked for at once. */
+function throttleOf({ restoreOutstanding, restoreRate, pollInterval }: Config['request']): RequestOptions['throttle'] {
+  const perSecond = restoreRate === 'unlimited' ? undefined : restoreRate;
+  return { outstanding: restoreOutstanding, perSecond, pollInterval };
 }
 
 /** The archive id for files that have none: the flag's, or the only one that is configured. */

@@ -205,6 +205,15 @@ const settings = z.strictObject({
       poll_interval: duration('50ms', '1h')
         .prefault('1s')
         .meta({ description: 'how often the files waited for are looked at' }),
+      restore_outstanding: count(1, 100_000).prefault(1000).meta({
+        description: 'restores of one command that are asked for and not at their end, at most',
+      }),
+      restore_rate: z
+        .union([z.literal('unlimited'), count(1, 1_000_000)], {
+          error: "must be 'unlimited' or a number from 1 to 1000000",
+        })
+        .prefault(500)
+        .meta({ description: 'restores that one command asks for in a second, at most; or `unlimited`' }),
     })
     .prefault({})
     .meta({ description: 'requests to the coordinator' }),

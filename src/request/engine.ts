@@ -5,10 +5,12 @@ import { ERRNO } from '../lustre/errno.ts';
 import type { HsmRequest } from '../lustre/lfs.ts';
 import { forEachBounded } from '../service/bounded.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
+import { RateBucket } from '../service/rate-bucket.ts';
 import { type Answer, askFor, BatchSize, type SecondLook } from './ask.ts';
 import { type Chosen, choose } from './choose.ts';
 import { compileFilters, type FilterOptions } from './filters.ts';
 import { Follower } from './follow.ts';
+import { Outstanding } from './outstanding.ts';
 import { mapAhead } from './pipeline.ts';
 import { type RequestSummary, Tally } from './tally.ts';
 import type { CopyVerifier, Outcome, RequestEvent, RequestFile, Verb, Why } from './types.ts';
@@ -35,6 +37,13 @@ export interface RequestOptions {
   readonly parallel: number;
   /** Follow to the end. */
   readonly wait?: { readonly pollInterval: number; readonly timeout?: number | undefined } | undefined;
+  /**
+   * At most so many asked for and not at their end, and so many a second: what is beyond waits here, not in the
+   * coordinator. Without `wait` the run ends when the last one was asked for.
+   */
+  readonly throttle?:
+    | { readonly outstanding: number; readonly perSecond: number | undefined; readonly pollInterval: number }
+    | undefined;
   readonly dryRun: boolean;
   /** Asked before a release; undefined: release without looking. */
   readonly verifier?: CopyVerifier | undefined;
@@ -77,24 +86,37 @@ class Run {
   readonly #options: RequestOptions;
   readonly #size: BatchSize;
   readonly #follower: Follower | undefined;
+  readonly #places: Outstanding | undefined;
+  readonly #pace: RateBucket | undefined;
   /** Of the mount, when it was first looked at. */
   #device: bigint | undefined;
 
   constructor(options: RequestOptions) {
     this.#options = options;
-    this.#size = new BatchSize(options.batch);
-    const { wait, verb, dryRun, signal } = options;
-    if (wait === undefined || dryRun || isImmediate(verb)) return;
+    this.#size = new BatchSize(Math.min(options.batch, options.throttle?.outstanding ?? options.batch));
+    const { wait, throttle, verb, dryRun, signal } = options;
+    const following = wait ?? throttle;
+    if (following === undefined || dryRun || isImmediate(verb)) return;
+    if (throttle !== undefined) {
+      this.#places = new Outstanding(throttle.outstanding);
+      this.#pace = new RateBucket();
+      this.#pace.setRate(throttle.perSecond);
+    }
     this.#follower = new Follower({
-      ...wait,
+      pollInterval: following.pollInterval,
+      timeout: wait?.timeout,
       verb,
       signal,
-      window: WINDOW,
+      window: Math.max(WINDOW, throttle?.outstanding ?? 0),
+      leftAs: wait === undefined ? 'asked' : 'pending',
       look: async (fids) => {
         await this.#checkMount();
         return await this.#states(fids);
       },
-      onEnd: (file, outcome, why) => this.#end(file, outcome, why),
+      onEnd: (file, outcome, why) => {
+        this.#places?.give();
+        this.#end(file, outcome, why);
+      },
       onStall: (since) => this.#options.onEvent({ type: 'stalled', since }),
       onRound: (bytes) => {
         this.tally.moving(bytes);
@@ -119,7 +141,8 @@ class Run {
       stoppedBy = asError(error);
     }
     try {
-      await this.#follower?.finish();
+      if (this.#options.wait === undefined) await this.#follower?.leave();
+      else await this.#follower?.finish();
     } catch (error) {
       stoppedBy ??= asError(error);
     }
@@ -157,7 +180,7 @@ class Run {
       this.#end(file, 'unneeded', { code: 'UNDER_WAY', text: 'asked for already: it is waiting or running' });
       return;
     }
-    await this.#follower.room();
+    await this.#room(1);
     this.#askedFor(file);
   }
 
@@ -234,7 +257,8 @@ class Run {
       }
       return;
     }
-    await this.#follower?.room();
+    await this.#room(batch.length);
+    await this.#pace?.take(batch.length, this.#options.signal);
     await askFor(batch, {
       send: (files) => this.#send(files),
       lookAgain: (files) => this.#lookAgain(files),
@@ -243,6 +267,12 @@ class Run {
       size: this.#size,
     });
     this.#progress();
+  }
+
+  /** Waits until so many more may be asked for. */
+  async #room(count: number): Promise<void> {
+    await this.#places?.take(count, this.#options.signal);
+    await this.#follower?.room();
   }
 
   async #send(files: readonly RequestFile[]): Promise<void> {
@@ -298,8 +328,12 @@ class Run {
   }
 
   #answer(file: RequestFile, answer: Answer): void {
-    if (answer.is === 'asked') this.#askedFor(file);
-    else this.#end(file, answer.is, 'why' in answer ? answer.why : undefined);
+    if (answer.is === 'asked') {
+      this.#askedFor(file);
+      return;
+    }
+    this.#places?.give();
+    this.#end(file, answer.is, 'why' in answer ? answer.why : undefined);
   }
 
   #askedFor(file: RequestFile): void {

@@ -22,6 +22,8 @@ export interface FollowOptions {
   readonly window: number;
   /** Milliseconds until those that are not at their end are given up as `pending`. */
   readonly timeout?: number | undefined;
+  /** How files end that are not at their end when it is over; default `pending`. */
+  readonly leftAs?: 'pending' | 'asked' | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,6 +51,8 @@ export class Follower {
   readonly #files = new Map<Fid, Followed>();
   readonly #deadline: number;
   readonly #loop: Promise<void>;
+  readonly #left = new AbortController();
+  readonly #awake: AbortSignal;
   #failure: { readonly error: unknown } | undefined;
   #complete = false;
   #over = false;
@@ -60,6 +64,8 @@ export class Follower {
 
   constructor(options: FollowOptions) {
     this.#options = options;
+    const { signal } = options;
+    this.#awake = signal === undefined ? this.#left.signal : AbortSignal.any([signal, this.#left.signal]);
     this.#deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeout;
     this.#loop = this.#follow().catch((error: unknown) => {
       this.#failure = { error };
@@ -75,7 +81,7 @@ export class Follower {
   /** Files that were asked for just now. */
   add(file: RequestFile): void {
     if (this.#over) {
-      this.#options.onEnd(file, 'pending');
+      this.#options.onEnd(file, this.#leftAs);
       return;
     }
     this.#idleSince ??= Date.now();
@@ -97,6 +103,18 @@ export class Follower {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
+  /** No more will be added, and nobody waits: those that are not at their end are left to Lustre. */
+  async leave(): Promise<void> {
+    this.#stop();
+    this.#left.abort();
+    await this.#loop;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  get #leftAs(): 'pending' | 'asked' {
+    return this.#options.leftAs ?? 'pending';
+  }
+
   async #follow(): Promise<void> {
     let pause = Math.min(FIRST_DELAY_MS, this.#options.pollInterval);
     while (!this.#isOver()) {
@@ -116,12 +134,12 @@ export class Follower {
   }
 
   #isOver(): boolean {
-    return this.#options.signal?.aborted === true || Date.now() >= this.#deadline;
+    return this.#over || this.#options.signal?.aborted === true || Date.now() >= this.#deadline;
   }
 
   async #sleep(pause: number): Promise<void> {
     const until = Math.max(0, Math.min(pause, this.#deadline - Date.now()));
-    await delay(until, undefined, { signal: this.#options.signal }).catch(() => {});
+    await delay(until, undefined, { signal: this.#awake }).catch(() => {});
   }
 
   async #round(): Promise<void> {
@@ -130,6 +148,8 @@ export class Follower {
     let moving = 0n;
     for (const [index, one] of followed.entries()) {
       const state = states[index];
+      // It was left while it was looked at.
+      if (this.#files.get(one.file.fid) !== one) continue;
       if (state instanceof ErrnoError) this.#lookFailed(one, state);
       else if (state !== undefined) moving += this.#judge(one, state);
     }
@@ -177,13 +197,13 @@ export class Follower {
 
   #end(one: Followed, outcome: Outcome, why?: Why): void {
     this.#files.delete(one.file.fid);
-    if (outcome !== 'pending') this.#moved = true;
+    if (outcome !== this.#leftAs) this.#moved = true;
     this.#options.onEnd(one.file, outcome, why);
   }
 
   #stop(): void {
     this.#over = true;
-    for (const one of [...this.#files.values()]) this.#end(one, 'pending');
+    for (const one of [...this.#files.values()]) this.#end(one, this.#leftAs);
     this.#wake();
   }
 

@@ -328,6 +328,46 @@ describe('with a copytool at work', () => {
     }
   });
 
+  test('of many restores, few are in the coordinator at a time', async ({ skip }) => {
+    if (!sandbox.standIn) skip('sets a global parameter');
+    // Cancels need places, too.
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm.max_requests=64']);
+    const dir = directory('prefetch');
+    const paths = files(dir, 45);
+    await command(['archive', '--wait', ...paths]);
+    await command(['release', '--no-verify', ...paths]);
+    mover.conduct = 'hold';
+    let most = 0;
+    const restores = async () => {
+      const count = (await actions()).filter((line) => line.includes('action=RESTORE')).length;
+      most = Math.max(most, count);
+      return count;
+    };
+    let over = false;
+    const prefetch = command(['restore', '--recursive', '--outstanding', '10', dir]).finally(() => {
+      over = true;
+    });
+    try {
+      await waitUntil('as many are asked for as may be', async () => (await restores()) === 10);
+      // Nothing more comes, however long they take.
+      for (let look = 0; look < 20; look++) await restores();
+      expect(over).toBe(false);
+    } finally {
+      mover.conduct = 'work';
+    }
+    await command(['cancel', '--recursive', dir]);
+    await waitUntil('all were asked for', async () => {
+      await restores();
+      return over;
+    });
+    const { json, exitCode } = await prefetch;
+    // The first ten were cancelled; the others came back, the last of them perhaps after the command had ended.
+    const { failed, done = 0, asked = 0 } = ends(json);
+    expect({ exitCode, failed, others: done + asked, most }).toEqual({ exitCode: 3, failed: 10, others: 35, most: 10 });
+    expect((await command(['restore', '-r', '--wait', '--outstanding', '3', dir])).exitCode).toBe(0);
+    for (const path of paths) expect(await statesOf(path)).toBe(CLEAN);
+  });
+
   test('for people: a summary, and names that can’t forge lines', async () => {
     const dir = directory('people');
     writeFileSync(join(dir, 'red\u001b[31m\nline'), 'x');
