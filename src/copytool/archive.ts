@@ -157,12 +157,14 @@ async function transfer(
   generation: Generation,
   gate: CommitGate,
 ): Promise<Uploaded> {
+  const tier = await context.tierOf(file);
   const uploading = context.transfers.upload({
     archive: target.config.id,
     name: link.name,
     path: context.fs.fidPath(file.fid),
     size: file.size,
     generation,
+    tier,
     beforeCommit: (content) => gate.pass(content.bytes),
     signal: task.signal,
     onBytes: (count) => task.add(count),

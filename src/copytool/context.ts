@@ -8,6 +8,7 @@ import type { Log } from '../service/log.ts';
 import type { Transfers } from '../transfer/types.ts';
 import type { DirectoryMarkers } from './directory-markers.ts';
 import type { EndpointWatch } from './endpoint-watch.ts';
+import type { FileView } from './file-view.ts';
 import type { CopytoolStats } from './stats.ts';
 import type { StepHook } from './steps.ts';
 
@@ -55,6 +56,8 @@ export interface CopytoolContext {
   /** Moves the contents of files. */
   readonly transfers: Transfers;
   readonly endpoints: EndpointWatch;
+  /** The access tier that a file's copy is written in; undefined: the archive's. */
+  readonly tierOf: (file: FileView) => Promise<string | undefined>;
   readonly stats: CopytoolStats;
   readonly step: StepHook;
   readonly log: Log;

@@ -33,6 +33,7 @@ import { takeLeft } from './left-behind.ts';
 import { LiveSettings } from './settings.ts';
 import { copytoolSocket } from './socket.ts';
 import { type CopytoolStats, countRetry, newStats, totalsOf } from './stats.ts';
+import { tierRules } from './tier-rules.ts';
 import { type Direction, Traffic } from './traffic.ts';
 
 /** What the helper takes. */
@@ -102,6 +103,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     for (const store of stores.values()) store.close();
   });
   const fsUuid = await establishIdentity(fs, stores.values());
+  const tierOf = await tierRules(config, fs.files, log);
   // Until here somebody waits at a terminal, or systemd, and is told at once what is wrong. From here on, readers wait.
   for (const [id, store] of stores) {
     store.holdFor(config.copytool.holdTimeout);
@@ -155,6 +157,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     },
     transfers,
     endpoints,
+    tierOf,
     stats,
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
     log,

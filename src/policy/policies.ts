@@ -1,4 +1,5 @@
-import type { ClassConfig, Config, PolicyConfig } from '../config/types.ts';
+import type { Config, PolicyConfig } from '../config/types.ts';
+import { classesFrom, definitionsOf, type PolicyClass } from './classes.ts';
 import { ALWAYS, allOf, anyOf, type Expression, NEVER, notOf } from './expression/ast.ts';
 import { resolveClasses } from './expression/classes.ts';
 import { type Truth, truthOf } from './expression/evaluate.ts';
@@ -26,13 +27,6 @@ export type Trigger =
       readonly low: number;
     }
   | { readonly on: 'manual' };
-
-export interface PolicyClass {
-  readonly name: string;
-  /** With everything put in that it names. */
-  readonly expression: Expression;
-  readonly accessTier: 'Hot' | 'Cool' | 'Cold' | undefined;
-}
 
 export interface Rule {
   readonly name: string;
@@ -86,7 +80,7 @@ export async function loadPolicies(
   config: Pick<Config, 'classes' | 'policies' | 'mount'>,
   accounts?: Accounts,
 ): Promise<Policies> {
-  const definitions = new Map([...config.classes].map(([name, { definition }]) => [name, parseExpression(definition)]));
+  const definitions = definitionsOf(config);
   const conditions = [...config.policies.values()].flatMap((policy) => [
     ...policy.ignore,
     ...[...policy.rules.values()].flatMap(({ condition }) => condition ?? []),
@@ -95,15 +89,11 @@ export async function loadPolicies(
   const names = { mount: config.mount, ...(await lookUpOwners(expressions, accounts)) };
   const resolved = resolveClasses(definitions, names);
   return {
-    classes: [...config.classes].map(([name, given]) => classOf(name, given, resolved)),
+    classes: classesFrom(config, resolved),
     policies: new Map(
       [...config.policies].map(([name, given]) => [name, policyOf(name, given, { ...names, classes: resolved })]),
     ),
   };
-}
-
-function classOf(name: string, given: ClassConfig, resolved: ReadonlyMap<string, Expression>): PolicyClass {
-  return { name, expression: resolved.get(name) as Expression, accessTier: given.accessTier };
 }
 
 function policyOf(name: string, given: PolicyConfig, names: Names): Policy {
@@ -189,17 +179,4 @@ export function ruleFor(policy: Policy, subject: PolicySubject, now: number): Ve
     if (aimedAt) return { rule, due: truthOf(rule.condition, subject, now) };
   }
   return { rule: undefined, reason: 'no-rule' };
-}
-
-/** The classes that a file is in, in their order; `unsure` are those of which it is not known. */
-export function classesOf(
-  classes: readonly PolicyClass[],
-  subject: PolicySubject,
-  now: number,
-): { readonly sure: readonly PolicyClass[]; readonly unsure: readonly PolicyClass[] } {
-  const truths = classes.map((one) => [one, truthOf(one.expression, subject, now)] as const);
-  return {
-    sure: truths.filter(([, truth]) => truth === true).map(([one]) => one),
-    unsure: truths.filter(([, truth]) => truth === undefined).map(([one]) => one),
-  };
 }

@@ -72,6 +72,7 @@ export class TransferEngine implements Transfers {
         buffers: this.#buffers,
         limits: this.#limits.archive,
         metadata: {},
+        tier: job.tier,
         beforeCommit: job.beforeCommit,
         signal: job.signal,
         onBytes: job.onBytes,

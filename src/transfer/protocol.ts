@@ -40,6 +40,7 @@ export interface PlainUpload {
   readonly path: string;
   readonly size: bigint;
   readonly generation: Generation;
+  readonly tier: string | undefined;
 }
 
 export interface PlainDownload {

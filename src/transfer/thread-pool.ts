@@ -35,11 +35,11 @@ export class TransferThreads implements Transfers {
   }
 
   async upload(job: UploadJob): Promise<Uploaded> {
-    const { archive, name, path, size, generation } = job;
+    const { archive, name, path, size, generation, tier } = job;
     const result = await this.#run(size, {
       signal: job.signal,
       onBytes: job.onBytes,
-      begin: (id) => ({ t: 'upload', id, job: { archive, name, path, size, generation } }),
+      begin: (id) => ({ t: 'upload', id, job: { archive, name, path, size, generation, tier } }),
       commit: job.beforeCommit,
     });
     return result as Uploaded;

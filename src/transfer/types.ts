@@ -43,6 +43,8 @@ export interface UploadJob {
   readonly size: bigint;
   /** Must be fresh, see uploadFile. */
   readonly generation: Generation;
+  /** Access tier; undefined: the archive's. */
+  readonly tier?: string | undefined;
   /** As in uploadFile. Called in the thread that asked for the upload. */
   readonly beforeCommit: (content: UploadContent) => Promise<CommitDecision>;
   readonly signal?: AbortSignal | undefined;

@@ -1,7 +1,8 @@
 import { HSM } from '../../lustre/hsm-state.ts';
-import type { AgeField, Comparison, Expression, HsmFlag, NumberField, Operator } from './ast.ts';
+import type { Comparison, Expression, HsmFlag, NumberField, Operator } from './ast.ts';
 import { type Glob, globMatches, globMatchesAbove } from './glob.ts';
 import type { PolicySubject } from './subject.ts';
+import { timeOf } from './subject-times.ts';
 
 /** Whether a condition holds; undefined: something is unknown, and it depends on that. */
 export type Truth = boolean | undefined;
@@ -122,21 +123,6 @@ function depthOf(path: Buffer): number {
   let depth = 0;
   for (const byte of path) if (byte === 0x2f) depth += 1;
   return depth;
-}
-
-function timeOf(subject: PolicySubject, field: AgeField): number | null | undefined {
-  switch (field) {
-    case 'last_mod':
-      return subject.mtime;
-    case 'last_access':
-      return subject.atime == null || subject.mtime == null ? undefined : Math.max(subject.atime, subject.mtime);
-    case 'last_change':
-      return subject.ctime;
-    case 'creation':
-      return subject.btime;
-    case 'rm_time':
-      return subject.removedAt;
-  }
 }
 
 /** Whether one of the names or paths matches, or the pool does. Without any name it is unknown what the name would be. */
