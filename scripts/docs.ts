@@ -1,4 +1,5 @@
 import { type ConfigKey, configKeys } from '../src/config/keys.ts';
+import { COMMON_DEFAULTS, RULE_DEFAULTS } from '../src/config/policy-defaults.ts';
 import { EXIT } from '../src/service/exit-code.ts';
 
 /** The documents with parts made from the code: between `<!-- generated -->` and `<!-- /generated -->`. */
@@ -18,7 +19,7 @@ function settingsTable(): string {
   return table(
     ['setting', 'meaning', 'default', 'environment'],
     configKeys().map((key) => [
-      `\`${key.path.join('.').replace('*', 'ID')}\``,
+      `\`${key.path[0] === 'archives' ? key.path.join('.').replace('*', 'ID') : key.path.join('.')}\``,
       `${key.description}${key.choices === undefined ? '' : `: ${key.choices.map((word) => `\`${word}\``).join(', ')}`}`,
       defaultOf(key),
       key.env === undefined ? '' : `\`${key.env}\``,
@@ -27,8 +28,20 @@ function settingsTable(): string {
 }
 
 function defaultOf(key: ConfigKey): string {
+  const ofPolicies = policyDefault(key.path);
+  if (ofPolicies !== undefined) return ofPolicies;
   if (key.required) return 'required';
   return key.defaultText === undefined || key.defaultText === '' ? '' : `\`${key.defaultText}\``;
+}
+
+/** Policies are filled in before they are checked: their keys have no defaults of their own. */
+function policyDefault([section, , ...path]: readonly string[]): string | undefined {
+  if (section !== 'policies') return undefined;
+  const [key] = path.slice(-1);
+  let value: unknown = path[0] === 'rules' ? (RULE_DEFAULTS as Record<string, unknown>)[key ?? ''] : COMMON_DEFAULTS;
+  if (path[0] !== 'rules') for (const part of path) value = (value as Record<string, unknown> | undefined)?.[part];
+  if (value !== undefined) return Array.isArray(value) ? '' : `\`${value}\``;
+  return key === 'sort' || key === 'target_class' ? '' : undefined;
 }
 
 function exitCodesTable(): string {

@@ -120,9 +120,14 @@ export class Selector {
   }
 
   async *#walk(walk: IndexWalk): AsyncGenerator<KnownEntry[]> {
+    const { given } = this.#sizes;
     for await (const rows of this.#strides(walk, `${ENTRY_COLUMNS}, e.fid, ${walk.value}`)) {
-      const page = await this.#chosen(rows.map((row) => this.#entryOf(row, row.at(-2) as number)));
-      if (page.length > 0) yield page;
+      // Paths of a whole stride would take long.
+      for (let at = 0; at < rows.length; at += given) {
+        const entries = rows.slice(at, at + given).map((row) => this.#entryOf(row, row.at(-2) as number));
+        const page = await this.#chosen(entries);
+        if (page.length > 0) yield page;
+      }
     }
   }
 
@@ -341,6 +346,7 @@ class FirstOnes {
   readonly #most: number;
   readonly #after: Position | undefined;
   #kept: Position[] = [];
+  #unsorted = 0;
   #last: Position | undefined;
 
   constructor(most: number, after: Position | undefined) {
@@ -352,7 +358,9 @@ class FirstOnes {
     if (this.#after !== undefined && !isBefore(this.#after, value, key)) return;
     if (this.#last !== undefined && isBefore(this.#last, value, key)) return;
     this.#kept.push([value, key]);
-    if (this.#kept.length >= 2 * this.#most) this.#cut();
+    this.#unsorted += 1;
+    // What is sorted already stays so: each time, a small part is sorted and merged in.
+    if (this.#unsorted >= Math.max(1, this.#most / 8)) this.#cut();
   }
 
   inOrder(): readonly Position[] {
@@ -361,6 +369,7 @@ class FirstOnes {
   }
 
   #cut(): void {
+    this.#unsorted = 0;
     this.#kept.sort(([a, b], [c, d]) => a - c || b - d);
     if (this.#kept.length <= this.#most) return;
     this.full = true;

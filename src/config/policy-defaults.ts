@@ -12,7 +12,7 @@ export const DEFAULT_CLASSES: Readonly<Record<string, Tree>> = {
 };
 
 /** What every policy has that does not say otherwise. */
-const COMMON: Tree = {
+export const COMMON_DEFAULTS: Tree = {
   enabled: true,
   ignore: [],
   ignore_class: [],
@@ -26,6 +26,9 @@ const COMMON: Tree = {
   suspend: { errors: 100, share: '50%' },
   backoff: { first: '5m', longest: '1d', quarantine_after: 10 },
 };
+
+/** What every rule has that does not say otherwise. */
+export const RULE_DEFAULTS: Tree = { max_files: 'unlimited', max_bytes: 'unlimited' };
 
 /** What a policy has by what it does. Rules only the three that are always there have. */
 const BY_ACTION: Readonly<Record<string, Tree>> = {
@@ -74,7 +77,7 @@ function filledIn(name: string, given: unknown): unknown {
   if (!isTree(given)) return given;
   const own = DEFAULT_POLICIES[name] ?? {};
   const action = String(own['action'] ?? given['action']);
-  const layers = [COMMON, Object.hasOwn(BY_ACTION, action) ? (BY_ACTION[action] as Tree) : {}, own, given];
+  const layers = [COMMON_DEFAULTS, Object.hasOwn(BY_ACTION, action) ? (BY_ACTION[action] as Tree) : {}, own, given];
   const filled: Record<string, unknown> = Object.assign({}, ...layers);
   for (const key of NESTED) {
     const maps = layers.map((layer) => layer[key]).filter((value) => value !== undefined);
@@ -88,9 +91,7 @@ function filledIn(name: string, given: unknown): unknown {
 }
 
 const ruleOf = (rule: unknown): unknown =>
-  isTree(rule)
-    ? { max_files: 'unlimited', max_bytes: 'unlimited', ...rule, target_class: listOf(rule['target_class'] ?? []) }
-    : rule;
+  isTree(rule) ? { ...RULE_DEFAULTS, ...rule, target_class: listOf(rule['target_class'] ?? []) } : rule;
 
 /** One thing may stand for a list of one. */
 const listOf = (value: unknown): unknown => (typeof value === 'string' ? [value] : value);

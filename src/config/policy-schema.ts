@@ -13,7 +13,8 @@ const expression = () =>
       parseExpression(text);
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message, params: { offset: error.offset } });
+      // What does not parse is not looked at any further.
+      context.addIssue({ code: 'custom', message: error.message, params: { offset: error.offset }, continue: false });
     }
   });
 

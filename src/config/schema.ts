@@ -242,7 +242,8 @@ const settings = z.strictObject({
 });
 
 export const configSchema = settings.superRefine(({ classes, policies }, context) => {
-  for (const issue of policyIssues(classes, policies)) context.addIssue({ code: 'custom', ...issue });
+  for (const issue of policyIssues(classes, policies))
+    context.addIssue({ code: 'custom', params: { offset: 0 }, ...issue });
 });
 
 /** The configuration with its keys as they stand in the file. */

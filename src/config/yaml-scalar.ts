@@ -1,5 +1,8 @@
 const SPACE = /\s/;
 const ESCAPE = /\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.|\n)/iy;
+/** The end of a line that says nothing, and the next one's indentation. */
+const CONTINUED = /^\\\n[ \t]*/;
+const LONGEST_INDENT = 1000;
 
 /**
  * Where a character of a text stands in the YAML that it was written as: plain, in quotes, or as a block. Blanks are taken
@@ -9,7 +12,9 @@ const ESCAPE = /\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.|\n)/iy;
 export function offsetInSource(source: string, value: string, offset: number): number {
   let at = beginningOf(source);
   const quote = source[0] === "'" || source[0] === '"' ? source[0] : '';
-  for (let read = 0; read < offset && at < source.length; ) {
+  for (let read = 0; at < source.length; ) {
+    if (quote === '"') at += CONTINUED.exec(source.slice(at, at + LONGEST_INDENT))?.[0].length ?? 0;
+    if (read >= offset) break;
     if (SPACE.test(value[read] ?? '') && SPACE.test(source[at] ?? '')) {
       // Up to the place itself, when it is among the blanks.
       while (read < offset && SPACE.test(value[read] ?? '')) read += 1;
