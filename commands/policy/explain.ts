@@ -41,9 +41,10 @@ export default class PolicyExplainCommand extends BaseCommand {
     const fs = await openFileSystem({ mount, liblustreapi, helper });
     try {
       const now = Date.now();
+      const context = { policies, files: fs.files, catalog, removal: config.removal };
       const files = [];
       for (const named of rawArguments(argv.map(String))) {
-        const explanation = await explain(named, { policies, files: fs.files, catalog, now });
+        const explanation = await explain(named, { ...context, now });
         const { head, rows } = explanationText(explanation, now);
         if (files.length > 0) this.log();
         this.log(head);

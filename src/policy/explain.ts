@@ -11,7 +11,7 @@ import type { PolicySubject } from './expression/subject.ts';
 import type { Policies, Policy } from './policies.ts';
 
 /** Why a policy does nothing with a file although a rule may say that it is time. */
-export type Hold = Reason | 'NOT_A_FILE' | 'ALIVE' | 'DEAD' | 'DISABLED' | 'BACKOFF';
+export type Hold = Reason | 'NOT_A_FILE' | 'ALIVE' | 'DEAD' | 'DISABLED' | 'BACKOFF' | 'QUARANTINED' | 'BY_FOLLOWER';
 
 export interface PolicyExplanation {
   readonly policy: Policy;
@@ -42,6 +42,8 @@ export interface ExplainOptions {
   readonly files: LustreFiles;
   /** Knows of the dead, and of what failed before. Without it, only living files are explained. */
   readonly catalog: Catalog | undefined;
+  /** How long what dead files left is kept whatever the rules say, milliseconds, and who removes it. */
+  readonly removal: { readonly grace: number; readonly by: 'follow' | 'policy' };
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -63,9 +65,7 @@ export async function explain(named: Buffer, options: ExplainOptions): Promise<E
     state: subject.hsm == null || subject.type !== 'file' || found.dead ? undefined : describeState(stateOf(subject)),
     classes: sure.map(({ name }) => name),
     unsure: unsure.map(({ name }) => name),
-    policies: [...options.policies.policies.values()].map((policy) =>
-      explainPolicy(policy, found, failures, options.now),
-    ),
+    policies: [...options.policies.policies.values()].map((policy) => explainPolicy(policy, found, failures, options)),
   };
 }
 
@@ -75,22 +75,31 @@ interface Found {
   readonly dead: boolean;
 }
 
-function explainPolicy(policy: Policy, found: Found, failures: readonly Failure[], now: number): PolicyExplanation {
+function explainPolicy(
+  policy: Policy,
+  found: Found,
+  failures: readonly Failure[],
+  { now, removal }: ExplainOptions,
+): PolicyExplanation {
   const { subject, dead } = found;
   const { verdict, at } = outlookOf(policy, subject, now);
+  const kept = policy.action === 'remove' ? (subject.removedAt ?? 0) + Math.ceil(removal.grace / 1000) : 0;
   const holds: Hold[] = [];
   if (!policy.enabled) holds.push('DISABLED');
   if (policy.action === 'remove') {
     if (!dead) holds.push('ALIVE');
+    else if (removal.by === 'follow') holds.push('BY_FOLLOWER');
   } else if (dead) holds.push('DEAD');
   else if (subject.type !== 'file') holds.push('NOT_A_FILE');
   else holds.push(...stateHolds(policy, subject, verdict.rule?.archiveId));
-  if (failures.some(({ kind, notBefore }) => kind === policy.action && notBefore > now)) holds.push('BACKOFF');
+  const failure = failures.find(({ kind }) => kind === `policy:${policy.name}`);
+  if (failure !== undefined && failure.count >= policy.backoff.quarantineAfter) holds.push('QUARANTINED');
+  else if (failure !== undefined && failure.notBefore > now) holds.push('BACKOFF');
   return {
     policy,
     rule: verdict.rule?.name,
     reason: verdict.rule === undefined ? verdict.reason : undefined,
-    dueAt: at,
+    dueAt: at === undefined ? undefined : Math.max(at, kept),
     holds,
   };
 }
@@ -151,6 +160,8 @@ export function holdText(hold: Hold): string {
     DEAD: 'is gone',
     DISABLED: 'the policy is not enabled',
     BACKOFF: 'failed before, and is left alone for a while',
+    BY_FOLLOWER: 'the follower removes it after `removal.grace`; with `removal.by: policy` this policy does',
+    QUARANTINED: 'failed too often, and is left alone',
   };
   return own[hold] ?? REASONS[hold as Reason];
 }

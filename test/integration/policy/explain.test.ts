@@ -111,7 +111,7 @@ describe('policy explain', () => {
       rule: 'default',
       due: 'later',
       due_at: new Date((at + 300) * 1000).toISOString(),
-      holds: [],
+      holds: ['BY_FOLLOWER'],
     });
     expect(policyOf(files[0], 'archive')).toMatchObject({ holds: ['DEAD'] });
     const { result } = await explain(path);
