@@ -66,7 +66,9 @@ const SIZES = [0n, 4096n, 65_536n, 2_000_000n, 17_000_000n, 2_000_000_000n];
 function putOf(number: number): EntryPut {
   const directory = isDirectory(number);
   const archived = number % 10 !== 0;
-  const age = (number * 7919) % 40_000_000;
+  // Made one after the other over two years, modified within the hour after, used within the months after.
+  const made = NOW_S - 63_000_000 + Math.floor((number / ROWS) * 63_000_000);
+  const mtime = made + ((number * 104_729) % 3600);
   const kind = number % 50 === 3 ? 'tmp' : number % 7 === 2 ? 'img' : 'dat';
   const place = Math.floor(number / (PER_DIRECTORY + 1));
   return {
@@ -80,9 +82,9 @@ function putOf(number: number): EntryPut {
       size: SIZES[number % SIZES.length] as bigint,
       blocks: 16n,
       nlink: directory ? 2 : 1,
-      atime: NOW_S - Math.floor(age / 2),
-      mtime: NOW_S - age,
-      ctime: NOW_S - age,
+      atime: Math.min(NOW_S, mtime + ((number * 7919) % 10_000_000)),
+      mtime: Math.min(NOW_S, mtime),
+      ctime: Math.min(NOW_S, mtime),
       hsm: archived && !directory ? 0x9 : 0,
       archive: archived && !directory ? 1 : 0,
       osts: directory ? [] : [number % 4],
