@@ -1,8 +1,9 @@
 import { isReservedName, stagingName } from '../blob/naming.ts';
+import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { KnownBlob } from '../catalog/types.ts';
-import type { BlobIdentity } from '../identity/blob-identity.ts';
+import type { BlobIdentity, BlobKind } from '../identity/blob-identity.ts';
 import type { Fid } from '../identity/fid.ts';
 import { formatGeneration } from '../identity/generation.ts';
 import { isBound, judge } from './judge.ts';
@@ -169,10 +170,16 @@ async function judgeTheirs(
       page.tally.count('bound');
       const { fid } = binding;
       if (isBound(binding, blob))
-        page.blobs.push({ fid, blob: { archive, name, kind: 'file', size: length, etag, verifiedAt } });
+        page.blobs.push({ fid, blob: { archive, name, kind: kindOf(blob, place), size: length, etag, verifiedAt } });
       else page.find({ code: 'bound', fid, archive, name });
     }
   }
+}
+
+/** What somebody else's blob stands for: a directory or symlink is bound to its marker, too. */
+function kindOf(blob: BlobState, { store }: Place): BlobKind {
+  const read = readBlob(blob, { prefix: store.prefix, defaults: READ_DEFAULTS });
+  return read.kind === 'refused' || read.kind === 'reserved' ? 'file' : read.kind;
 }
 
 function knownBlobOf({ name, identity, length, etag, lastModified }: OwnBlob, archive: number): KnownBlob {

@@ -15,7 +15,8 @@ export interface DirectoryAttributes {
 
 /** Where a directory is, or why there is none. */
 export type Resolved =
-  | { readonly fid: Fid; readonly made: boolean; readonly there?: EntryState | undefined }
+  /** `there`: what it had when it was first met, if it was there before. */
+  | { readonly fid: Fid; readonly made: boolean; readonly there?: DirectoryAttributes | undefined }
   | {
       readonly code: ConflictCode | FailureCode;
       readonly detail: string;
@@ -45,7 +46,7 @@ const REMEMBERED = 65_536;
 export class Directories {
   readonly #lustre: Pick<LustrePart, 'importer'>;
   readonly #request: ImportRequest;
-  readonly #known = new Map<string, Fid>();
+  readonly #known = new Map<string, Extract<Resolved, { fid: Fid }>>();
 
   constructor(lustre: Pick<LustrePart, 'importer'>, request: ImportRequest) {
     this.#lustre = lustre;
@@ -68,8 +69,8 @@ export class Directories {
     for (const level of levels) {
       const unknown: string[] = [];
       for (const key of level) {
-        const fid = this.#known.get(key);
-        if (fid !== undefined) resolved.set(key, { fid, made: false });
+        const known = this.#known.get(key);
+        if (known !== undefined) resolved.set(key, known);
         else unknown.push(key);
       }
       await this.#make(unknown, wanted, blocked, resolved, onMade);
@@ -110,12 +111,12 @@ export class Directories {
       const one = resolve(key, parent, results.get(parent)?.[index] as Made);
       resolved.set(key, one);
       if (!('fid' in one)) continue;
-      this.#remember(key, one.fid);
+      this.#remember(key, { ...one, made: false });
       if (one.made) onMade({ fid: one.fid, parent, name: nameOf(key), attributes });
     }
   }
 
-  #remember(key: string, fid: Fid): void {
+  #remember(key: string, directory: Extract<Resolved, { fid: Fid }>): void {
     if (this.#known.size >= REMEMBERED) {
       let drop = REMEMBERED / 4;
       for (const oldest of this.#known.keys()) {
@@ -123,7 +124,7 @@ export class Directories {
         if (--drop === 0) break;
       }
     }
-    this.#known.set(key, fid);
+    this.#known.set(key, directory);
   }
 }
 
@@ -131,7 +132,10 @@ function resolve(key: string, parent: Fid, made: Made): Resolved {
   if ('made' in made) return { fid: made.made, made: true };
   if ('errno' in made) return { code: 'lustre', detail: `its directory: ${errnoText(made.errno)}`, errno: made.errno };
   const { there } = made;
-  if (there?.type === 'dir') return { fid: there.fid, made: false, there };
+  if (there?.type === 'dir') {
+    const { fid, uid, gid, mode } = there;
+    return { fid, made: false, there: { uid, gid, mode } };
+  }
   if (there === undefined) return { code: 'busy', detail: 'its directory came and went' };
   return { ...belowFile(key), way: { key, parent, name: nameOf(key), there } };
 }

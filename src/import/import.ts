@@ -1,3 +1,4 @@
+import { stagingName } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ImportRange } from '../catalog/types.ts';
@@ -8,6 +9,7 @@ import { CatalogLedger, DryLedger } from './ledger.ts';
 import { listAll, type Page } from './lister.ts';
 import { PageImporter } from './page.ts';
 import type { Place } from './places.ts';
+import { tell } from './problems.ts';
 import { closeImport, openImport } from './session.ts';
 import {
   type ImportOutcome,
@@ -100,6 +102,7 @@ class Import {
     const directories = new Directories(world.lustre, request);
     const pages = new PageImporter(world, this.#filters, directories);
     await this.#markers(pages);
+    await this.#staged(world);
     await this.#list(world, pages);
     this.#phase = 'links';
     await makeLinks(world, directories);
@@ -115,6 +118,7 @@ class Import {
     await world.ledger.commit({ imports: { ranges: places.map(({ start }) => ({ place: start, flat: false })) } });
     const pages = new PageImporter(world, this.#filters, undefined);
     await this.#markers(pages);
+    await this.#staged(world);
     await this.#list(world, pages);
     return this.#summary(this.#outcome(), false);
   }
@@ -131,6 +135,23 @@ class Import {
       if (blob !== undefined && (isNamed || /^true$/i.test(blob.metadata['hdi_isfolder'] ?? ''))) blobs.push(blob);
     }
     if (blobs.length > 0) await pages.take(blobs, {});
+  }
+
+  /** A copy in staging is that of a file whose name was just changing; where it belongs, only its file system knew. */
+  async #staged(world: ImportWorld): Promise<void> {
+    const { places, prefix, list, uuid } = this.#options;
+    if (!places.some(({ start }) => start === '' || start === `${prefix}/`)) return;
+    const place = stagingName(prefix, '');
+    for (let token: string | undefined, more = true; more; ) {
+      const page: Page = await list({ place, flat: true, token });
+      for (const { name, identity } of page.blobs) {
+        if (identity === undefined || identity.fs === uuid) continue;
+        const detail = `it is the copy of ${identity.fid}, whose name was changing when its file system was lost: it is not imported`;
+        tell(world, { outcome: 'refused', blob: name, code: 'staged', detail });
+      }
+      token = page.next;
+      more = token !== undefined;
+    }
   }
 
   #list({ ledger }: ImportWorld, pages: PageImporter): Promise<void> {

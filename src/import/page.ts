@@ -260,7 +260,7 @@ function isImported(there: EntryState): boolean {
 }
 
 /** Whether a directory that is there was made by an import that was killed, or is as the marker says: then its marker holds. */
-function mayBeOurs(there: EntryState, ...attributes: readonly DirectoryAttributes[]): boolean {
+function mayBeOurs(there: DirectoryAttributes, ...attributes: readonly DirectoryAttributes[]): boolean {
   const half = { uid: 0, gid: 0, mode: 0o700 };
   return [half, ...attributes].some(
     ({ uid, gid, mode }) => there.uid === uid && there.gid === gid && there.mode === mode,

@@ -38,8 +38,8 @@ export function stopAfter({ counts, request }: ImportWorld): void {
 
 /** What fails for one fails for all. */
 export function stopIfHopeless(errno: number): void {
-  const { ENOSPC, EDQUOT, EROFS, ENODEV, ENOTCONN, EPERM, EACCES } = ERRNO;
-  if (![ENOSPC, EDQUOT, EROFS, ENODEV, ENOTCONN, EPERM, EACCES, ESHUTDOWN].includes(errno)) return;
+  const { ENOSPC, EDQUOT, EROFS, ENODEV, ENOTCONN } = ERRNO;
+  if (![ENOSPC, EDQUOT, EROFS, ENODEV, ENOTCONN, ESHUTDOWN].includes(errno)) return;
   throw new OperatorError(`Lustre makes no files: ${errnoText(errno)}.`, {
     code: 'IMPORT_LUSTRE',
     hint: 'When that is put right, the same command goes on where this one stopped.',

@@ -44,12 +44,17 @@ const WRITERS = {
 type Writer = keyof typeof WRITERS;
 const KINDS = Object.keys(WRITERS) as Writer[];
 
-async function imported(writer: Writer, content = 'content'): Promise<{ top: string; path: string; fid: Fid }> {
+async function imported(
+  writer: Writer,
+  more: (top: string) => Promise<unknown> = () => Promise.resolve(),
+): Promise<{ top: string; path: string; fid: Fid }> {
+  const content = 'content';
   round += 1;
   const top = `t${round}`;
+  await more(top);
   await it.put(`${top}/file`, content, WRITERS[writer](content));
   const done = await it.import('--prefix', top);
-  expect(done, done.stderr).toMatchObject({ exitCode: 0, made: { files: 1 } });
+  expect(done, `${done.stderr} ${JSON.stringify(done)}`).toMatchObject({ exitCode: 0, made: { files: 1 } });
   return { top, path: it.at(top, 'file'), fid: await it.fid(it.at(top, 'file')) };
 }
 
@@ -70,11 +75,11 @@ async function blobs(
 
 describe.each(KINDS)('a file that %s wrote', (writer) => {
   test('the follower writes nothing back after the import', async () => {
-    const { top, fid } = await imported(writer);
-    await it.put(`${top}/dir`, '', { hdi_isfolder: 'true', owner: '5' });
-    await it.put(`${top}/dir/link`, 'x', { ftype: 'LNK' });
-    await it.put(`${top}/dir/empty`, '', { owner: '7' });
-    await it.import('--prefix', top);
+    const { top, fid } = await imported(writer, async (below) => {
+      await it.put(`${below}/dir`, '', { hdi_isfolder: 'true', owner: '5' });
+      await it.put(`${below}/dir/link`, 'x', { ftype: 'LNK' });
+      await it.put(`${below}/dir/empty`, '', { owner: '7' });
+    });
     const before = await blobs(top);
     const things = ['dir', 'dir/link', 'dir/empty', ''].map((name) => it.fid(it.at(top, name)));
     await follower.look(fid, ...(await Promise.all(things)));
@@ -146,6 +151,9 @@ test('directories, symlinks: their markers become ours when they change, and go 
   await it.put(`${top}/link`, 'there', { ftype: 'LNK', owner: '5' });
   expect(await it.import('--prefix', top)).toMatchObject({ exitCode: 0, made: { symlinks: 1 } });
   const [dir, link] = [await it.fid(it.at(top, 'dir')), await it.fid(it.at(top, 'link'))];
+  // A sweep that passes by does not make anything else of them.
+  const swept = await it.sandbox.run(['sweep']);
+  expect(swept, swept.stderr).toMatchObject({ exitCode: 0 });
   chmodSync(it.at(top, 'dir'), 0o700);
   renameSync(it.at(top, 'link'), it.at(top, 'dir', 'moved'));
   await follower.follow(dir, link);

@@ -48,9 +48,9 @@ async function fill(it: ImportRig, top: string, blobs: number): Promise<void> {
   const make = async (i: number): Promise<void> => {
     const place = `${top}/${i % 7}/${i % 50}`;
     if (i % 10 === 0) await it.put(`${place}/d${i}`, '', { hdi_isfolder: 'true', ...owner, permissions: '0751' });
-    else if (i % 10 === 1) await it.put(`${place}/l${i}`, `../to/${i}`, { ftype: 'LNK', owner: '3' });
+    else if (i % 10 === 1) await it.put(`${place}/l${i}`, `../to/${i}`, { ...owner, ftype: 'LNK' });
     else if (i % 10 === 2) await it.put(`${place}/d${i - 2}/e${i}`, '', owner);
-    else await it.put(`${place}/f${i}`, `content ${i}`, i % 10 < 6 ? owner : {});
+    else await it.put(`${place}/f${i}`, `content ${i}`, i % 10 < 6 ? owner : { modtime: owner.modtime });
   };
   for (let at = 0; at < blobs; at += 64) {
     await Promise.all(Array.from({ length: Math.min(64, blobs - at) }, (_, index) => make(at + index)));

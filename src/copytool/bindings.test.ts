@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { scratch } from '../../test/support/catalog.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { openCatalog } from '../catalog/open.ts';
+import { IMPORT_CHECKPOINT } from '../catalog/types.ts';
+import type { Fid } from '../identity/fid.ts';
+import type { Log } from '../service/log.ts';
+import { type BindingsOptions, isUnbound } from './bindings.ts';
+
+const UUID = '0b0e7a52-6f0c-4e3c-9a8e-2f4b6d1c9e10';
+const FID = '0x200000401:0x1:0x0' as Fid;
+const nothing = () => undefined;
+const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
+
+let place: ReturnType<typeof scratch>;
+let catalog: Catalog;
+let dead: boolean;
+
+beforeEach(async () => {
+  place = scratch();
+  catalog = openCatalog({ file: place.file, create: true });
+  dead = false;
+  await catalog.claim(UUID);
+});
+afterEach(() => {
+  catalog.close();
+  place.remove();
+});
+
+const ask = (name = 'a', over: Partial<BindingsOptions> = {}) =>
+  isUnbound({ file: place.file, fsUuid: UUID, isDead: async () => dead, log, ...over }, 1, name);
+
+async function scanned(): Promise<void> {
+  await catalog.endScan(await catalog.beginScan(), 'complete');
+}
+
+test('only a catalog that knows all can say that no file was imported from a blob', async () => {
+  expect(await ask('a', { file: `${place.file}.not-there` })).toBe(false);
+  expect(await ask()).toBe(false);
+  await scanned();
+  expect(await ask()).toBe(true);
+  expect(await ask('a', { fsUuid: UUID.replace('0', '1') })).toBe(false);
+  await catalog.apply({ checkpoints: [{ name: IMPORT_CHECKPOINT, state: {} }] });
+  expect(await ask()).toBe(false);
+});
+
+test('a blob is bound as long as a file that was imported from it lives', async () => {
+  await scanned();
+  await catalog.apply({ bindings: [{ fid: FID, archive: 1, name: 'a', bind: 'etag:"1"', size: 1n }] });
+  expect(await ask('a')).toBe(false);
+  expect(await ask('b')).toBe(true);
+  dead = true;
+  expect(await ask('a')).toBe(true);
+  expect(await ask('a', { isDead: () => Promise.reject(new Error('unmounted')) })).toBe(false);
+});

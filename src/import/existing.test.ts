@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
+import { blobState } from '../blob/state.ts';
+import type { Fid } from '../identity/fid.ts';
+import { formatFileRecord } from '../identity/file-record.ts';
+import { HSM } from '../lustre/hsm-state.ts';
+import type { EntryState } from '../lustre/scan-entry.ts';
+import { actionFor, relationOf } from './existing.ts';
+import type { ImportRequest, OnConflict } from './types.ts';
+import type { Wanted } from './wanted.ts';
+
+const FID = '0x200000401:0x1:0x0' as Fid;
+
+function wantedFile(etag = '"0x2"', content = 7): Wanted {
+  const blob = blobState({
+    ...{ name: 'd/x', etag, length: BigInt(content), metadata: {}, lastModified: new Date(0), blobType: 'BlockBlob' },
+    ...{ copyStatus: undefined, accessTier: undefined, archiveStatus: undefined, leaseState: undefined },
+    customerKey: undefined,
+  });
+  const read = readBlob(blob, { prefix: '', defaults: READ_DEFAULTS });
+  if (read.kind !== 'file') throw new Error(read.kind);
+  return { blob, read, path: read.path };
+}
+
+const CLEAN = HSM.EXISTS | HSM.ARCHIVED;
+const RELEASED = CLEAN | HSM.RELEASED;
+
+function entry(hsm: number, over: Partial<EntryState> = {}): EntryState {
+  return {
+    ...{
+      fid: FID,
+      type: 'file',
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      nlink: 1,
+      size: 7,
+      blocks: 1,
+      atime: 0,
+      mtime: 0,
+      ctime: 0,
+    },
+    ...{ btime: null, project: null, hsm, archive: 1, osts: [], pool: '', record: null, lemur: null, links: null },
+    linksComplete: true,
+    ...over,
+  };
+}
+
+const bound = (etag: string, at = 'd/x', fid = FID): Buffer => formatFileRecord({ fid, size: 7n, bind: { etag }, at });
+
+describe('what stands at a name', () => {
+  test.each([
+    ['bound to this version', entry(RELEASED, { record: bound('"0x2"') }), 'present'],
+    ['bound to an earlier one', entry(RELEASED, { record: bound('"0x1"') }), 'changed'],
+    ['bound to another blob', entry(RELEASED, { record: bound('"0x1"', 'd/y') }), 'not-imported'],
+    ['modified since', entry(CLEAN | HSM.DIRTY, { record: bound('"0x2"') }), 'changed'],
+    ['half bound: the size is not set', entry(RELEASED, { record: bound('"0x2"'), size: 3 }), 'changed'],
+    [
+      'another file’s record, copied along',
+      entry(RELEASED, { record: bound('"0x2"', 'd/x', '0x1:0x2:0x0' as Fid) }),
+      'not-imported',
+    ],
+    ['a file of users', entry(0), 'not-imported'],
+    ['a directory', entry(0, { type: 'dir' }), 'type'],
+    ['a symlink', entry(0, { type: 'symlink' }), 'type'],
+  ] as const)('%s', (_, there, relation) => {
+    expect(relationOf(wantedFile(), there)).toBe(relation);
+  });
+});
+
+describe('what is done about it', () => {
+  const ask = (onConflict: OnConflict, refresh = false) => ({ onConflict, refresh }) as ImportRequest;
+  const released = entry(RELEASED);
+  const restored = entry(CLEAN);
+  const dirty = entry(CLEAN | HSM.DIRTY);
+
+  test.each([
+    ['present', released, ask('fail'), { do: 'nothing' }],
+    ['present', restored, ask('overwrite-dirty'), { do: 'nothing' }],
+    ['present', restored, ask('overwrite-always'), { do: 'release' }],
+    ['changed', released, ask('skip'), { do: 'conflict', code: 'changed' }],
+    ['changed', released, ask('overwrite-dirty'), { do: 'conflict', code: 'changed' }],
+    ['changed', released, ask('skip', true), { do: 'rebind', release: false }],
+    ['changed', restored, ask('skip', true), { do: 'rebind', release: true }],
+    ['changed', restored, ask('overwrite-always'), { do: 'rebind', release: true }],
+    ['changed', dirty, ask('skip', true), { do: 'conflict', code: 'dirty' }],
+    ['changed', dirty, ask('overwrite-dirty'), { do: 'replace', clean: false }],
+    ['not-imported', restored, ask('skip', true), { do: 'conflict', code: 'not-imported' }],
+    ['not-imported', dirty, ask('overwrite-dirty'), { do: 'replace', clean: false }],
+    ['type', entry(0, { type: 'dir' }), ask('fail'), { do: 'conflict', code: 'type' }],
+    ['type', entry(0, { type: 'dir' }), ask('overwrite-always'), { do: 'replace', clean: false }],
+  ] as const)('%s, case %#', (relation, there, request, action) => {
+    expect(actionFor(relation, there, wantedFile(), request)).toMatchObject(action);
+  });
+
+  test('between empty and not empty it is made anew, but only what the archive has', () => {
+    expect(actionFor('changed', released, wantedFile('"0x3"', 0), ask('skip', true))).toEqual({
+      do: 'replace',
+      clean: true,
+    });
+    const empty = entry(CLEAN, { size: 0 });
+    expect(actionFor('changed', empty, wantedFile(), ask('skip', true))).toEqual({ do: 'replace', clean: true });
+  });
+});
