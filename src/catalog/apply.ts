@@ -1,4 +1,5 @@
 import type { Fid } from '../identity/fid.ts';
+import type { AskedFiles } from './asked.ts';
 import type { Blobs } from './blobs.ts';
 import type { Moment } from './connection.ts';
 import type { Cursors } from './cursors.ts';
@@ -27,6 +28,7 @@ export interface Tables {
   readonly records: Records;
   readonly walk: Walk;
   readonly imports: Imports;
+  readonly asked: AskedFiles;
 }
 
 /** The follower's hints are its own; what the catalog itself finds out has none. */
@@ -78,6 +80,9 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   }
   for (const failure of batch.failures ?? []) records.putFailure(keys.store(failure.fid), failure, ms);
   for (const fid of batch.failuresGone ?? []) records.dropFailures(keys.store(fid));
+  for (const { fid, kind } of batch.failuresOver ?? []) records.dropFailure(keys.store(fid), kind);
+  for (const asked of batch.asked ?? []) tables.asked.put(keys.store(asked.fid), asked);
+  for (const { policy, fid } of batch.askedGone ?? []) tables.asked.drop(keys.store(fid), policy);
   for (const move of batch.cursors ?? []) cursors.put(move, stamp);
   for (const fid of batch.met ?? []) tables.walk.met(keys.store(fid));
   for (const fid of batch.walked ?? []) tables.walk.done(keys.store(fid));

@@ -1,6 +1,7 @@
 import type { Fid } from '../identity/fid.ts';
 import type { Selection } from './selection.ts';
 import type {
+  Asked,
   BatchResult,
   CatalogBatch,
   CatalogEvent,
@@ -146,6 +147,10 @@ export interface Catalog {
   importsGone(archive: number, place: string, since: number): AsyncGenerator<ImportedName[]>;
   /** What failed with these, if anything did. */
   failures(fids: readonly Fid[]): Promise<Map<Fid, Failure[]>>;
+  /** What fails, of one kind. */
+  failing(kind: string, after: Fid | undefined, limit: number): Promise<Failure[]>;
+  /** What a policy has asked for and not seen the end of. */
+  asked(policy: string): AsyncGenerator<Asked[]>;
   checkpoint(name: string): Promise<{ readonly at: number; readonly state: unknown } | undefined>;
   beginRun(kind: RunKind, name: string, detail?: Readonly<Record<string, unknown>>): Promise<number>;
   endRun(id: number, outcome: string, detail: Readonly<Record<string, unknown>>): Promise<void>;

@@ -5,6 +5,8 @@ import type { CatalogEvent, Checkpoint, Failure, FailurePut, KnownBinding, Run, 
 
 /** Events kept; the oldest go. */
 const MAX_EVENTS = 100_000;
+/** Runs kept. */
+const MAX_RUNS = 20_000;
 
 /** The small books: bindings of imported files, failures, checkpoints of long jobs, runs, events, and single facts. */
 export class Records {
@@ -54,11 +56,24 @@ export class Records {
     this.#sql('DELETE FROM failures WHERE fid = ?').run(fid);
   }
 
+  dropFailure(fid: number, kind: string): void {
+    this.#sql('DELETE FROM failures WHERE fid = ? AND kind = ?').run(fid, kind);
+  }
+
   failures(fid: number): Failure[] {
-    return this.#sql('SELECT kind, count, at_ms, not_before_ms, error FROM failures WHERE fid = ?')
-      .all(fid)
-      .map(([kind, count, at, notBefore, error]) => ({
-        fid: this.#keys.fid(fid),
+    return this.#failures('fid = ?', fid);
+  }
+
+  /** Of one kind, in the order of keys from after the given one. */
+  failing(kind: string, after: number, limit: number): Failure[] {
+    return this.#failures('kind = ? AND fid > ? ORDER BY fid LIMIT ?', kind, after, limit);
+  }
+
+  #failures(where: string, ...values: (number | string)[]): Failure[] {
+    return this.#sql(`SELECT fid, kind, count, at_ms, not_before_ms, error FROM failures WHERE ${where}`)
+      .all(...values)
+      .map(([fid, kind, count, at, notBefore, error]) => ({
+        fid: this.#keys.fid(fid as number),
         kind: kind as string,
         count: count as number,
         at: at as number,
@@ -91,7 +106,9 @@ export class Records {
       nowMs,
       JSON.stringify(detail),
     );
-    return (row as Row)[0] as number;
+    const id = (row as Row)[0] as number;
+    this.#sql('DELETE FROM runs WHERE id <= ?').run(id - MAX_RUNS);
+    return id;
   }
 
   endRun(id: number, outcome: string, detail: Readonly<Record<string, unknown>>, nowMs: number): void {

@@ -1,6 +1,7 @@
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { OperatorError } from '../service/errors.ts';
 import { applyBatch, type Tables } from './apply.ts';
+import { AskedFiles } from './asked.ts';
 import { type BlobKey, Blobs } from './blobs.ts';
 import type { Catalog, Child, Descendant } from './catalog.ts';
 import { checkCatalog } from './check.ts';
@@ -66,6 +67,7 @@ export class SqliteCatalog implements Catalog {
       records: new Records(database, keys),
       walk: new Walk(database, keys),
       imports: new Imports(database, keys),
+      asked: new AskedFiles(database, keys),
     };
     this.#pages = new EntryPages(database, keys);
     this.#tree = new Tree(this.#tables.links, this.#tables.entries, keys);
@@ -374,6 +376,17 @@ export class SqliteCatalog implements Catalog {
   async failures(fids: readonly Fid[]) {
     const found = await this.#eachKey(fids, (key) => this.#tables.records.failures(key));
     return new Map([...found].filter(([, failures]) => failures.length > 0));
+  }
+
+  failing(kind: string, after: Fid | undefined, limit: number) {
+    return this.#read(() => this.#tables.records.failing(kind, this.#keyOr0(after), limit));
+  }
+
+  asked(policy: string) {
+    return this.#walk((after) => {
+      const rows = this.#tables.asked.page(policy, after, PAGE);
+      return { items: rows.map(({ asked }) => asked), next: rows.length < PAGE ? undefined : rows.at(-1)?.key };
+    }, 0);
   }
 
   checkpoint(name: string) {

@@ -215,6 +215,19 @@ export interface Failure extends FailurePut {
   readonly at: number;
 }
 
+/** A file that a policy has asked the coordinator for, and whose end nobody has seen yet. */
+export interface Asked {
+  readonly policy: string;
+  readonly fid: Fid;
+  /** The run that asked. */
+  readonly run: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** As the file was then: bytes, seconds since 1970. */
+  readonly size: bigint;
+  readonly mtime: number;
+}
+
 export type RunKind = 'policy' | 'import' | 'scan' | 'verify' | 'sweep' | 'follow';
 
 export interface Run {
@@ -344,6 +357,10 @@ export interface CatalogBatch {
   readonly buried?: readonly Fid[];
   readonly failures?: readonly FailurePut[];
   readonly failuresGone?: readonly Fid[];
+  /** The same of one kind. */
+  readonly failuresOver?: readonly { readonly fid: Fid; readonly kind: string }[];
+  readonly asked?: readonly Asked[];
+  readonly askedGone?: readonly { readonly policy: string; readonly fid: Fid }[];
   readonly cursors?: readonly CursorMove[];
   readonly checkpoints?: readonly Checkpoint[];
   readonly checkpointsGone?: readonly string[];

@@ -1,9 +1,9 @@
 import { Args, Flags } from '@oclif/core';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Config } from '../config/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { OperatorError } from '../service/errors.ts';
-import { BaseCommand, type GlobalFlags } from './base-command.ts';
+import type { GlobalFlags } from './base-command.ts';
+import { CatalogCommand } from './catalog-command.ts';
 
 export const journalArgs = {
   file: Args.string({ description: 'FIDs, or paths below the mount; several may be given', ignoreStdin: true }),
@@ -14,25 +14,7 @@ export const quarantinedFlag = {
 };
 
 /** What the commands are made of that look at the catalog's journal, and change it. */
-export abstract class JournalCommand extends BaseCommand {
-  protected async withCatalog<T>(
-    flags: GlobalFlags,
-    options: { readOnly: boolean },
-    work: (catalog: Catalog, config: Config) => Promise<T>,
-  ): Promise<T> {
-    const [{ config }, { openCatalog }, { catalogFile }] = await Promise.all([
-      this.readConfig({ config: flags.config }),
-      import('../catalog/open.ts'),
-      import('../catalog/place.ts'),
-    ]);
-    const catalog = openCatalog({ file: catalogFile(config.stateDir), ...options });
-    try {
-      return await work(catalog, config);
-    } finally {
-      catalog.close();
-    }
-  }
-
+export abstract class JournalCommand extends CatalogCommand {
   /** Does it to what is named, or to the whole quarantine. @returns how many were in the journal */
   protected async change(
     argv: readonly unknown[],

@@ -239,6 +239,18 @@ const settings = z.strictObject({
     .meta({ description: 'making files from a container' }),
   classes: classesSchema,
   policies: policiesSchema,
+  policy_run: z
+    .strictObject({
+      stall_timeout: duration('1s', '30d').prefault('5m').meta({
+        description: 'a run that waits for what it has asked for ends when none of it moves for so long',
+      }),
+      verified_within: duration('0s', '365d').prefault('0s').meta({
+        description:
+          'a copy that a sweep has seen in the container within this time is not asked for again before a release; 0s: it always is',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'runs of the policies' }),
 });
 
 export const configSchema = settings.superRefine(({ classes, policies }, context) => {

@@ -10,6 +10,8 @@ export interface Fresh {
   readonly links?: readonly Link[];
   /** `trusted.lfsazsync`, if it is this file's own. */
   readonly record?: FileRecord;
+  /** When it was made, seconds since 1970, where Lustre knows. */
+  readonly born?: number;
 }
 
 /** What came of looking at a FID. Dead is ENOENT under our UUID; everything else that fails is no death. */
@@ -29,7 +31,8 @@ export function freshOf(state: EntryState): Fresh | undefined {
     blocks: BigInt(state.blocks),
   };
   const links = fid === ROOT_FID || nlink === 0 ? [] : state.linksComplete ? state.links : null;
-  return { entry, ...(links === null ? {} : { links }), ...ownRecordOf(state.record, fid) };
+  const born = state.btime === null ? {} : { born: state.btime };
+  return { entry, ...(links === null ? {} : { links }), ...ownRecordOf(state.record, fid), ...born };
 }
 
 /** @returns undefined: the scan did not see enough of it, so it is to be looked at by its FID */

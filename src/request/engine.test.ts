@@ -208,7 +208,7 @@ describe('a release', () => {
     const paths = await archived(40);
     const bad = new Set(await Promise.all(paths.slice(0, 7).map(fidAt)));
     const verify: NonNullable<RequestOptions['verifier']>['verify'] = async ({ fid }) =>
-      bad.has(fid) ? { ok: false, reason: 'nothing there' } : { ok: true };
+      bad.has(fid) ? { ok: false, reason: 'nothing there', searched: true } : { ok: true };
     const summary = await run({ verb: 'release', verifier: { verify } });
     expect(nonZero(summary)).toEqual({ done: 33, refused: 7 });
     expect(summary.problems[0]?.text).toMatch(/nothing there/);

@@ -12,9 +12,10 @@ import { compileFilters, type FilterOptions } from './filters.ts';
 import { Follower } from './follow.ts';
 import { Outstanding } from './outstanding.ts';
 import { mapAhead } from './pipeline.ts';
+import { secondLookOf, statesOf } from './states.ts';
 import { type RequestSummary, Tally } from './tally.ts';
 import type { CopyVerifier, Outcome, RequestEvent, RequestFile, Verb, Why } from './types.ts';
-import { isImmediate, judge, type States, standing } from './verbs.ts';
+import { isImmediate, judge, type States } from './verbs.ts';
 
 export interface RequestOptions {
   readonly verb: Verb;
@@ -288,30 +289,11 @@ class Run {
   async #lookAgain(files: readonly RequestFile[]): Promise<SecondLook[]> {
     const { verb } = this.#options;
     const looks = await this.#states(files.map((file) => file.fid));
-    return files.map((file, index): SecondLook => {
-      const state = looks[index];
-      if (state instanceof ErrnoError) return state.errno === ERRNO.ENOENT ? { is: 'vanished' } : { is: 'eligible' };
-      if (state === undefined) return { is: 'eligible' };
-      if (standing(verb, state) === 'reached') return { is: 'done' };
-      const judgement = judge(verb, { ...file, ...state }, this.#archiveFor(file));
-      if (judgement.verdict === 'under_way') return { is: 'asked' };
-      if (judgement.verdict === 'refused') return { is: 'refused', why: judgement.why };
-      return { is: judgement.verdict === 'unneeded' ? 'done' : 'eligible' };
-    });
+    return files.map((file, index) => secondLookOf(verb, file, looks[index], this.#archiveFor(file)));
   }
 
-  async #states(fids: readonly Fid[]): Promise<(States | ErrnoError)[]> {
-    const found = await this.#options.files.getMany(
-      fids.map((fid) => ({ fid })),
-      { parts: ['hsm', 'action'] },
-    );
-    return found.map((one) => {
-      if (one instanceof ErrnoError) return one;
-      const { hsm, action, errors } = one;
-      if (hsm !== undefined && action !== undefined) return { hsm, action };
-      const errno = errors.get('hsm') ?? errors.get('action') ?? ERRNO.EIO;
-      return new ErrnoError(errno, 'reading the HSM state');
-    });
+  #states(fids: readonly Fid[]): Promise<(States | ErrnoError)[]> {
+    return statesOf(this.#options.files, fids);
   }
 
   /** The helper keeps a file system alive that was unmounted meanwhile: nobody serves it from here any more. */

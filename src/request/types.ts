@@ -89,8 +89,13 @@ export type RequestEvent =
   /** Of a dry run: a file that a real one would ask for. */
   | { readonly type: 'would_ask'; readonly file: RequestFile };
 
+export type CopyVerdict =
+  | { readonly ok: true }
+  /** `searched`: every place was looked at, and the copy is in none; otherwise that could not be done. */
+  | { readonly ok: false; readonly reason: string; readonly searched: boolean };
+
 /** Whether the copy in the archive is there and is this file's: asked before a release. */
 export interface CopyVerifier {
   /** Rejects when it can't be found out (no network, no permission): the run stops then. */
-  verify(file: RequestFile): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>;
+  verify(file: Pick<RequestFile, 'fid' | 'hsm'>): Promise<CopyVerdict>;
 }

@@ -4,7 +4,7 @@ import { ActionError } from '../copytool/action-error.ts';
 import { viewFile } from '../copytool/file-view.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
-import type { CopyVerifier, RequestFile } from './types.ts';
+import type { CopyVerifier } from './types.ts';
 
 export interface VerifierOptions {
   readonly files: LustreFiles;
@@ -28,10 +28,10 @@ export function copyVerifier(options: VerifierOptions): CopyVerifier {
     });
   }
   return {
-    async verify(file: RequestFile) {
+    async verify(file) {
       const opened = openArchive(file.hsm.archive);
       if (opened === undefined) {
-        return { ok: false, reason: `archive ${file.hsm.archive} is not in the configuration` };
+        return { ok: false, reason: `archive ${file.hsm.archive} is not in the configuration`, searched: false };
       }
       const store = await opened;
       try {
@@ -39,9 +39,11 @@ export function copyVerifier(options: VerifierOptions): CopyVerifier {
         const { copy, misses } = await searchCopy(view, { store, prefix: store.prefix }, fsUuid);
         if (copy !== undefined) return { ok: true };
         const looked = misses.map(({ name, found }) => `${JSON.stringify(name)}: ${found}`).join('; ');
-        return { ok: false, reason: looked === '' ? 'it has no name that can be looked for' : looked };
+        const nowhere = misses.length === 0;
+        return { ok: false, reason: nowhere ? 'it has no name that can be looked for' : looked, searched: !nowhere };
       } catch (error) {
-        if (error instanceof ErrnoError || error instanceof ActionError) return { ok: false, reason: error.message };
+        if (error instanceof ErrnoError || error instanceof ActionError)
+          return { ok: false, reason: error.message, searched: false };
         throw error;
       }
     },

@@ -82,7 +82,7 @@ function rowOf(entry: JournalEntry, path: Buffer | undefined): JournalRow {
 }
 
 /** A row's path as one safe line, or its FID. */
-export function placeOf({ path, path_b64, fid }: JournalRow): string {
+export function placeOf({ path, path_b64, fid }: Pick<JournalRow, 'path' | 'path_b64' | 'fid'>): string {
   if (path === undefined && path_b64 === undefined) return fid;
   return printable(path === undefined ? Buffer.from(path_b64 ?? '', 'base64') : Buffer.from(path));
 }

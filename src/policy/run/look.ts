@@ -1,0 +1,103 @@
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { CatalogBatch, EntryPut } from '../../catalog/types.ts';
+import { batchOf, type Decision, decide, type Timing } from '../../follow/decide.ts';
+import type { Fresh, Seen } from '../../follow/fresh.ts';
+import type { FileSource } from '../../follow/refresh.ts';
+import type { Fid } from '../../identity/fid.ts';
+import type { FileAttributes, LustreFiles, Part } from '../../lustre/attributes.ts';
+import { ERRNO } from '../../lustre/errno.ts';
+import type { CurrentAction } from '../../lustre/hsm-state.ts';
+import { ErrnoError } from '../../service/errors.ts';
+import type { Needs } from '../expression/walk.ts';
+
+/** A file as it is just now, with what conditions look at. */
+export interface LookedFile {
+  readonly fid: Fid;
+  readonly fresh: Fresh;
+  readonly action: CurrentAction;
+  /** Every path, where conditions or a target need them. */
+  readonly paths: readonly Buffer[] | undefined;
+  readonly xattrs: ReadonlyMap<string, Buffer> | undefined;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+export type Looked = LookedFile | 'dead' | 'unreadable';
+
+export interface LookOptions {
+  readonly files: Pick<LustreFiles, 'getMany'>;
+  readonly source: FileSource;
+  readonly catalog: Pick<Catalog, 'now' | 'known' | 'present'>;
+  /** What was seen goes into the catalog; not of a dry run. */
+  readonly note: (batch: CatalogBatch) => Promise<unknown>;
+  readonly now: () => number;
+}
+
+const SETTLE_MS = 60_000;
+
+/**
+ * Looks at many files at once. What is seen is put into the catalog, and what follows for the container into its journal:
+ * a run is as good as the changelog's records for the files that it touches.
+ * Rejects with FILE_SYSTEM_CHANGED when another file system, or none, is mounted.
+ */
+export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], needs: Needs): Promise<Map<Fid, Looked>> {
+  const { source, catalog, note, now } = options;
+  if (fids.length === 0) return new Map();
+  const at = now();
+  const asOf = await catalog.now();
+  const [known, seen, more] = await Promise.all([catalog.known(fids), source.look(fids), moreOf(options, fids, needs)]);
+  const timing: Timing = { now: at, settle: SETTLE_MS, again: SETTLE_MS };
+  const decisions = new Map<Fid, Decision>();
+  const looked = new Map<Fid, Looked>();
+  for (const [index, fid] of fids.entries()) {
+    const one = seen.get(fid);
+    looked.set(fid, lookedOf(fid, one, more[index], at));
+    // What can't be looked at now proves nothing, and is looked at by the follower in its time.
+    if (one === undefined || one.kind === 'failed') continue;
+    const mark = { fid, hints: 0, since: Math.floor(at / 1000) };
+    const decision = decide(mark, known.get(fid), one, timing);
+    const { put } = decision;
+    decisions.set(fid, put === undefined ? decision : { ...decision, put: { ...put, unlessSeenAfter: asOf } });
+  }
+  await note(await withKnownParents(catalog, batchOf(decisions, []), timing));
+  return looked;
+}
+
+/** Names in directories that the catalog does not know may be in stripes of one: the follower, or a scan, finds that out. */
+async function withKnownParents(
+  catalog: LookOptions['catalog'],
+  batch: ReturnType<typeof batchOf>,
+  { now }: Timing,
+): Promise<CatalogBatch> {
+  const parents = new Set(batch.puts.flatMap(({ links = [] }) => links.map(({ parent }) => parent)));
+  const present = await catalog.present([...parents]);
+  if (present.size === parents.size) return batch;
+  const strange = ({ links = [] }: EntryPut) => links.some(({ parent }) => !present.has(parent));
+  return {
+    ...batch,
+    puts: batch.puts.map((put) => {
+      const { links: _, ...rest } = put;
+      return strange(put) ? rest : put;
+    }),
+    marks: batch.puts.filter(strange).map(({ entry }) => ({ fid: entry.fid, hints: 0, since: Math.floor(now / 1000) })),
+  };
+}
+
+function moreOf({ files }: LookOptions, fids: readonly Fid[], needs: Needs): Promise<(FileAttributes | ErrnoError)[]> {
+  const parts: Part[] = ['action'];
+  if (needs.paths) parts.push('paths');
+  if (needs.xattrs.length > 0) parts.push('xattrs');
+  return files.getMany(
+    fids.map((fid) => ({ fid })),
+    { parts, ...(needs.xattrs.length > 0 ? { xattrs: needs.xattrs } : {}) },
+  );
+}
+
+function lookedOf(fid: Fid, seen: Seen | undefined, more: FileAttributes | ErrnoError | undefined, at: number): Looked {
+  if (seen?.kind === 'dead') return 'dead';
+  if (seen?.kind !== 'alive' || more === undefined) return 'unreadable';
+  if (more instanceof ErrnoError) return more.errno === ERRNO.ENOENT ? 'dead' : 'unreadable';
+  if (seen.fresh.entry.type === 'file' && more.action === undefined) return 'unreadable';
+  const action: CurrentAction = more.action ?? { action: 'NOOP', state: 'none', done: 0n };
+  return { fid, fresh: seen.fresh, action, paths: more.paths, xattrs: more.xattrs, at };
+}
