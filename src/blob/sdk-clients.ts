@@ -1,6 +1,7 @@
 import type { Pipeline } from '@azure/core-rest-pipeline';
 import {
   AnonymousCredential,
+  BlobServiceClient,
   type BlockBlobClient,
   ContainerClient,
   newPipeline,
@@ -44,21 +45,18 @@ export class SdkClients {
   readonly container: ContainerClient;
   /** What signs requests that are whole: what is left of the SDK's pipeline for them. */
   readonly signing: Pipeline;
+  /** The account's Blob service as a whole, which not every credential may ask about. */
+  readonly service: BlobServiceClient;
   readonly #blobs = new Map<string, BlockBlobClient>();
 
   /** @param url of the container, without query */
   constructor(url: string, http: LeanHttpClient, access: BlobAccess) {
-    const container = new LeanContainerClient(
-      access.kind === 'sas' ? `${url}?${access.sas.reveal()}` : url,
-      newPipeline(credentialOf(access), {
-        retryOptions: { maxTries: 1 },
-        keepAliveOptions: { enable: true },
-        userAgentOptions: { userAgentPrefix: 'lfsazsync' },
-      }),
-      http,
-    );
+    const query = access.kind === 'sas' ? `?${access.sas.reveal()}` : '';
+    const container = new LeanContainerClient(`${url}${query}`, pipelineOf(access), http);
     this.container = container;
     this.signing = container.signing;
+    const account = url.slice(0, url.lastIndexOf('/'));
+    this.service = new LeanServiceClient(`${account}${query}`, pipelineOf(access), http);
   }
 
   /** @throws BlobError INVALID for a name that the way to the service would change */
@@ -71,6 +69,14 @@ export class SdkClients {
     this.#blobs.set(name, client);
     return client;
   }
+}
+
+function pipelineOf(access: BlobAccess) {
+  return newPipeline(credentialOf(access), {
+    retryOptions: { maxTries: 1 },
+    keepAliveOptions: { enable: true },
+    userAgentOptions: { userAgentPrefix: 'lfsazsync' },
+  });
 }
 
 function credentialOf(access: BlobAccess) {
@@ -98,9 +104,23 @@ class LeanContainerClient extends ContainerClient {
     for (const name of UNUSED) core.removePolicy({ name });
     this.signing = core.clone();
     for (const name of UNUSED_BY_HOT) this.signing.removePolicy({ name });
-    core.addPolicy(
-      { name: 'lfsazsyncHttpClient', sendRequest: (request) => http.sendRequest(request) },
-      { afterPhase: 'Sign' },
-    );
+    endIn(core, http);
   }
+}
+
+/** The same for requests about the account. */
+class LeanServiceClient extends BlobServiceClient {
+  constructor(url: string, pipeline: ReturnType<typeof newPipeline>, http: LeanHttpClient) {
+    super(url, pipeline);
+    const { pipeline: core } = this.storageClientContext;
+    for (const name of UNUSED) core.removePolicy({ name });
+    endIn(core, http);
+  }
+}
+
+function endIn(core: Pipeline, http: LeanHttpClient): void {
+  core.addPolicy(
+    { name: 'lfsazsyncHttpClient', sendRequest: (request) => http.sendRequest(request) },
+    { afterPhase: 'Sign' },
+  );
 }

@@ -377,6 +377,38 @@ export class BlobStore {
     return info.isHierarchicalNamespaceEnabled;
   }
 
+  /**
+   * What the service says with an answer about a blob: its clock, and whether it keeps versions of blobs (as far as this
+   * one was written since it does). Undefined when there is no such blob.
+   */
+  async serviceFacts(
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly date: Date | undefined; readonly versioned: boolean } | undefined> {
+    const own = this.#signal(signal);
+    try {
+      const fields = await this.#wire.run({ verb: 'look at', blob: name, signal: own }, async ({ hot }) =>
+        hot.properties(name, undefined, own),
+      );
+      const { date, 'x-ms-version-id': version } = fields.fields as Readonly<Record<string, string | undefined>>;
+      const time = date === undefined ? Number.NaN : Date.parse(date);
+      return { date: Number.isNaN(time) ? undefined : new Date(time), versioned: version !== undefined };
+    } catch (error) {
+      if (isBlobError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  /** For how many days deleted blobs can be brought back, 0: not at all. AUTH for credentials of the container alone. */
+  async softDeleteDays(signal?: AbortSignal): Promise<number> {
+    const own = this.#signal(signal);
+    const { deleteRetentionPolicy } = await this.#wire.run(
+      { verb: 'ask for the soft delete of the account of', signal: own },
+      async (clients) => (await clients.sdk()).service.getProperties(abortable(own)),
+    );
+    return deleteRetentionPolicy?.enabled === true ? (deleteRetentionPolicy.days ?? 0) : 0;
+  }
+
   /** One page of a listing, which {@link listFlat} and {@link listLevel} make a whole of. */
   listPage(depth: ListDepth, options: ListOptions): Promise<ListPage> {
     const signal = this.#signal(options.signal);

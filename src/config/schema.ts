@@ -109,6 +109,9 @@ const settings = z.strictObject({
   liblustreapi: program().prefault('liblustreapi.so.1').meta({ description: 'library name or path' }),
   helper: absolutePath().optional().meta({ description: 'the native helper; unset: the one that comes along' }),
   lfs: program().prefault('lfs').meta({ description: 'the `lfs` program, by name (PATH) or path' }),
+  lctl: program()
+    .prefault('lctl')
+    .meta({ description: 'the `lctl` program, by name (PATH) or path; `doctor` asks it' }),
   log: z
     .strictObject({
       level: z

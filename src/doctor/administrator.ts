@@ -1,0 +1,50 @@
+/** What the original deployment set, and what lfsazsync needs: for whoever administers the metadata servers. */
+
+/** Everything but what carries nothing to the container. */
+export const CHANGELOG_MASK = 'all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT';
+
+export const MAX_REQUESTS = 384;
+export const ACTIVE_REQUEST_TIMEOUT = 432_000;
+
+export interface AdministratorText {
+  /** Shell commands, to be run on the metadata servers. */
+  readonly commands: readonly string[];
+  /** The same as a request to the operators of a managed file system. */
+  readonly request: string;
+}
+
+/**
+ * What brings the metadata servers into the state that lfsazsync needs.
+ * @param mdts as far as they are known
+ */
+export function administratorText(fsname: string | undefined, mdts: readonly string[]): AdministratorText {
+  const named = mdts.length > 0 ? mdts : [`${fsname ?? 'FSNAME'}-MDT0000`];
+  const commands = [
+    '# the HSM coordinator, for good (-P: also after a restart)',
+    'lctl set_param -P mdt.*.hsm_control=enabled',
+    `lctl set_param -P mdt.*.hsm.max_requests=${MAX_REQUESTS}`,
+    `lctl set_param -P mdt.*.hsm.active_request_timeout=${ACTIVE_REQUEST_TIMEOUT}`,
+    '# where the parameter exists: how many lists of actions the coordinator builds at a time',
+    'lctl set_param -P mdt.*.hsm.max_hal_count=3 || true',
+    '# what the changelog records',
+    `lctl set_param -P mdd.*.changelog_mask='${CHANGELOG_MASK}'`,
+    '# one changelog user for lfsazsync on each MDT; it prints the name (cl1, cl2, ...) that follow.changelog_user gets',
+    ...named.map((mdt) => `lctl --device ${mdt} changelog_register`),
+  ];
+  return { commands, request: requestText(fsname, commands) };
+}
+
+/** Why a shorter timeout may be better: said wherever the original value is. */
+export const TIMEOUT_NOTE =
+  `${ACTIVE_REQUEST_TIMEOUT} seconds (5 days) is what the original deployment set, for a copytool that reported no progress. ` +
+  'lfsazsync reports every action at least every 10 seconds, and adopts what a killed copytool left behind: with 300 to 3600 seconds, readers that wait for a machine that never comes back are freed sooner.';
+
+function requestText(fsname: string | undefined, commands: readonly string[]): string {
+  return [
+    `Please run the following commands on the metadata servers of the Lustre file system${fsname === undefined ? '' : ` ${fsname}`}.`,
+    'They enable the HSM coordinator, set its limits and the mask of the changelog, and register one changelog user for each MDT.',
+    'Please answer with the names of the changelog users that changelog_register prints (cl1, cl2, ...).',
+    '',
+    ...commands.filter((line) => !line.startsWith('#')),
+  ].join('\n');
+}

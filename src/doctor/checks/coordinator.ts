@@ -1,0 +1,117 @@
+import { deviceOf, type Parameter, parseChangelogUsers, readParameters } from '../../lustre/parameters.ts';
+import { ACTIVE_REQUEST_TIMEOUT, CHANGELOG_MASK, MAX_REQUESTS, TIMEOUT_NOTE } from '../administrator.ts';
+import type { DoctorContext } from '../context.ts';
+import { type Check, type Finding, failed, ok, unknown, warning } from '../types.ts';
+
+type Subject = Finding & { readonly subject?: string };
+
+/** How to have it looked at where a client can't. */
+const ASK =
+  'Ask for it: `lfsazsync doctor --administrator` prints what to run on the metadata servers, also as a support request.';
+
+/** Records that carry something to the container: without one of them, scans and sweeps are all that notices. */
+const NEEDED_TYPES = ['CREAT', 'MKDIR', 'HLINK', 'SLINK', 'MKNOD', 'UNLNK', 'RMDIR', 'RENME', 'CLOSE', 'SATTR', 'HSM'];
+
+/** What the metadata servers' parameters say, where this machine is one of them. */
+export const coordinatorChecks: readonly Check<DoctorContext>[] = [
+  parameter('coordinator.control', 'mdt.*.hsm_control', control),
+  parameter('coordinator.max-requests', 'mdt.*.hsm.max_requests', maxRequests),
+  parameter('coordinator.timeout', 'mdt.*.hsm.active_request_timeout', timeout),
+  parameter('coordinator.loop', 'mdt.*.hsm.loop_period', (value) =>
+    Number(value) <= 10
+      ? ok(`${value} s`)
+      : warning(
+          `${value} s`,
+          'lctl set_param -P mdt.*.hsm.loop_period=10: reads of released files wait for the coordinator’s next round.',
+        ),
+  ),
+  parameter('coordinator.policy', 'mdt.*.hsm.policy', (value) => ok(value)),
+  parameter('coordinator.agents', 'mdt.*.hsm.agents', agents),
+  parameter('changelog.mask', 'mdd.*.changelog_current_mask', mask),
+  parameter('changelog.users', 'mdd.*.changelog_users', users),
+];
+
+function parameter(
+  id: string,
+  pattern: string,
+  judge: (value: string, context: DoctorContext, device: string) => Finding,
+): Check<DoctorContext> {
+  return {
+    id,
+    run: async (context, signal): Promise<readonly Subject[]> => {
+      const found = await readParameters(pattern, { lctl: context.config.lctl, signal });
+      if (found.length === 0) return [unknown(`${pattern} is not to be seen here: only metadata servers show it`, ASK)];
+      return found.map((one: Parameter) => ({ subject: deviceOf(one), ...judge(one.value, context, deviceOf(one)) }));
+    },
+  };
+}
+
+export function control(value: string): Finding {
+  return value === 'enabled'
+    ? ok(value)
+    : failed(value, 'lctl set_param -P mdt.*.hsm_control=enabled: until then requests wait, or are refused.');
+}
+
+export function maxRequests(value: string): Finding {
+  return Number(value) >= MAX_REQUESTS
+    ? ok(value)
+    : warning(
+        value,
+        `lctl set_param -P mdt.*.hsm.max_requests=${MAX_REQUESTS}: so few actions at a time leave copytools without work.`,
+      );
+}
+
+export function timeout(value: string): Finding {
+  const seconds = Number(value);
+  if (seconds < 60)
+    return warning(
+      `${value} s`,
+      'Actions are reported every few seconds, but a busy metadata server may be slower: 300 s or more.',
+    );
+  return seconds > ACTIVE_REQUEST_TIMEOUT ? warning(`${value} s`, TIMEOUT_NOTE) : ok(`${value} s`);
+}
+
+function agents(value: string, { config }: DoctorContext): Finding {
+  // Archive ids are listed as numbers; 'ANY' serves all of them.
+  const served = [...value.matchAll(/archive_id=(\S+)/g)].flatMap(([, ids]) => (ids ?? '').split(','));
+  const unserved = [...config.archives.keys()].filter((id) => !served.includes('ANY') && !served.includes(String(id)));
+  if (unserved.length === 0) return ok(`${served.length} registered`);
+  return failed(
+    `no agent for archive ${unserved.join(', ')}`,
+    'Start a copytool: systemctl start lfsazsync-copytool. Until then requests and reads of released files wait.',
+  );
+}
+
+export function mask(value: string): Finding {
+  const types = new Set(value.split(/\s+/));
+  const missing = NEEDED_TYPES.filter((type) => !types.has(type));
+  return missing.length === 0
+    ? ok(value)
+    : failed(`without ${missing.join(', ')}`, `lctl set_param -P mdd.*.changelog_mask='${CHANGELOG_MASK}'`);
+}
+
+function users(value: string, { config }: DoctorContext, device: string): Finding {
+  const configured = userOf(config.follow.changelogUser, device);
+  const { current, users: known } = parseChangelogUsers(value);
+  const seen = known.map(({ id }) => id).join(', ') || 'none';
+  if (configured === undefined)
+    return warning(
+      `${seen} registered, none configured`,
+      'Set `follow.changelog_user` to the one that was registered for lfsazsync.',
+    );
+  const user = known.find(({ id }) => id === configured || id.startsWith(`${configured}-`));
+  if (user === undefined) {
+    return failed(
+      `${configured} is not registered (${seen})`,
+      `lctl --device ${device} changelog_register, then set \`follow.changelog_user\`; everything is scanned once more.`,
+    );
+  }
+  return ok(`${user.id} at ${user.index}${current === undefined ? '' : ` of ${current}`}`);
+}
+
+/** The user of an MDT, as `follow.changelog_user` says it: one for all, or `MDT=user` for each. */
+export function userOf(users: string | readonly string[] | undefined, mdt: string): string | undefined {
+  if (typeof users === 'string' && !users.includes('=')) return users;
+  const pairs = typeof users === 'string' ? users.split(',') : (users ?? []);
+  return pairs.find((pair) => pair.startsWith(`${mdt}=`))?.slice(mdt.length + 1);
+}

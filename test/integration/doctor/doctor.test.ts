@@ -1,0 +1,322 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import {
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DoctorJson } from '../../../src/doctor/report.ts';
+import { createContainer } from '../../support/endpoint.ts';
+import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await startSandbox({ standInOnly: true, config: { lctl: undefined } });
+  await configure({});
+});
+afterAll(async () => await sandbox?.stop());
+
+/** What a client sees, unless it is asked to be the metadata server. */
+const AS_SERVER = { LUSTRE_SIM_NODE: 'server' };
+/** The sandbox's variables say again what stands in its configuration: here the file is to count. */
+const FILE_COUNTS = {
+  AZURE_STORAGE_CONNECTION_STRING: undefined,
+  LFSAZSYNC_CONTAINER: undefined,
+  LFSAZSYNC_MOUNT: undefined,
+};
+
+interface Setting {
+  readonly mount?: string;
+  readonly stateDir?: string;
+  readonly container?: string;
+  readonly credential?: string;
+  readonly user?: string | undefined;
+}
+
+const secretFile = () => join(sandbox.dir, 'connection-string');
+
+async function configure({
+  mount,
+  stateDir,
+  container,
+  credential,
+  user = sandbox.changelogUser,
+}: Setting): Promise<void> {
+  const lines = [
+    `mount: ${mount ?? sandbox.mount}`,
+    `state_dir: ${stateDir ?? join(sandbox.dir, 'state')}`,
+    `run_dir: ${join(sandbox.dir, 'run-dir')}`,
+    `liblustreapi: ${sandbox.llapi}`,
+    'archives:',
+    '  1:',
+    `    container: ${container ?? sandbox.container}`,
+    `    credential: ${credential ?? `{type: connection_string, file: ${secretFile()}}`}`,
+    ...(user === undefined || user === '' ? [] : ['follow:', `  changelog_user: ${user}`]),
+  ];
+  writeFileSync(sandbox.configFile, `${lines.join('\n')}\n`);
+}
+
+async function doctor(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<DoctorJson> {
+  const { stdout, stderr } = await sandbox.run(['doctor', '--json', ...args], { env: { ...FILE_COUNTS, ...env } });
+  expect(stdout, stderr).toMatch(/^\{/);
+  return JSON.parse(stdout) as DoctorJson;
+}
+
+/** What one check says. */
+async function finding(id: string, env: NodeJS.ProcessEnv = {}) {
+  const { checks, exit } = await doctor(['--only', id], env);
+  const found = checks.find((check) => check.id === id);
+  return { ...found, exit: exit.code };
+}
+
+describe('a sandbox that is all right', () => {
+  test('has no failure; what a client can not see is unknown, with what to ask for', async () => {
+    await using copytool = await sandbox.startCopytool([], FILE_COUNTS);
+    const { checks, counts, exit } = await doctor();
+    expect(checks.filter(({ status }) => status === 'failed' || status === 'skipped')).toEqual([]);
+    expect(exit).toEqual({ name: 'ok', code: 0 });
+    expect(counts.unknown).toBeGreaterThan(0);
+    for (const { status, fix, id } of checks) if (status !== 'ok') expect(fix, id).toBeTruthy();
+    expect(checks.find(({ id }) => id === 'coordinator.control')).toMatchObject({
+      status: 'unknown',
+      fix: expect.stringContaining('doctor --administrator'),
+    });
+    expect(checks.find(({ id }) => id === 'services.copytool')).toMatchObject({ status: 'ok' });
+    expect(copytool.alive).toBe(true);
+  });
+
+  test('prints what the administrators of the servers are to run', async () => {
+    const { stdout, exitCode } = await sandbox.run(['doctor', '--administrator'], { env: FILE_COUNTS });
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`lctl --device ${sandbox.mdt} changelog_register`);
+    expect(stdout).toContain('mdt.*.hsm.max_requests=384');
+    expect(stdout).toContain('mdt.*.hsm.active_request_timeout=432000');
+    expect(stdout).toContain("changelog_mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT'");
+    expect(stdout).toMatch(/^Please run the following commands/m);
+  });
+
+  test('for people: a line each, what to do below, a summary at the end', async () => {
+    const { stdout, exitCode } = await sandbox.run(['doctor', '--only', 'machine', '--only', 'coordinator.control'], {
+      env: FILE_COUNTS,
+    });
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^ok {6}machine\.node: Node\.js /m);
+    expect(stdout).toMatch(/^unknown coordinator\.control: .*\n {8}→ Ask for it/m);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^\d+ ok, .*1 unknown$/);
+  });
+});
+
+/** Each fault is found by its check; after what the check says to do, it is content. */
+describe('what is broken is found, and the fix mends it', () => {
+  const bad = { status: 'failed', exit: 1 };
+  const good = { status: 'ok', exit: 0 };
+
+  test('the mount point', async () => {
+    await configure({ mount: '/mnt/nowhere' });
+    expect(await finding('lustre.mount')).toMatchObject({ ...bad, evidence: 'nothing is mounted at /mnt/nowhere' });
+    expect((await doctor(['--only', 'lustre'])).checks.find(({ id }) => id === 'lustre.mdts')).toMatchObject({
+      status: 'skipped',
+    });
+    await configure({});
+    expect(await finding('lustre.mdts')).toMatchObject(good);
+  });
+
+  test('the coordinator, as the metadata server shows it', async () => {
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=disabled']);
+    expect(await finding('coordinator.control', AS_SERVER)).toMatchObject({
+      ...bad,
+      evidence: 'disabled',
+      subject: sandbox.mdt,
+    });
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=enabled']);
+    expect(await finding('coordinator.control', AS_SERVER)).toMatchObject(good);
+    expect(await finding('coordinator.max-requests', AS_SERVER)).toMatchObject({ status: 'warning', exit: 0 });
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm.max_requests=384']);
+    expect(await finding('coordinator.max-requests', AS_SERVER)).toMatchObject(good);
+  });
+
+  test('no copytool for the archive', async () => {
+    expect(await finding('coordinator.agents', AS_SERVER)).toMatchObject({
+      ...bad,
+      evidence: 'no agent for archive 1',
+    });
+    expect(await finding('services.copytool')).toMatchObject({ status: 'warning' });
+    await using copytool = await sandbox.startCopytool([], FILE_COUNTS);
+    expect(await finding('coordinator.agents', AS_SERVER)).toMatchObject(good);
+    expect(await finding('services.copytool')).toMatchObject(good);
+    expect(copytool.alive).toBe(true);
+  });
+
+  test('the mask of the changelog', async () => {
+    // A user without a mask of its own gets Lustre's default.
+    if (sandbox.changelogUser !== undefined)
+      await sandbox.serverLctl(['--device', sandbox.mdt, 'changelog_deregister', sandbox.changelogUser]);
+    await sandbox.serverLctl(['set_param', 'mdd.*.changelog_mask=all-RENME-SATTR']);
+    const found = await finding('changelog.mask', AS_SERVER);
+    expect(found).toMatchObject({ ...bad, evidence: 'without RENME, SATTR' });
+    const mask = /changelog_mask='([^']+)'/.exec(found.fix ?? '')?.[1];
+    await sandbox.serverLctl(['set_param', `mdd.*.changelog_mask=${mask}`]);
+    expect(await finding('changelog.mask', AS_SERVER)).toMatchObject(good);
+  });
+
+  test('the changelog user', async () => {
+    await configure({ user: '' });
+    expect(await finding('changelog.user')).toMatchObject({
+      ...bad,
+      fix: expect.stringContaining('changelog_register'),
+    });
+    await configure({ user: 'cl77' });
+    expect(await finding('changelog.users', AS_SERVER)).toMatchObject({
+      ...bad,
+      evidence: expect.stringMatching(/^cl77 is not registered/),
+    });
+    const registered = (await sandbox.serverLctl(['--device', sandbox.mdt, 'changelog_register', '-n'])).stdout.trim();
+    await configure({ user: registered });
+    expect(await finding('changelog.users', AS_SERVER)).toMatchObject(good);
+    expect(await finding('changelog.user')).toMatchObject(good);
+    expect(await finding('changelog.readable')).toMatchObject({
+      ...good,
+      evidence: expect.stringMatching(/^last record \d+/),
+    });
+    await configure({});
+  });
+
+  test('the container, and what a credential may do there', async () => {
+    await configure({ container: 'not-there' });
+    expect(await finding('container.access')).toMatchObject({
+      ...bad,
+      evidence: expect.stringContaining('no container not-there'),
+    });
+    expect(await finding('container.clock')).toMatchObject({ status: 'skipped' });
+    await createContainer(sandbox.connectionString, 'not-there');
+    expect(await finding('container.access')).toMatchObject(good);
+    await configure({ credential: sas('rl') });
+    expect(await finding('container.access')).toMatchObject({
+      ...bad,
+      evidence: expect.stringMatching(/write \(w\), delete \(d\)/),
+    });
+    await configure({ credential: sas('racwdl', 3_600_000) });
+    expect(await finding('container.access')).toMatchObject(good);
+    expect(await finding('container.expiry')).toMatchObject({
+      status: 'warning',
+      evidence: expect.stringMatching(/, in (?:59m|1h)$/),
+    });
+    await configure({ credential: sas('racwdl', -60_000) });
+    expect((await finding('container.access')).status).toBe('failed');
+    await configure({});
+    expect(await finding('container.clock')).toMatchObject(good);
+  });
+
+  test('a secret that others can read', async () => {
+    chmodSync(secretFile(), 0o644);
+    expect(await finding('container.secret')).toMatchObject({
+      ...bad,
+      fix: expect.stringContaining(`chmod 600 ${secretFile()}`),
+    });
+    chmodSync(secretFile(), 0o600);
+    expect(await finding('container.secret')).toMatchObject(good);
+  });
+
+  test('soft delete of the account', async () => {
+    expect(await finding('container.protection')).toMatchObject({ status: 'warning', exit: 0 });
+    const { BlobServiceClient } = await import('@azure/storage-blob');
+    const service = BlobServiceClient.fromConnectionString(sandbox.connectionString);
+    await service.setProperties({ deleteRetentionPolicy: { enabled: true, days: 14 } });
+    expect(await finding('container.protection')).toMatchObject({ ...good, evidence: 'soft delete, 14 days' });
+  });
+
+  test('the state directory, and the catalog in it', async () => {
+    const state = join(sandbox.dir, 'state');
+    chmodSync(state, 0o777);
+    expect(await finding('machine.state')).toMatchObject({
+      ...bad,
+      fix: expect.stringContaining(`chmod 750 ${state}`),
+    });
+    chmodSync(state, 0o750);
+    expect((await finding('machine.state')).status).not.toBe('failed');
+    expect(await finding('catalog.readable')).toMatchObject({ status: 'warning' });
+    expect(await sandbox.run(['scan'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
+    expect(await finding('catalog.readable')).toMatchObject(good);
+    const file = join(state, 'catalog.db');
+    const whole = readFileSync(file);
+    writeFileSync(file, Buffer.from('no database at all, but long enough to be looked at as one'));
+    expect(await finding('catalog.readable')).toMatchObject({ ...bad, fix: expect.stringMatching(/./) });
+    writeFileSync(file, whole);
+    expect(await finding('catalog.readable')).toMatchObject(good);
+  });
+
+  test('a container of another file system', async () => {
+    expect(await finding('identity.agree')).toMatchObject(good);
+    await using other = await startSandbox({ standInOnly: true, endpoint: false });
+    await configure({ mount: other.mount });
+    const found = await finding('identity.agree', { LUSTRE_SIM: undefined, ...other.fileSystem.env });
+    expect(found).toMatchObject({ status: 'failed' });
+    await configure({});
+    expect(await finding('identity.agree')).toMatchObject(good);
+  });
+
+  test('another HSM agent at work', async () => {
+    expect(await finding('machine.rivals')).toMatchObject(good);
+    const folder = mkdtempSync('/tmp/lfsazsync-rival-');
+    copyFileSync('/bin/sleep', join(folder, 'lhsmd'));
+    const { spawn } = await import('node:child_process');
+    const rival = spawn(join(folder, 'lhsmd'), ['600'], { stdio: 'ignore' });
+    try {
+      expect(await finding('machine.rivals')).toMatchObject({
+        ...bad,
+        evidence: expect.stringContaining(`process ${rival.pid}`),
+      });
+    } finally {
+      rival.kill('SIGKILL');
+      rmSync(folder, { recursive: true });
+    }
+    await new Promise((resolve) => rival.once('exit', resolve));
+    expect(await finding('machine.rivals')).toMatchObject(good);
+  });
+});
+
+test('the bundle for support has the findings and the logs, and no secret', async () => {
+  const key = /AccountKey=([^;]+)/.exec(sandbox.connectionString)?.[1] as string;
+  const file = join(sandbox.dir, 'bundle.tar.gz');
+  const result = await sandbox.run(['doctor', '--bundle', file], { env: FILE_COUNTS });
+  expect(result.stdout).toContain(`wrote ${file}`);
+  const folder = join(sandbox.dir, 'unpacked');
+  expect(await sandbox.exec('sh', ['-c', `mkdir -p ${folder} && tar -xzf ${file} -C ${folder}`])).toMatchObject({
+    exitCode: 0,
+  });
+  const content = join(folder, 'bundle');
+  const parts = readdirSync(content);
+  expect(parts).toEqual(expect.arrayContaining(['doctor.json', 'configuration.json', 'catalog.json', 'machine.txt']));
+  for (const part of parts) expect(readFileSync(join(content, part), 'utf8'), part).not.toContain(key);
+  expect((JSON.parse(readFileSync(join(content, 'doctor.json'), 'utf8')) as DoctorJson).checks.length).toBeGreaterThan(
+    10,
+  );
+  expect(existsSync(join(content, 'copytool.json'))).toBe(true);
+});
+
+/** A credential with a shared access signature in a file of its own. */
+function sas(permissions: string, lasts = 86_400_000): string {
+  const [, account = '', key = ''] = /AccountName=([^;]+);AccountKey=([^;]+)/.exec(sandbox.connectionString) ?? [];
+  const query = generateBlobSASQueryParameters(
+    {
+      containerName: sandbox.container,
+      permissions: ContainerSASPermissions.parse(permissions),
+      expiresOn: new Date(Date.now() + lasts),
+    },
+    new StorageSharedKeyCredential(account, key),
+  ).toString();
+  const endpoint = /BlobEndpoint=([^;]+)/.exec(sandbox.connectionString)?.[1];
+  const file = join(sandbox.dir, 'sas');
+  writeFileSync(file, query, { mode: 0o600 });
+  return `{type: sas, file: ${file}}\n    endpoint: ${endpoint}`;
+}
