@@ -4,20 +4,22 @@ import type { SetupResult } from '../src/setup/types.ts';
 
 interface SetupJson {
   readonly mount: string;
-  /** Null in a dry run that would make one. */
+  /** Null in a dry run that would make one, and where the identity was not looked at. */
   readonly uuid: string | null;
   readonly dry_run: boolean;
   readonly steps: readonly SetupResult[];
 }
 
 export default class Setup extends BaseCommand {
-  static override summary = 'Give the file system its identity, and make the containers its own';
+  static override summary =
+    'Give the file system its identity, make the containers its own, and put the services onto the machine';
   static override description =
-    'Checks each configured container and its credential, gives the file system a UUID, writes the UUID into the containers and begins the catalog. What is right already stays as it is. With --take-over, a new and empty file system inherits the containers of one that is gone for ever; what is in them stays, to be imported.';
+    'Checks the machine and each configured container, gives the file system a UUID, writes the UUID into the containers, begins the catalog, makes directories, and writes units for systemd, logrotate and tmpfiles. What is right already stays as it is; nothing is started. With --take-over, a new and empty file system inherits the containers of one that is gone for ever; what is in them stays, to be imported.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --take-over 0b0e7a52-6f0c-4e3c-9a8e-2f4b6d1c9e10',
+    '<%= config.bin %> <%= command.id %> --uninstall',
   ];
   static override flags = {
     'dry-run': Flags.boolean({ char: 'n', description: 'show what would be done, and do nothing' }),
@@ -25,21 +27,61 @@ export default class Setup extends BaseCommand {
       description: 'the UUID of the file system that is gone for ever, whose containers this new one gets',
       helpValue: 'OLD-UUID',
     }),
+    services: Flags.boolean({
+      allowNo: true,
+      description: 'write directories and the files of services (default: where systemd runs, or with --root)',
+    }),
+    'files-only': Flags.boolean({
+      description: 'only bring the files of services up to date, as after an upgrade',
+      exclusive: ['take-over', 'uninstall'],
+    }),
+    uninstall: Flags.boolean({
+      description: 'stop the services and take their files away; data, configuration and identity stay',
+      exclusive: ['take-over'],
+    }),
+    root: Flags.string({
+      description: 'write files below this directory instead of onto this machine',
+      helpValue: 'DIR',
+    }),
+    program: Flags.string({ description: 'what units start (default: this program)', helpValue: 'FILE' }),
+    'skip-checks': Flags.boolean({
+      description: 'go on although a check of the machine, the mount or a container fails',
+    }),
   };
 
   async run(): Promise<SetupJson> {
     const { flags } = await this.parse(Setup);
-    const { config } = await this.loadConfig(flags);
+    const loaded = await this.loadConfig(flags);
+    const { config } = loaded;
     const log = await this.openLog('setup', config.log);
-    const { startSetup } = await import('../src/setup/start.ts');
+    const [{ startSetup, setUpMachine }, { machineOptions, wantsServices }] = await Promise.all([
+      import('../src/setup/start.ts'),
+      import('../src/setup/places.ts'),
+    ]);
     const dryRun = flags['dry-run'];
+    const { root, program, uninstall } = flags;
+    const common = {
+      ...{ log, dryRun },
+      signal: this.shutdown.drain,
+      onResult: ({ step, subject, state, detail }: SetupResult) =>
+        this.log(`${step} ${subject}: ${state === 'would' ? 'would ' : ''}${detail}`),
+    };
     try {
-      const { mount, uuid, results } = await startSetup({
-        ...{ config, log, dryRun, takeOver: flags['take-over'] },
-        signal: this.shutdown.drain,
-        onResult: ({ step, subject, state, detail }) =>
-          this.log(`${step} ${subject}: ${state === 'would' ? 'would ' : ''}${detail}`),
-      });
+      const machine = () => machineOptions({ config, configFile: loaded.file, root, program });
+      const { mount, uuid, results } =
+        uninstall || flags['files-only']
+          ? await setUpMachine({ ...common, config, machine: await machine(), remove: uninstall })
+          : await startSetup({
+              ...common,
+              config,
+              version: this.config.version,
+              takeOver: flags['take-over'],
+              machine: wantsServices(flags.services, root) ? await machine() : undefined,
+              checks: !flags['skip-checks'],
+              onCheck: (lines) => {
+                for (const line of lines) this.log(line);
+              },
+            });
       if (dryRun) this.log('A dry run: nothing was changed.');
       return { mount, uuid: uuid ?? null, dry_run: dryRun, steps: results };
     } finally {

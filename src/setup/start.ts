@@ -1,5 +1,7 @@
 import { BlobStore } from '../blob/store.ts';
 import type { Config } from '../config/types.ts';
+import { examine } from '../doctor/doctor.ts';
+import { resultLines } from '../doctor/report.ts';
 import { openFileSystem } from '../lustre/file-system.ts';
 import { openAuditLog } from '../service/audit.ts';
 import { OperatorError } from '../service/errors.ts';
@@ -7,17 +9,29 @@ import type { Log } from '../service/log.ts';
 import { catalogStep } from './catalog.ts';
 import { containersStep } from './containers.ts';
 import { fileSystemStep } from './file-system.ts';
+import { type MachineOptions, machineStep, removalStep } from './machine.ts';
 import { runSetup } from './run.ts';
 import type { SetupContext, SetupResult, SetupStep } from './types.ts';
 
-export interface SetupOptions {
+interface CommonOptions {
   readonly config: Config;
   readonly log: Log;
   readonly dryRun: boolean;
-  /** UUID of the file system that is gone. */
-  readonly takeOver: string | undefined;
   readonly signal: AbortSignal;
   readonly onResult: (result: SetupResult) => void;
+}
+
+export interface SetupOptions extends CommonOptions {
+  /** Of this program. */
+  readonly version: string;
+  /** UUID of the file system that is gone. */
+  readonly takeOver: string | undefined;
+  /** What is put onto the machine; undefined: nothing. */
+  readonly machine: MachineOptions | undefined;
+  /** Whether it looks first at what lfsazsync needs, and ends when something of that fails. */
+  readonly checks: boolean;
+  /** Is given what the checks say of what is not all right. */
+  readonly onCheck: (lines: readonly string[]) => void;
 }
 
 export interface SetupSummary {
@@ -41,6 +55,7 @@ export async function startSetup(options: SetupOptions): Promise<SetupSummary> {
   const takeOver = options.takeOver?.toLowerCase();
   if (takeOver !== undefined && !UUID.test(takeOver)) throw noUuid(options.takeOver as string);
   if (config.archives.size === 0) throw noArchive();
+  if (options.checks) await checkFirst(options);
   const fs = await openFileSystem({
     mount: config.mount,
     liblustreapi: config.liblustreapi,
@@ -57,7 +72,7 @@ export async function startSetup(options: SetupOptions): Promise<SetupSummary> {
     };
     const context: SetupContext = { fs, stores, stateDir: config.stateDir, takeOver, signal, audit, identity };
     const results = await runSetup(
-      STEPS.map((step) => step(context)),
+      [...STEPS.map((step) => step(context)), ...(options.machine === undefined ? [] : [machineStep(options.machine)])],
       { dryRun, signal, onResult },
     );
     for (const result of results) if (result.state === 'done') log.info('set up', { ...result });
@@ -66,6 +81,32 @@ export async function startSetup(options: SetupOptions): Promise<SetupSummary> {
     for (const store of stores.values()) store.close();
     await fs.close();
   }
+}
+
+/** Puts the files of services onto the machine, or takes them away; file system and containers are not looked at. */
+export async function setUpMachine(
+  options: CommonOptions & { readonly machine: MachineOptions; readonly remove: boolean },
+): Promise<SetupSummary> {
+  const { config, machine, remove, log } = options;
+  const results = await runSetup([remove ? removalStep(machine) : machineStep(machine)], options);
+  for (const result of results) if (result.state === 'done') log.info('set up', { ...result });
+  return { mount: config.mount, uuid: undefined, results };
+}
+
+/**
+ * The doctor's checks of what must be right before anything is set up. What fails of the file system and the containers
+ * ends the steps themselves, with errors of their own.
+ */
+async function checkFirst({ config, version, log, signal, onCheck }: SetupOptions): Promise<void> {
+  const only = ['machine', 'lustre', 'container'];
+  const { results } = await examine({ config, version, log, signal, only });
+  for (const result of results) if (result.status !== 'ok') onCheck(resultLines(result));
+  const bad = results.filter(({ id, status }) => status === 'failed' && id.startsWith('machine.'));
+  if (bad.length === 0) return;
+  throw new OperatorError(`Not set up: ${bad.map(({ id, evidence }) => `${id}: ${evidence}`).join('; ')}`, {
+    code: 'SETUP_CHECKS',
+    hint: bad[0]?.fix ?? 'Run `lfsazsync doctor`; --skip-checks goes on all the same.',
+  });
 }
 
 function noUuid(text: string): OperatorError {

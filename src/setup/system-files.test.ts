@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../test/support/run.ts';
-import { placeFiles, removeFiles } from './place-files.ts';
+import { machineStep, removalStep } from './machine.ts';
+import { runSetup } from './run.ts';
 import { OUR_MARK, type SystemPlaces, systemFiles } from './system-files.ts';
 
 const PLACES: SystemPlaces = {
@@ -79,23 +80,32 @@ describe('what is written', () => {
 });
 
 describe('writing it', () => {
-  const options = () => ({ root, dryRun: false });
+  const signal = new AbortController().signal;
+  const set = async (files: Awaited<ReturnType<typeof systemFiles>>, { dryRun = false, remove = false } = {}) => {
+    const options = { root, files, directories: ['/var/lib/lfsazsync'] };
+    const step = remove ? removalStep(options) : machineStep(options);
+    return await runSetup([step], { dryRun, signal, onResult: () => {} });
+  };
+  const statesOf = (results: Awaited<ReturnType<typeof set>>) => new Set(results.map(({ state }) => state));
+  const detailOf = (results: Awaited<ReturnType<typeof set>>, path: string) =>
+    results.find(({ subject }) => subject === path)?.detail;
 
   test('twice changes nothing the second time', async () => {
     const files = await systemFiles(PLACES);
-    expect(new Set((await placeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['created']));
-    expect(new Set((await placeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['unchanged']));
+    expect(statesOf(await set(files))).toEqual(new Set(['done']));
+    expect(statesOf(await set(files))).toEqual(new Set(['unchanged']));
     expect(statSync(join(root, UNIT)).mode & 0o7777).toBe(0o644);
+    expect(statSync(join(root, '/var/lib/lfsazsync')).mode & 0o7777).toBe(0o750);
   });
 
   test('puts right what an older version wrote, and its mode', async () => {
     const files = await systemFiles(PLACES);
-    await placeFiles(files, options());
+    await set(files);
     writeFileSync(join(root, UNIT), `${OUR_MARK} of long ago\n`);
     chmodSync(join(root, '/etc/logrotate.d/lfsazsync'), 0o666);
-    const changes = new Map((await placeFiles(files, options())).map(({ path, change }) => [path, change]));
-    expect(changes.get(UNIT)).toBe('replaced');
-    expect(changes.get('/etc/logrotate.d/lfsazsync')).toBe('replaced');
+    const results = await set(files);
+    expect(detailOf(results, UNIT)).toBe('brought up to date');
+    expect(detailOf(results, '/etc/logrotate.d/lfsazsync')).toBe('brought up to date');
     expect(readFileSync(join(root, UNIT), 'utf8')).toBe(files.find(({ path }) => path === UNIT)?.content);
   });
 
@@ -103,21 +113,19 @@ describe('writing it', () => {
     const files = await systemFiles(PLACES);
     mkdirSync(dirname(join(root, UNIT)), { recursive: true });
     writeFileSync(join(root, UNIT), '[Unit]\n');
-    const changeOf = (placed: Awaited<ReturnType<typeof placeFiles>>) =>
-      placed.find(({ path }) => path === UNIT)?.change;
-    expect(changeOf(await placeFiles(files, options()))).toBe('foreign');
-    expect(changeOf(await removeFiles(files, options()))).toBe('foreign');
+    for (const remove of [false, true])
+      expect(detailOf(await set(files, { remove }), UNIT)).toBe('stays: it was not written by lfsazsync');
     expect(readFileSync(join(root, UNIT), 'utf8')).toBe('[Unit]\n');
   });
 
   test('a dry run tells, and does nothing', async () => {
     const files = await systemFiles(PLACES);
-    const dry = { root, dryRun: true };
-    expect(new Set((await placeFiles(files, dry)).map(({ change }) => change))).toEqual(new Set(['created']));
-    expect(new Set((await removeFiles(files, dry)).map(({ change }) => change))).toEqual(new Set(['absent']));
-    await placeFiles(files, options());
-    expect(new Set((await removeFiles(files, dry)).map(({ change }) => change))).toEqual(new Set(['removed']));
-    expect(new Set((await removeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['removed']));
-    expect(new Set((await removeFiles(files, options())).map(({ change }) => change))).toEqual(new Set(['absent']));
+    expect(statesOf(await set(files, { dryRun: true }))).toEqual(new Set(['would']));
+    expect(existsSync(join(root, 'etc'))).toBe(false);
+    await set(files);
+    expect(statesOf(await set(files, { dryRun: true, remove: true }))).toEqual(new Set(['would']));
+    expect(statesOf(await set(files, { remove: true }))).toEqual(new Set(['done']));
+    expect(statesOf(await set(files, { remove: true }))).toEqual(new Set(['unchanged']));
+    expect(existsSync(join(root, '/var/lib/lfsazsync'))).toBe(true);
   });
 });
