@@ -89,10 +89,21 @@ describe('a new file system and a new container', () => {
     expect(again.answer.uuid).toBe(answer.uuid);
   });
 
+  test('paths that services can not see are refused before anything is done', async () => {
+    const root = join(old.dir, 'root');
+    const places = ['--root', root, '--program', '/usr/bin/lfsazsync'];
+    const { code, answer } = await setup(old, ...places);
+    // Services don't see what lies in /tmp, where the sandbox is: said before anything is done.
+    expect(code).toBe(2);
+    expect(answer.error).toMatchObject({ code: 'SETUP_PATH' });
+    expect(await uuidOf(old)).toBeUndefined();
+  });
+
   test('for people: a line for each thing', async () => {
     const { stdout, exitCode } = await old.run(['setup', '--dry-run']);
     expect(exitCode).toBe(0);
-    expect(stdout.split('\n')).toEqual([
+    // What the checks warn of comes first.
+    expect(stdout.split('\n').slice(-5)).toEqual([
       `file system ${old.mount}: would give it a UUID`,
       `archive 1 devstoreaccount1/${old.container}: would claim it`,
       `catalog ${join(old.dir, 'state', 'catalog.db')}: would begin it`,
