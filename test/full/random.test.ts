@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { randomScript, shrink, told } from '../integration/copytool/random-script.ts';
+import { randomScript, told } from '../integration/copytool/random-script.ts';
 import { play } from '../integration/copytool/random-world.ts';
 import { Random, seedOf } from '../support/random.ts';
+import { shrink } from '../support/shrink.ts';
 
 /*
  * Many runs of the property test, one after the other, on both dialects: for LFSAZSYNC_TEST_MINUTES (default 10), from

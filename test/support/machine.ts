@@ -153,14 +153,7 @@ export class Machine {
 
   /** The native helpers of its copytool, by their mode. */
   helpers(): Map<string, ProcessIdentity> {
-    const found = new Map<string, ProcessIdentity>();
-    for (const pid of descendants(this.copytool.pid)) {
-      const [program = '', mode = ''] = argumentsOf(pid);
-      if (!program.endsWith('/lfsazsync-helper')) continue;
-      const identity = identify(pid, `helper ${mode}`);
-      if (identity !== undefined) found.set(mode, identity);
-    }
-    return found;
+    return helpersOf(this.copytool.pid);
   }
 
   /** Lets the next action that takes this step wait there. */
@@ -199,6 +192,18 @@ function withCredential(archives: Settings, file: string): Settings {
       { ...(archive as object), credential: { type: 'connection_string', file } },
     ]),
   );
+}
+
+/** The native helpers that a program of the product has started, by their mode. */
+export function helpersOf(service: number): Map<string, ProcessIdentity> {
+  const found = new Map<string, ProcessIdentity>();
+  for (const pid of descendants(service)) {
+    const [program = '', mode = ''] = argumentsOf(pid);
+    if (!program.endsWith('/lfsazsync-helper')) continue;
+    const identity = identify(pid, `helper ${mode}`);
+    if (identity !== undefined) found.set(mode, identity);
+  }
+  return found;
 }
 
 function descendants(pid: number): number[] {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Operation, randomScript, shrink } from '../integration/copytool/random-script.ts';
+import { type Operation, randomScript } from '../integration/copytool/random-script.ts';
 import { Random } from '../support/random.ts';
+import { shrink } from '../support/shrink.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 

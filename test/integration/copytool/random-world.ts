@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { compare, unfinished } from '../../support/compare.ts';
+import { Faults, faultyWay } from '../../support/faults.ts';
 import { Machine } from '../../support/machine.ts';
 import { Random } from '../../support/random.ts';
 import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
 import type { StandInOptions } from '../../support/stand-in.ts';
 import { Truth, WrongBytes } from '../../support/truth.ts';
 import { waitUntil, within } from '../../support/wait.ts';
-import { Faults, faultyWay, MACHINES, NAMES, type Operation, type Script } from './random-script.ts';
+import { MACHINES, NAMES, type Operation, type Script } from './random-script.ts';
 
 const CLEAN = 0x9;
 /** Reads that may hang at the same time: Node has four threads for all file operations of this process. */
