@@ -11,18 +11,35 @@ export interface SeenBlob {
   readonly path: string | undefined;
 }
 
-/** Everything committed in a container, with its content. What is only staged is not listed: nobody can read it. */
+/** A blob as a listing shows it. */
+export type ListedBlob = Omit<SeenBlob, 'body' | 'path'>;
+
+/** Everything committed in a container. What is only staged is not listed: nobody can read it. */
+export async function listContainer(container: ContainerClient, startsWith = ''): Promise<ListedBlob[]> {
+  const listed: ListedBlob[] = [];
+  for await (const { name, properties, metadata = {} } of container.listBlobsFlat({
+    includeMetadata: true,
+    prefix: startsWith,
+  })) {
+    const keys = Object.entries(metadata).map(([key, value]) => [key.toLowerCase(), value]);
+    listed.push({ name, etag: properties.etag, metadata: Object.fromEntries(keys) as ListedBlob['metadata'] });
+  }
+  return listed;
+}
+
+/** The content of the version that was listed. */
+export function bodyOf(container: ContainerClient, { name, etag }: ListedBlob): Promise<Buffer> {
+  return container
+    .getBlobClient(name)
+    .downloadToBuffer(undefined, undefined, { conditions: { ifMatch: etag }, maxRetryRequestsPerBlock: 3 });
+}
+
+/** Everything committed in a container, with its content. */
 export async function seeContainer(container: ContainerClient, startsWith = ''): Promise<SeenBlob[]> {
   const seen: SeenBlob[] = [];
-  for await (const item of container.listBlobsFlat({ includeMetadata: true, prefix: startsWith })) {
-    const body = await container
-      .getBlobClient(item.name)
-      .downloadToBuffer(undefined, undefined, { conditions: { ifMatch: item.properties.etag } });
-    const metadata = Object.fromEntries(
-      Object.entries(item.metadata ?? {}).map(([key, value]) => [key.toLowerCase(), value]),
-    );
-    const path = item.name.startsWith('.lfsazsync/') ? undefined : unescaped(item.name);
-    seen.push({ name: item.name, etag: item.properties.etag, body, metadata, path });
+  for (const listed of await listContainer(container, startsWith)) {
+    const path = listed.name.startsWith('.lfsazsync/') ? undefined : unescaped(listed.name);
+    seen.push({ ...listed, path, body: await bodyOf(container, listed) });
   }
   return seen;
 }
@@ -37,15 +54,21 @@ function unescaped(name: string): string {
 }
 
 const CRC64_NVME = 0x9a6c9329ac4bc9b5n;
-const TABLE = BigUint64Array.from({ length: 256 }, (_, byte) => {
+const TABLE = Array.from({ length: 256 }, (_, byte) => {
   let crc = BigInt(byte);
   for (let bit = 0; bit < 8; bit++) crc = (crc & 1n) === 1n ? (crc >> 1n) ^ CRC64_NVME : crc >> 1n;
   return crc;
 });
+const HIGH = Uint32Array.from(TABLE, (crc) => Number(crc >> 32n));
+const LOW = Uint32Array.from(TABLE, (crc) => Number(crc & 0xffff_ffffn));
 
-/** CRC-64/NVME by its definition, bit-reflected, 16 hexadecimal digits: slow, and nobody else's code. */
+/** CRC-64/NVME by its definition, bit-reflected, 16 hexadecimal digits: byte by byte, in two halves, and nobody else's code. */
 export function crc64(bytes: Uint8Array): string {
-  let crc = 0xffff_ffff_ffff_ffffn;
-  for (const byte of bytes) crc = (TABLE[Number((crc ^ BigInt(byte)) & 0xffn)] ?? 0n) ^ (crc >> 8n);
-  return (crc ^ 0xffff_ffff_ffff_ffffn).toString(16).padStart(16, '0');
+  let [high, low] = [0xffff_ffff, 0xffff_ffff];
+  for (const byte of bytes) {
+    const at = (low ^ byte) & 0xff;
+    low = ((low >>> 8) | (high << 24)) ^ (LOW[at] as number);
+    high = (high >>> 8) ^ (HIGH[at] as number);
+  }
+  return [~high, ~low].map((half) => (half >>> 0).toString(16).padStart(8, '0')).join('');
 }

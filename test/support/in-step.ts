@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
 import { nameByTheBook } from './book-names.ts';
-import { crc64, type SeenBlob, seeContainer } from './container-view.ts';
+import { bodyOf, crc64, type ListedBlob, listContainer } from './container-view.ts';
 import { inodeOf, type SeenEntry, walkTree } from './tree-walk.ts';
 
 /*
@@ -13,8 +14,11 @@ import { inodeOf, type SeenEntry, walkTree } from './tree-walk.ts';
 export interface InStepOptions {
   readonly mount: string;
   readonly container: ContainerClient;
-  /** What was last written to a file, by its inode number. Undefined: the test does not know, and its content is not compared. */
-  readonly contents: (ino: bigint) => Buffer | undefined;
+  /**
+   * What was last written to a file, by its inode number: all of it, or its SHA-256 in hexadecimal digits. Undefined: the
+   * test does not know, and its content is not compared.
+   */
+  readonly contents: (ino: bigint) => Buffer | string | undefined;
   /** Names of blobs that are not ours, and must be there still. */
   readonly strangers?: readonly string[];
 }
@@ -23,8 +27,8 @@ export interface InStepOptions {
 export async function outOfStep(options: InStepOptions): Promise<string[]> {
   const { mount, container, strangers = [] } = options;
   const entries = await walkTree(mount);
-  const blobs = new Map((await seeContainer(container)).map((blob) => [blob.name, blob]));
-  const fs = uuidOf(blobs.get('.lfsazsync/control'));
+  const blobs = new Map((await listContainer(container)).map((blob) => [blob.name, blob]));
+  const fs = await uuidOf(container, blobs.get('.lfsazsync/control'));
   const findings: string[] = fs === undefined && entries.length > 0 ? ['there is no control blob'] : [];
   const wanted = new Map<string, SeenEntry>();
   for (const entry of entries) if (entry.type !== 'other') wanted.set(nameByTheBook(entry.path), entry);
@@ -34,7 +38,7 @@ export async function outOfStep(options: InStepOptions): Promise<string[]> {
     else findings.push(...(await differences(blob, entry, fs, options)).map((it) => `${shown(name)}: ${it}`));
   }
   findings.push(...linkFindings(wanted, blobs));
-  const allowed = new Set(['.lfsazsync/control', '.lfsazsync/claims', ...strangers]);
+  const allowed = new Set(['.lfsazsync/control', '.lfsazsync/claims', '.lfsazsync/follower', ...strangers]);
   for (const { name, metadata } of blobs.values()) {
     if (wanted.has(name) || allowed.has(name)) continue;
     const whose = metadata['lfsazsync_fs'] === fs ? `of ${metadata['lfsazsync_fid']}` : 'of somebody';
@@ -46,17 +50,17 @@ export async function outOfStep(options: InStepOptions): Promise<string[]> {
   return findings.sort();
 }
 
-function uuidOf(control: SeenBlob | undefined): string | undefined {
+async function uuidOf(container: ContainerClient, control: ListedBlob | undefined): Promise<string | undefined> {
   if (control === undefined) return undefined;
-  const { fs } = JSON.parse(control.body.toString('utf8')) as { fs?: unknown };
+  const { fs } = JSON.parse((await bodyOf(container, control)).toString('utf8')) as { fs?: unknown };
   return typeof fs === 'string' ? fs : undefined;
 }
 
 async function differences(
-  blob: SeenBlob,
+  blob: ListedBlob,
   entry: SeenEntry,
   fs: string | undefined,
-  { mount, contents }: InStepOptions,
+  { mount, container, contents }: InStepOptions,
 ): Promise<string[]> {
   const { metadata } = blob;
   const kind = metadata['lfsazsync_kind'];
@@ -69,7 +73,7 @@ async function differences(
     ...Object.entries(metadataByTheBook(entry, kind))
       .filter(([key, value]) => metadata[key] !== value)
       .map(([key, value]) => `${key} is ${metadata[key]}, and should be ${value}`),
-    ...bodyFindings(blob, entry, kind, contents),
+    ...bodyFindings(await bodyOf(container, blob), blob, entry, kind, contents),
   ];
 }
 
@@ -106,7 +110,8 @@ function percentByTheBook(bytes: Buffer): string {
 }
 
 function bodyFindings(
-  { body, metadata }: SeenBlob,
+  body: Buffer,
+  { metadata }: ListedBlob,
   entry: SeenEntry,
   kind: string,
   contents: InStepOptions['contents'],
@@ -115,16 +120,21 @@ function bodyFindings(
   if (kind !== 'file') return body.length === 0 ? [] : [`it has a body: ${text(body)}`];
   const findings: string[] = [];
   const content = contents(entry.ino);
-  if (content !== undefined && !body.equals(content))
-    findings.push(`it holds ${text(body)} in place of ${text(content)}`);
+  if (content !== undefined && !isThat(body, content))
+    findings.push(`it holds ${text(body)} in place of ${typeof content === 'string' ? content : text(content)}`);
   if (BigInt(body.length) !== entry.size) findings.push(`it has ${body.length} bytes, the file ${entry.size}`);
   if (metadata['lfsazsync_size'] !== String(body.length)) findings.push(`it says ${metadata['lfsazsync_size']} bytes`);
   if (metadata['lfsazsync_crc64'] !== crc64(body)) findings.push(`it says the checksum ${metadata['lfsazsync_crc64']}`);
   return findings;
 }
 
+function isThat(body: Buffer, content: Buffer | string): boolean {
+  if (typeof content !== 'string') return body.equals(content);
+  return createHash('sha256').update(body).digest('hex') === content;
+}
+
 /** Of a file with several names, one blob holds the content, and all others name it. */
-function linkFindings(wanted: ReadonlyMap<string, SeenEntry>, blobs: ReadonlyMap<string, SeenBlob>): string[] {
+function linkFindings(wanted: ReadonlyMap<string, SeenEntry>, blobs: ReadonlyMap<string, ListedBlob>): string[] {
   const byInode = new Map<bigint, string[]>();
   for (const [name, { type, ino }] of wanted) {
     if (type === 'file' && blobs.has(name)) byInode.set(ino, [...(byInode.get(ino) ?? []), name]);
