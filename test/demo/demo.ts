@@ -1,19 +1,23 @@
 import { lstat, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { outOfStep } from '../support/in-step.ts';
 import { mounts } from '../support/mounts.ts';
 import { projectRoot } from '../support/project.ts';
 import type { RunResult } from '../support/run.ts';
 import { type Sandbox, startSandbox } from '../support/sandbox.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import { standInObstacle } from '../support/stand-in.ts';
+import { walkTree } from '../support/tree-walk.ts';
+import { waitUntil } from '../support/wait.ts';
+import { changeThings } from './changes.ts';
 import { chooseTree, copyTree, type DemoFile, oddFiles, sha256Of, specialFiles } from './data.ts';
 import { detail, number, size, tell, timed } from './tell.ts';
 
 /**
- * The main job from beginning to end, on real files and through the executable alone: archive, release, restore by
- * reading, remove. Whatever is checked is checked without the product: checksums taken before, `lfs`, and Azure's own
- * client. Ends with 0 only when all of it was right.
+ * The main job from beginning to end, on real files and through the executable alone: archive, release, users' changes
+ * that the follower carries to the container, restore by reading, remove. Whatever is checked is checked without the
+ * product: checksums taken before, `lfs`, and Azure's own client. Ends with 0 only when all of it was right.
  */
 
 const NEEDED = 3 * 2 ** 30;
@@ -138,6 +142,62 @@ async function release(sandbox: Sandbox, files: readonly DemoFile[]): Promise<vo
   expectThat(before - after >= content, `at least their ${size(content)} of data have been freed`);
 }
 
+interface FollowStatus {
+  readonly recoveryPoint: unknown;
+  readonly mdts: readonly { readonly lag: { readonly caughtUp: boolean } }[];
+  readonly journal: { readonly quarantined: number };
+  readonly tombstones: { readonly count: number };
+}
+
+/** Waits until the follower says that the container has everything. */
+async function caughtUp(sandbox: Sandbox): Promise<void> {
+  await waitUntil(
+    'the container has all changes',
+    async () => {
+      const { stdout } = await sandbox.run(['changelog-follow', 'ctl', 'status', '--json']);
+      const { recoveryPoint, mdts, tombstones } = JSON.parse(stdout) as FollowStatus;
+      return recoveryPoint === null && tombstones.count === 0 && mdts.every(({ lag }) => lag.caughtUp);
+    },
+    { timeout: STEP_TIMEOUT, interval: 500 },
+  );
+}
+
+/** Holds container and file system against each other: every name, type, target, content, owner, group, mode and time. */
+async function compared(sandbox: Sandbox, files: readonly DemoFile[]): Promise<void> {
+  const checksums = new Map<bigint, string>();
+  for (const { path, sha256 } of files) checksums.set((await lstat(path, { bigint: true })).ino, sha256);
+  const { mount, containerClient: container } = sandbox;
+  const wrongs = await outOfStep({ mount, container, contents: (ino) => checksums.get(ino) });
+  const entries = await walkTree(mount);
+  const count = (type: string) => number(entries.filter((entry) => entry.type === type).length);
+  expectThat(
+    wrongs.length === 0,
+    `container and file system are the same: ${count('file')} names of files, ${count('dir')} directories, ${count('symlink')} symlinks; names, targets, contents, owners, groups, modes, times; nothing else is in the container`,
+  );
+  for (const line of wrongs.slice(0, 10)) detail(`       ${line}`);
+}
+
+async function change(sandbox: Sandbox, files: readonly DemoFile[]): Promise<DemoFile[]> {
+  await caughtUp(sandbox);
+  await compared(sandbox, files);
+  const before = await ostUse(sandbox);
+  const left = await changeThings(sandbox.tree, files);
+  const { seconds } = await timed(caughtUp(sandbox));
+  tell(`the follower says that the container has all of it, ${seconds.toFixed(1)} s later`);
+  await compared(sandbox, left);
+  let resident = 0;
+  await forAll(left, 8, async ({ path }) => {
+    const { size: bytes, blocks } = await lstat(path);
+    if (bytes > 0 && blocks > 1) resident++;
+  });
+  const restored = (await ostUse(sandbox)) - before;
+  expectThat(
+    resident === 0 && restored <= 0,
+    'no file was restored for it: the copies were moved within the container',
+  );
+  return left;
+}
+
 async function readBack(files: readonly DemoFile[]): Promise<void> {
   tell(`reading all ${number(files.length)} files, as any program would: each read waits until its file is back`);
   const different: string[] = [];
@@ -192,14 +252,20 @@ async function story(sandbox: Sandbox): Promise<void> {
   if (exitCode !== 0) throw new Error('lctl could not raise max_requests');
   tell('$ lfsazsync copytool');
   const copytool: ServiceProcess = await sandbox.startCopytool();
+  tell('$ lfsazsync changelog-follow');
+  const follower = sandbox.startService(['changelog-follow']);
+  await follower.waitFor('follower ready');
   await archive(sandbox, files);
   await release(sandbox, files);
-  await readBack(files);
-  await remove(sandbox, files);
-  tell('stopping the copytool (SIGTERM)');
-  const exit = await copytool.stop();
-  // 143 says that a signal asked for the end, and that it came in good order: killed, it would have no exit code.
-  expectThat(exit.exitCode === 143, `it came to its end in good order (exit code ${exit.exitCode ?? exit.signal})`);
+  const left = await change(sandbox, files);
+  await readBack(left);
+  await remove(sandbox, left);
+  tell('stopping the follower and the copytool (SIGTERM)');
+  for (const [name, service] of Object.entries({ follower, copytool })) {
+    const exit = await service.stop();
+    // 143 says that a signal asked for the end, and that it came in good order: killed, it would have no exit code.
+    expectThat(exit.exitCode === 143, `the ${name} ended in good order (exit code ${exit.exitCode ?? exit.signal})`);
+  }
 }
 
 async function main(): Promise<number> {
@@ -210,6 +276,8 @@ async function main(): Promise<number> {
     standInOnly: true,
     osts: 2,
     ostSize: 2 * 2 ** 30,
+    // Nothing has to be kept for long, nor left to settle: whoever watches does not want to wait.
+    config: { follow: { changelog_user: 'cl1', settle: '1s' }, removal: { grace: '1s' } },
   });
   const interrupt = (): void => {
     tell('interrupted: taking the sandbox down');
