@@ -47,15 +47,22 @@ export class User {
     return new User(uid, child);
   }
 
+  /** One thing at a time. */
   async do(request: UserRequest): Promise<UserReply> {
-    const reply = once(this.#child, 'message');
-    const gone = once(this.#child, 'exit').then(() => {
-      throw new Error(`the process of user ${this.uid} has ended`);
-    });
-    gone.catch(() => undefined);
-    this.#child.send(request);
-    const [answer] = (await Promise.race([reply, gone])) as [UserReply];
-    return answer;
+    const over = new AbortController();
+    const { signal } = over;
+    try {
+      const reply = once(this.#child, 'message', { signal });
+      const gone = once(this.#child, 'exit', { signal }).then(() => {
+        throw new Error(`the process of user ${this.uid} has ended`);
+      });
+      gone.catch(() => undefined);
+      this.#child.send(request);
+      const [answer] = (await Promise.race([reply, gone])) as [UserReply];
+      return answer;
+    } finally {
+      over.abort();
+    }
   }
 
   stop(): void {

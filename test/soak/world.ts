@@ -248,7 +248,7 @@ class World {
     );
   }
 
-  /** With all its attributes, ours too (lesson 44). */
+  /** With all its attributes, ours too (lesson 44); by reading and writing: the kernel can't copy ranges of released files on FUSE. */
   async #copy(from: Buffer, to: Buffer): Promise<void> {
     if (this.#isOdd(from) || this.#isOdd(to)) return;
     const isFile = await lstat(from).then(
@@ -258,6 +258,7 @@ class World {
     if (!isFile) return;
     const { exitCode } = await this.#sandbox.exec('cp', [
       '-aT',
+      '--reflink=never',
       '--remove-destination',
       from.toString(),
       to.toString(),
