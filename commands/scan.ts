@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { ProgressDisplay } from '../src/cli/progress-display.ts';
-import type { NamedProblem, ScanJson } from '../src/scan/report.ts';
+import type { NamedProblem, NamedRefusal, ScanJson } from '../src/scan/report.ts';
 
 /** Lines about what could not be read before they are only counted. */
 const PROBLEM_LINES = 100;
@@ -17,6 +17,9 @@ export default class Scan extends BaseCommand {
   ];
   static override flags = {
     path: Flags.string({ description: 'only this directory and what is below it', helpValue: 'DIRECTORY' }),
+    adopt: Flags.boolean({
+      description: 'bind files that lemur archived to their blobs, where these prove to be their copies',
+    }),
     restart: Flags.boolean({ description: 'begin anew instead of going on where the last scan was stopped' }),
     threads: Flags.integer({
       description: 'threads that walk (default: the setting scan.threads)',
@@ -37,7 +40,9 @@ export default class Scan extends BaseCommand {
     ]);
     const display = new ProgressDisplay();
     const named: NamedProblem[] = [];
+    const refused: NamedRefusal[] = [];
     let problems = 0;
+    let refusals = 0;
     try {
       const { summary, ...place } = await startScan({
         config,
@@ -45,6 +50,7 @@ export default class Scan extends BaseCommand {
         log,
         path: flags.path === undefined ? undefined : rawArguments([flags.path])[0],
         restart: flags.restart,
+        adopt: flags.adopt,
         signal: this.shutdown.drain,
         onWarning: (message) => {
           display.clear();
@@ -57,12 +63,19 @@ export default class Scan extends BaseCommand {
           named.push(problem);
           display.line(report.problemLine(problem));
         },
+        onRefused: (refusal) => {
+          refusals += 1;
+          if (refusals > PROBLEM_LINES) return;
+          refused.push(refusal);
+          display.line(report.refusalLine(refusal));
+        },
       });
       display.clear();
-      const exit = this.shutdown.exit() ?? report.exitOf(summary.outcome);
+      const exit = this.shutdown.exit() ?? report.exitOf(summary);
       for (const line of report.summaryLines(summary)) this.log(line);
       this.endWith(exit);
-      return report.toJson(summary, place, { named, leftOut: problems - named.length }, exit);
+      const left = { named: refused, leftOut: refusals - refused.length };
+      return report.toJson(summary, place, { named, leftOut: problems - named.length }, exit, left);
     } finally {
       display.clear();
       log.close();

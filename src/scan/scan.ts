@@ -7,6 +7,7 @@ import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import { pathFields } from '../lustre/printable.ts';
 import type { ScanBatch, Scanner } from '../lustre/scanner.ts';
+import type { Adopter } from './adopt.ts';
 import { closeSession, openSession, type ScanSession } from './session.ts';
 import { ScanTally } from './tally.ts';
 import type { ScanOutcome, ScanPhase, ScanProblem, ScanProgress, ScanSummary, ScanTarget } from './types.ts';
@@ -30,6 +31,8 @@ export interface ScanOptions {
   readonly timing: () => Timing;
   readonly onProgress?: (progress: () => ScanProgress) => void;
   readonly onProblem?: (problem: ScanProblem) => void;
+  /** Binds files that lemur archived to their blobs, before they are put into the catalog. */
+  readonly adopter?: Adopter;
   /** Stops between two batches; the catalog knows where. */
   readonly signal: AbortSignal;
 }
@@ -41,7 +44,7 @@ export interface ScanOptions {
  */
 export async function runScan(options: ScanOptions): Promise<ScanSummary> {
   const { catalog, target } = options;
-  const session = await openSession(catalog, target, options.restart ?? false);
+  const session = await openSession(catalog, target, options.restart ?? false, options.adopter !== undefined);
   const run = await catalog.beginRun('scan', `/${target.path.toString('utf8')}`, { resumed: session.resumed });
   const scan = new Scan(options, session);
   try {
@@ -56,8 +59,9 @@ export async function runScan(options: ScanOptions): Promise<ScanSummary> {
   }
 }
 
-function detailOf({ path, outcome: _, ...counts }: ScanSummary): Readonly<Record<string, unknown>> {
-  return { ...counts, ...pathFields(path) };
+function detailOf({ path, outcome: _, adoption, ...counts }: ScanSummary): Readonly<Record<string, unknown>> {
+  const adopted = adoption === undefined ? {} : { adoption: { ...adoption, bytes: Number(adoption.bytes) } };
+  return { ...counts, ...adopted, ...pathFields(path) };
 }
 
 class Scan {
@@ -91,7 +95,9 @@ class Scan {
     const { path } = target;
     const { elapsed } = this.#progress();
     const { resumed } = this.#session;
-    return { ...this.#tally.counts(), path, resumed, outcome, started: this.#started, elapsed };
+    const { adopter } = this.#options;
+    const adoption = adopter === undefined ? {} : { adoption: adopter.counts() };
+    return { ...this.#tally.counts(), ...adoption, path, resumed, outcome, started: this.#started, elapsed };
   }
 
   get #stopped(): boolean {
@@ -142,9 +148,10 @@ class Scan {
   }
 
   async #take(batch: ScanBatch): Promise<void> {
-    const { catalog, checkFileSystem, timing, onProblem } = this.#options;
+    const { catalog, checkFileSystem, timing, onProblem, adopter } = this.#options;
     // Under an unmounted file system directories seem to be gone: this batch counts only if it is still there.
     await checkFileSystem();
+    await adopter?.take(batch.entries);
     const before = new Set(this.#tally.unreadable);
     this.#tally.walked(batch, await scanIn(catalog, batch, this.#session.begun, timing()));
     for (const { parent, name, errno } of batch.failures) onProblem?.({ directory: parent, name, errno });

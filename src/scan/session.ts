@@ -17,16 +17,23 @@ export interface ScanSession {
 interface Checkpoint {
   readonly begun: Stamp;
   readonly directory: Fid;
+  /** It adopts what it meets: what had not done so is not gone on with by one that is to. */
+  readonly adopts?: boolean;
 }
 
 /**
  * Begins a scan before anything is read, or finds the one that was stopped or killed.
  * @param restart from the beginning, whatever was stopped
  */
-export async function openSession(catalog: Catalog, target: ScanTarget, restart: boolean): Promise<ScanSession> {
+export async function openSession(
+  catalog: Catalog,
+  target: ScanTarget,
+  restart: boolean,
+  adopts = false,
+): Promise<ScanSession> {
   const pending = await pendingScan(catalog);
   const marks = rootsOf(target).map((fid) => ({ fid, hints: 0, since: Math.floor(Date.now() / 1000) }));
-  if (pending?.directory === target.directory && !restart) {
+  if (pending?.directory === target.directory && !restart && (pending.adopts === true || !adopts)) {
     return { begun: pending.begun, resumed: true, inside: false };
   }
   if (pending?.directory === ROOT_FID && target.directory !== ROOT_FID) {
@@ -36,7 +43,7 @@ export async function openSession(catalog: Catalog, target: ScanTarget, restart:
   }
   const begun = await catalog.beginScan();
   // Killed in between, the checkpoint is another scan's, or none: then the next one begins anew.
-  const state: Checkpoint = { begun, directory: target.directory };
+  const state: Checkpoint = { begun, directory: target.directory, adopts };
   await catalog.apply({ marks, met: [target.directory], checkpoints: [{ name: CHECKPOINT, state }] });
   return { begun, resumed: false, inside: false };
 }

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { openOwnStores } from '../blob/own-stores.ts';
 import { BlobStore } from '../blob/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalogForScan } from '../catalog/open.ts';
@@ -10,8 +11,9 @@ import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts'
 import { joinBytes } from '../lustre/location.ts';
 import { Scanner } from '../lustre/scanner.ts';
 import type { Log } from '../service/log.ts';
+import { Adopter, type AdoptionProblem } from './adopt.ts';
 import { lockScan } from './lock.ts';
-import type { NamedProblem } from './report.ts';
+import type { NamedProblem, NamedRefusal } from './report.ts';
 import { runScan } from './scan.ts';
 import { EVERYTHING, targetAt } from './target.ts';
 import type { ScanProblem, ScanProgress, ScanSummary } from './types.ts';
@@ -29,10 +31,13 @@ export interface StartOptions {
   /** A directory; undefined: everything. */
   readonly path: Buffer | undefined;
   readonly restart: boolean;
+  /** Bind files that lemur archived to their blobs: the containers must answer. */
+  readonly adopt: boolean;
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
   readonly onProgress: (progress: () => ScanProgress) => void;
   readonly onProblem: (problem: NamedProblem) => void;
+  readonly onRefused: (problem: NamedRefusal) => void;
 }
 
 export interface Scanned {
@@ -68,8 +73,10 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
         await catalog.claim(uuid);
         const source = new LustreSource(fs, uuid);
         const naming = namer(catalog, options.onProblem);
+        const adopting = await adopterOf(options, fs, catalog, uuid);
         const summary = await runScan({
           catalog,
+          ...(adopting === undefined ? {} : { adopter: adopting.adopter }),
           target,
           restart: options.restart,
           source,
@@ -79,8 +86,9 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
           onProgress: options.onProgress,
           onProblem: naming.add,
           signal: options.signal,
-        });
+        }).finally(() => adopting?.close());
         await naming.done();
+        await adopting?.done();
         return { summary, mount: fs.mount, uuid, catalog: catalog.file };
       } finally {
         catalog.close();
@@ -91,6 +99,30 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
   } finally {
     await fs.close();
   }
+}
+
+/** Files whose copies are looked at and bound at the same time. */
+const ADOPTED_AT_ONCE = 32;
+
+async function adopterOf(options: StartOptions, fs: LustreFileSystem, catalog: Catalog, uuid: string) {
+  if (!options.adopt) return undefined;
+  const archives = await openOwnStores(options.config.archives, uuid, options.signal);
+  const close = () => {
+    for (const store of archives.values()) store.close();
+  };
+  let last = Promise.resolve();
+  const onProblem = (problem: AdoptionProblem) => {
+    last = last.then(async () => {
+      const path = await fs.files.get({ fid: problem.fid }, { parts: ['paths'] }).then(
+        ({ paths }) => paths?.[0],
+        () => undefined,
+      );
+      options.onRefused({ ...problem, path });
+    });
+  };
+  const { signal } = options;
+  const adopter = new Adopter({ files: fs.files, archives, catalog, parallel: ADOPTED_AT_ONCE, onProblem, signal });
+  return { adopter, close, done: () => last };
 }
 
 async function recognise(fs: LustreFileSystem, { config, log, signal, onWarning }: StartOptions): Promise<string> {

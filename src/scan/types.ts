@@ -1,5 +1,6 @@
 import type { Fid } from '../identity/fid.ts';
 import type { FileType } from '../lustre/attributes.ts';
+import type { AdoptionCounts } from './adopt.ts';
 
 /** What is scanned: everything, or a directory and what is below it. */
 export interface ScanTarget {
@@ -39,6 +40,8 @@ export interface ScanProgress extends ScanCounts {
 export type ScanOutcome = 'complete' | 'partial' | 'stopped';
 
 export interface ScanSummary extends ScanCounts {
+  /** Of a scan that adopts. */
+  readonly adoption?: AdoptionCounts;
   readonly path: Buffer;
   /** A scan that had been stopped, or killed, went on. */
   readonly resumed: boolean;

@@ -46,12 +46,30 @@ export async function claimName(
       if (other !== undefined) throw new Occupied(other, name, archive);
       throw new ReconcileError('in-the-way', 'later', place);
     case 'stranger':
-      await mustNotBeImporting(context, name);
-      throw new ReconcileError('stranger', 'never', place);
     case 'maybe-imported':
+      await mustNotBeImporting(context, name);
+      await letBoundPass(context, { archive, store }, name, who.fid);
+      throw new ReconcileError('stranger', 'never', place);
     case 'blob-type':
       throw new ReconcileError('stranger', 'never', place);
     default:
       throw new ReconcileError('in-the-way', 'later', place);
+  }
+}
+
+/**
+ * What others wrote may be the copy of another living file that was bound to it, and has moved: that one is put right first.
+ * @throws Occupied if so
+ */
+async function letBoundPass(
+  context: ReconcileContext,
+  { archive, store }: Place,
+  name: string,
+  fid: Fid,
+): Promise<void> {
+  for (const binding of await context.catalog.bindingsAt(archive, name)) {
+    if (binding.fid === fid) continue;
+    const fate = await fateAt(context, binding.fid, name, store.prefix);
+    if (fate === 'elsewhere') throw new Occupied(binding.fid, name, archive);
   }
 }

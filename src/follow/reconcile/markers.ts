@@ -77,7 +77,10 @@ async function placeMarker(
       await mustNotBeImporting(context, name);
     }
     await remember(context, view, { archive, name, kind });
-    if (there !== undefined && identity?.fs === fsUuid && identity.fid === fid && identity.kind === kind) {
+    const length = kind === 'symlink' ? (view.stat.target?.length ?? 0) : 0;
+    const isIts = identity?.fs === fsUuid && identity.fid === fid && identity.kind === kind;
+    // One of another length was written by somebody else, or by half.
+    if (there !== undefined && isIts && there.length === BigInt(length)) {
       const patch = changes(there.metadata, metadata);
       if (patch !== undefined) await store.setMetadata(name, patch, { ifMatch: there.etag, signal });
       return;
