@@ -32,6 +32,14 @@ export interface Child {
   readonly fid: Fid;
 }
 
+/** What a directory holds itself, without what is in directories in it. */
+export interface DirectorySize {
+  readonly directory: Fid;
+  readonly entries: number;
+  /** Sum of sizes of the files among these, bytes; a file counts for each name. */
+  readonly bytes: bigint;
+}
+
 /** Something below a directory. */
 export interface Descendant {
   readonly fid: Fid;
@@ -84,6 +92,8 @@ export interface Catalog {
   children(directory: Fid, after: Buffer | undefined, limit: number): Promise<Child[]>;
   /** Everything below a directory, a directory before what is in it, names in the order of their bytes. @param after go on after this path */
   subtree(directory: Fid, after?: Buffer): AsyncGenerator<Descendant[]>;
+  /** Every directory that holds something, with how much, in an order of the catalog's own. */
+  directorySizes(): AsyncGenerator<DirectorySize[]>;
   /** All entries, in an order of the catalog's own. */
   entries(): AsyncGenerator<KnownEntry[]>;
   /** Entries for which no blob is known: some need none. */

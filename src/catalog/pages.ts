@@ -1,6 +1,7 @@
 import type { Fid } from '../identity/fid.ts';
+import type { DirectorySize } from './catalog.ts';
 import { typeCode } from './codes.ts';
-import type { Database, Query } from './database.ts';
+import type { Database, Query, Row } from './database.ts';
 import { ENTRY_COLUMNS, knownEntryOf } from './entries.ts';
 import type { FidKeys } from './fid-keys.ts';
 import type { KnownEntry, Stamp } from './types.ts';
@@ -24,6 +25,8 @@ export class EntryPages {
   readonly #all: Query;
   readonly #seen: Query;
   readonly #withoutBlob: Query;
+  readonly #parents: Query;
+  readonly #directorySizes: Query;
   readonly #archivable: Query;
   readonly #releasable: Query;
 
@@ -35,6 +38,12 @@ export class EntryPages {
     this.#withoutBlob = database.prepare(
       `SELECT ${columns}, NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.fid = entries.fid) FROM entries
        WHERE fid > ? ORDER BY fid LIMIT ${PAGE}`,
+    );
+    // Directories are found by jumping from one to the next, whatever they hold; then each is added up.
+    this.#parents = database.prepare('SELECT parent FROM links WHERE parent > ? ORDER BY parent LIMIT 1');
+    this.#directorySizes = database.prepareWide(
+      `SELECT count(*), coalesce(sum(CASE WHEN e.type = ${typeCode('file')} THEN e.size END), 0)
+       FROM links l LEFT JOIN entries e ON e.fid = l.child WHERE l.parent = ?`,
     );
     this.#archivable = database.prepare(
       `SELECT ${columns} FROM entries INDEXED BY entries_archivable
@@ -63,6 +72,20 @@ export class EntryPages {
       items: rows.filter((row) => row.at(-1) === 1).map((row) => knownEntryOf(this.#keys.fid(key(row)), row)),
       next: last === undefined || rows.length < PAGE ? undefined : key(last),
     };
+  }
+
+  /** Some directories with what they hold: until so many names were counted. */
+  directorySizes(after: number): Page<DirectorySize, number> {
+    const items: DirectorySize[] = [];
+    let next: number | undefined = after;
+    for (let counted = 0; counted < WIDE_PAGE; ) {
+      next = this.#parents.get(next as number)?.[0] as number | undefined;
+      if (next === undefined) break;
+      const [count, bytes] = this.#directorySizes.get(next) as Row;
+      items.push({ directory: this.#keys.fid(next), entries: Number(count), bytes: BigInt(bytes as bigint | number) });
+      counted += Number(count);
+    }
+    return { items, next };
   }
 
   unseen(since: Stamp, after: number): Page<Fid, number> {

@@ -195,6 +195,10 @@ export class SqliteCatalog implements Catalog {
     return this.#walk((after) => this.#pages.all(after), 0);
   }
 
+  directorySizes() {
+    return this.#walk((after) => this.#pages.directorySizes(after), Number.MIN_SAFE_INTEGER);
+  }
+
   withoutBlob() {
     return this.#walk((after) => this.#pages.withoutBlob(after), 0);
   }
