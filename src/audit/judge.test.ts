@@ -60,9 +60,9 @@ describe('the copy of a file', () => {
     ['setuid, which `permissions` can’t say', { attributes: { mode: 0o4755 } }, { mode: 0o755 }, ['attributes']],
     ['at another name', { name: 'd/b' }, {}, ['place']],
     ['in staging', { name: `.lfsazsync/staging/${FID}` }, {}, ['staged']],
-    ['of another length than it says', { identity: { size: 6n } }, {}, ['content']],
-    ['of another length than the file', { length: 6n }, {}, ['content']],
-    ['of an unfinished copy', { copyStatus: 'pending' }, {}, ['content']],
+    ['of another length than it says', { identity: { size: 6n } }, {}, ['size']],
+    ['of another length than the file', { length: 6n }, {}, ['size']],
+    ['of an unfinished copy', { copyStatus: 'pending' }, {}, ['unfinished']],
     ['that was copied', { copyStatus: 'success' }, {}, []],
     ['in another archive', {}, { archive: 2 }, ['archive']],
     ['of a file that is not in HSM', { name: 'x' }, { hsm: 0, archive: 0 }, ['unclaimed']],
@@ -92,7 +92,7 @@ describe('the copy of a file', () => {
 
   test('of another version than is known', () => {
     expect(judge(blob('file'), subject(), { ...CONTEXT, generation: `1-${UUID}` })).toEqual([]);
-    expect(judge(blob('file'), subject(), { ...CONTEXT, generation: `2-${UUID}` })).toEqual(['content']);
+    expect(judge(blob('file'), subject(), { ...CONTEXT, generation: `2-${UUID}` })).toEqual(['generation']);
   });
 });
 

@@ -9,8 +9,8 @@ import type { Subject } from './subject.ts';
 
 /**
  * How a blob can differ from what its file asks for. `place`: it is not at a name of its file; `staged`: it waits in our own
- * namespace, and need not any more; `kind`: a marker of another kind than its file is; `content`: not the version, or not as
- * long, as it should be, or an unfinished copy; `target`: a symlink of another length; `link`: a hard link's marker that
+ * namespace, and need not any more; `kind`: a marker of another kind than its file is; `size`: not as long as it says,
+ * or as its file is; `generation`: not the version that it should be; `unfinished`: a copy within the service that did not end; `target`: a symlink of another length; `link`: a hard link's marker that
  * names something else than the blob with the content; `attributes`: owner, group, mode, modification time or the keys that say
  * what it is; `archive`: the file's copy is in another archive; `unclaimed`: the copy of a file that is not in HSM any more.
  */
@@ -18,7 +18,9 @@ export type Difference =
   | 'place'
   | 'staged'
   | 'kind'
-  | 'content'
+  | 'size'
+  | 'generation'
+  | 'unfinished'
   | 'target'
   | 'link'
   | 'attributes'
@@ -64,13 +66,16 @@ function judgeCopy(blob: OwnBlob, subject: Subject, { archive, prefix, generatio
   // An older version may be left beside the one that counts: the place is all that is wrong with it.
   if (!subject.names.has(blob.name)) return ['place'];
   const stamped = identity.from !== undefined && identity.size === undefined;
-  const whole =
-    (copyStatus === undefined || copyStatus === 'success') &&
-    (stamped || identity.size === length) &&
-    length === subject.size;
+  const whole = (stamped || identity.size === length) && length === subject.size;
+  const ended = copyStatus === undefined || copyStatus === 'success';
   const written = identity.generation === undefined ? undefined : formatGeneration(identity.generation);
   const known = generation === undefined || generation === written;
-  return [...(whole && known ? [] : (['content'] as const)), ...judgeAttributes(blob, subject)];
+  return [
+    ...(ended ? [] : (['unfinished'] as const)),
+    ...(whole ? [] : (['size'] as const)),
+    ...(known ? [] : (['generation'] as const)),
+    ...judgeAttributes(blob, subject),
+  ];
 }
 
 function judgeLink(blob: OwnBlob, subject: Subject, { contentAt }: JudgeContext): Difference[] {

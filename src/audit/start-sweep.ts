@@ -1,5 +1,5 @@
-import { requireControl } from '../blob/control.ts';
-import { BlobStore } from '../blob/store.ts';
+import { openOwnStores } from '../blob/own-stores.ts';
+import type { BlobStore } from '../blob/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import { catalogFile } from '../catalog/place.ts';
@@ -45,25 +45,15 @@ export interface Swept {
  */
 export async function startSweep(options: StartSweepOptions): Promise<Swept> {
   const { config, log, version, onWarning } = options;
-  if (config.archives.size === 0) {
-    throw new OperatorError('No archive is configured, so there is no container to be swept.', {
-      code: 'NO_ARCHIVE',
-      hint: 'Add a section under `archives` to the configuration; `lfsazsync config init` shows one.',
-      exit: 'usage',
-    });
-  }
+  mustHaveArchives(config);
   const catalog = openCatalog({ file: catalogFile(config.stateDir) });
-  const stores = new Map<number, BlobStore>();
+  let stores = new Map<number, BlobStore>();
   try {
     const uuid = await owner(catalog);
     const path = [...config.archives.values()].map(({ container }) => container).join(' ');
     const lock = await lockSweep({ directory: config.stateDir, version, path, log });
     try {
-      for (const [id, archive] of config.archives) {
-        const store = await BlobStore.open(archive, { signal: options.signal });
-        stores.set(id, store);
-        await requireControl(store, uuid, options.signal);
-      }
+      stores = await openOwnStores(config.archives, uuid, options.signal);
       if ((await catalog.lastScan()) === undefined)
         onWarning(
           'no scan has been through the whole file system yet: blobs of files that it would have met are reported',
@@ -97,6 +87,16 @@ export function lockSweep(o: {
 }): Promise<{ release(): Promise<void> }> {
   const hint = 'Wait for its end, or stop it with Ctrl-C or SIGTERM; the next one goes on where it was.';
   return lockRun({ ...o, name: 'sweep', hint });
+}
+
+/** @throws OperatorError NO_ARCHIVE (exit `usage`) */
+export function mustHaveArchives({ archives }: Pick<Config, 'archives'>): void {
+  if (archives.size > 0) return;
+  throw new OperatorError('No archive is configured, so there is no container to be looked at.', {
+    code: 'NO_ARCHIVE',
+    hint: 'Add a section under `archives` to the configuration; `lfsazsync config init` shows one.',
+    exit: 'usage',
+  });
 }
 
 async function owner(catalog: Catalog): Promise<string> {

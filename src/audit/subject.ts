@@ -1,4 +1,4 @@
-import type { KnownEntry, PathResult } from '../catalog/types.ts';
+import type { Entry, PathResult } from '../catalog/types.ts';
 import { nameLinks } from '../copies/names.ts';
 import type { FileType } from '../lustre/attributes.ts';
 
@@ -25,14 +25,19 @@ export interface Subject {
 }
 
 /** An entry of the catalog with its names; undefined: where it is is not known. @param prefix that of the container */
-export function subjectOf(entry: KnownEntry, paths: readonly PathResult[], prefix: string): Subject | undefined {
-  const known = paths.filter((path) => path.ok);
+export function subjectOf(entry: Entry, paths: readonly PathResult[], prefix: string): Subject | undefined {
   // Without a name it is known to have none; anything else is a parent that is not known yet.
   if (paths.some((path) => !path.ok && path.reason !== 'no-name')) return undefined;
-  const { named, refused } = nameLinks(
-    known.map(({ path }) => path),
+  return subjectAt(
+    entry,
+    paths.flatMap((path) => (path.ok ? [path.path] : [])),
     prefix,
   );
+}
+
+/** What is known of something to be held against its blobs. @param paths all of its names */
+export function subjectAt(entry: Entry, paths: readonly Buffer[], prefix: string): Subject {
+  const { named, refused } = nameLinks(paths, prefix);
   const { type, mode, uid, gid, mtime, size, nlink, hsm, archive } = entry;
   const names = new Set(named.map(({ name }) => name));
   return { type, mode, uid, gid, mtime, size, nlink, hsm, archive, names, unnameable: refused.length };

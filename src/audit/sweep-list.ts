@@ -1,12 +1,12 @@
 import { isReservedName, stagingName } from '../blob/naming.ts';
-import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { KnownBlob } from '../catalog/types.ts';
-import type { BlobIdentity, BlobKind } from '../identity/blob-identity.ts';
+import type { BlobIdentity } from '../identity/blob-identity.ts';
 import type { Fid } from '../identity/fid.ts';
-import { formatGeneration } from '../identity/generation.ts';
-import { isBound, judge } from './judge.ts';
+import { importedAmong } from './imported.ts';
+import { judge } from './judge.ts';
+import { knownBlobOf, otherArchivesInside } from './known-blob.ts';
 import { type ListRange, ParallelListing } from './parallel-listing.ts';
 import { type Subject, subjectOf } from './subject.ts';
 import type { SweepContext } from './sweep.ts';
@@ -37,7 +37,7 @@ export async function listArchive(
   },
 ): Promise<ListRange[]> {
   const { archive, store, listed } = o;
-  const place: Place = { archive, store, inside: insideOf(context, archive, store) };
+  const place: Place = { archive, store, inside: otherArchivesInside(context.archives, archive, store) };
   const listing: ParallelListing = new ParallelListing(store, {
     ranges: o.ranges ?? [{ startsWith: store.prefix === '' ? '' : `${store.prefix}/` }],
     parallel: context.parallel,
@@ -51,15 +51,6 @@ export async function listArchive(
   });
   await listing.run();
   return listing.left;
-}
-
-/** Prefixes of other archives in the same container, below this one's: not this one's to judge. */
-function insideOf({ archives }: SweepContext, archive: number, store: BlobStore): string[] {
-  const own = store.prefix === '' ? '' : `${store.prefix}/`;
-  return [...archives]
-    .filter(([id, other]) => id !== archive && other.container === store.container && other.endpoint === store.endpoint)
-    .map(([, { prefix }]) => `${prefix}/`)
-    .filter((prefix) => prefix !== '/' && prefix !== own && prefix.startsWith(own));
 }
 
 /** What follows of one page: for the catalog, and for the counts. */
@@ -156,41 +147,14 @@ async function judgeTheirs(
   page: PageFindings,
 ): Promise<void> {
   const { catalog, session } = context;
-  const { archive } = place;
-  const bindings = await catalog.boundAt(
-    archive,
-    blobs.map(({ name }) => name),
-  );
-  const verifiedAt = Math.max(Math.floor(Date.now() / 1000), session.since);
-  for (const blob of blobs) {
-    const { name, identity, length, etag } = blob;
+  const { archive, store } = place;
+  for (const { identity, length } of blobs) {
     if (identity === undefined) page.tally.sum('strangers', length);
     else page.tally.other(identity.fs, length);
-    for (const binding of bindings.get(name) ?? []) {
-      page.tally.count('bound');
-      const { fid } = binding;
-      if (isBound(binding, blob))
-        page.blobs.push({ fid, blob: { archive, name, kind: kindOf(blob, place), size: length, etag, verifiedAt } });
-      else page.find({ code: 'bound', fid, archive, name });
-    }
   }
-}
-
-/** What somebody else's blob stands for: a directory or symlink is bound to its marker, too. */
-function kindOf(blob: BlobState, { store }: Place): BlobKind {
-  const read = readBlob(blob, { prefix: store.prefix, defaults: READ_DEFAULTS });
-  return read.kind === 'refused' || read.kind === 'reserved' ? 'file' : read.kind;
-}
-
-function knownBlobOf({ name, identity, length, etag, lastModified }: OwnBlob, archive: number): KnownBlob {
-  const { kind, generation, size, crc64 } = identity;
-  return {
-    ...{ archive, name, kind, etag },
-    ...(kind === 'file'
-      ? {
-          generation: generation === undefined ? undefined : formatGeneration(generation),
-          ...{ size: size ?? length, crc64, archivedAt: Math.floor(lastModified.getTime() / 1000) },
-        }
-      : {}),
-  };
+  const verifiedAt = Math.max(Math.floor(Date.now() / 1000), session.since);
+  const { rows, changed } = await importedAmong(catalog, { archive, prefix: store.prefix }, blobs, verifiedAt);
+  page.tally.count('bound', rows.length + changed.length);
+  page.blobs.push(...rows);
+  for (const { fid, name } of changed) page.find({ code: 'bound', fid, archive, name });
 }

@@ -1,5 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ListRange } from './parallel-listing.ts';
+import { newSince } from './since.ts';
 import { SweepTally, type TallyState } from './sweep-tally.ts';
 import type { SweepPhase } from './sweep-types.ts';
 
@@ -46,7 +47,7 @@ export async function openSession(catalog: Catalog, of: string, restart: boolean
   const last = (await catalog.checkpoint(CHECKPOINT))?.state as Checkpoint | undefined;
   const now = Date.now();
   const pending = !restart && last?.of === of && Math.abs(now - last.started) < OLDEST_MS ? last.position : undefined;
-  const fresh = { started: now, since: Math.max(Math.floor(now / 1000), last?.since ?? 0) + 1 };
+  const fresh = { started: now, since: await newSince(catalog) };
   const { started, since } = pending === undefined || last === undefined ? fresh : last;
   const tally = new SweepTally(pending === undefined ? undefined : last?.tally);
   const put = (rest: Pick<Checkpoint, 'position' | 'tally'>) => {

@@ -1,6 +1,7 @@
 import type { KnownBlob } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { forEachBounded } from '../service/bounded.ts';
+import { isMarkerOf } from './imported.ts';
 import { isBound } from './judge.ts';
 import type { SweepContext } from './sweep.ts';
 import { journal } from './sweep-journal.ts';
@@ -23,8 +24,11 @@ export async function sweepUnverified(context: SweepContext): Promise<void> {
       const found = await store.head(blob.name, { signal });
       const { identity } = found ?? {};
       const isIts = identity?.fs === context.fsUuid && identity.fid === fid;
-      const isBoundTo = !isIts && found !== undefined && (await isBoundBlob(context, fid, blob, found));
-      if (isIts || isBoundTo) there.push({ fid, blob: { ...blob, etag: found?.etag, verifiedAt } });
+      const isImported =
+        !isIts &&
+        found !== undefined &&
+        (isMarkerOf(blob, found.etag) || (await isBoundBlob(context, fid, blob, found)));
+      if (isIts || isImported) there.push({ fid, blob: { ...blob, etag: found?.etag, verifiedAt } });
       else missing.push({ fid, blob });
     };
     try {

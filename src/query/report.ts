@@ -5,7 +5,7 @@ import { describeState } from '../lustre/hsm-state.ts';
 import { ALWAYS, type Expression } from '../policy/expression/ast.ts';
 import { truthOf } from '../policy/expression/evaluate.ts';
 import { needsOf } from '../policy/expression/walk.ts';
-import type { PolicyClass } from '../policy/policies.ts';
+import type { Policies } from '../policy/policies.ts';
 import { LargestFirst } from './largest-first.ts';
 
 export const DIMENSIONS = ['user', 'group', 'project', 'type', 'state', 'archive', 'class', 'size', 'age'] as const;
@@ -52,7 +52,7 @@ export interface ReportOptions {
   readonly topDirectories: number;
   /** Without: everything. */
   readonly where?: Expression | undefined;
-  readonly classes: readonly PolicyClass[];
+  readonly classes: Policies['classes'];
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly onProgress?: (entries: number) => void;

@@ -96,9 +96,9 @@ export class AuditRig {
   }
 
   /** What the follower does: looks at what is marked, works off the journal, removes what the dead left. */
-  follow(): Promise<void> {
+  follow(step: ReconcileContext['step'] = () => Promise.resolve()): Promise<void> {
     return this.withCatalog(async (catalog) => {
-      const context = this.#context(catalog);
+      const context = { ...this.#context(catalog), step };
       const source = new LustreSource(this.rig.fs, this.fsUuid);
       const timing = () => ({ now: Date.now(), settle: 0, again: 0 });
       for (let round = 0; round < 300; round++) {
@@ -120,12 +120,11 @@ export class AuditRig {
     });
   }
 
-  #context(catalog: Catalog): ReconcileContext {
+  #context(catalog: Catalog): Omit<ReconcileContext, 'step'> {
     const archiveAgain = async (fid: Fid) => this.rig.lfs('hsm_archive', this.rig.fs.fidPath(fid));
     const { fsUuid, rig } = this;
     return {
       ...{ fs: rig.fs, fsUuid, archives: new Map([[1, this.store]]), catalog, log: silent, archiveAgain },
-      step: () => Promise.resolve(),
       audit: {
         record: (entry) => Promise.resolve(void this.audit.push(entry)),
         reopen: () => Promise.resolve(),

@@ -206,7 +206,7 @@ test('stopped after every page, and killed: it goes on, and finds all the same',
       const stop = new AbortController();
       const summary = await runSweep({
         ...{ ...options(catalog), parallel: 1, pageSize: 2, signal: stop.signal },
-        onProgress: () => stop.abort(),
+        onProgress: (progress) => progress().phase === 'list' && stop.abort(),
         onFinding: ({ code, name }) => found.push(`${code} ${name}`),
       });
       expect(summary.resumed).toBe(runs > 1);

@@ -1,0 +1,72 @@
+import { Flags } from '@oclif/core';
+import type { VerifyJson } from '../src/audit/verify/report.ts';
+import type { VerifyFinding } from '../src/audit/verify/types.ts';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { ProgressDisplay } from '../src/cli/progress-display.ts';
+
+/** Findings that are shown one by one; all are counted, and in the report. */
+const EXAMPLES = 100;
+
+export default class Verify extends BaseCommand {
+  static override summary = 'Hold file system, catalog and container against each other';
+  static override description =
+    'Tells every difference: blobs that are missing, orphaned, of the wrong version, size, owner or place; what the catalog has wrong. No released file is restored. Without --repair nothing is changed.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --path /lustre/projects --checksum --report findings.ndjson',
+    '<%= config.bin %> <%= command.id %> --repair --json',
+  ];
+  static override flags = {
+    path: Flags.string({ description: 'only this directory and what is below it', helpValue: 'DIRECTORY' }),
+    checksum: Flags.boolean({ description: 'read the copies’ contents, and those of files whose data are in Lustre' }),
+    repair: Flags.boolean({ description: 'hand to the follower, or to the next archive, what they can put right' }),
+    report: Flags.string({ description: 'a file that gets a line of JSON for each finding', helpValue: 'FILE' }),
+    parallel: Flags.integer({
+      description: 'requests at the same time (default: the setting sweep.parallel)',
+      helpValue: 'N',
+      min: 1,
+      max: 64,
+    }),
+  };
+
+  async run(): Promise<VerifyJson> {
+    const { flags } = await this.parse(Verify);
+    const { config } = await this.loadConfig(flags, { parallel: 'sweep.parallel' });
+    const log = await this.openLog('verify', config.log);
+    const [{ startVerify }, report, { rawArguments }] = await Promise.all([
+      import('../src/audit/verify/start.ts'),
+      import('../src/audit/verify/report.ts'),
+      import('../src/request/paths.ts'),
+    ]);
+    const display = new ProgressDisplay();
+    const named: VerifyFinding[] = [];
+    let found = 0;
+    try {
+      const { summary, ...place } = await startVerify({
+        config,
+        log,
+        path: flags.path === undefined ? undefined : rawArguments([flags.path])[0],
+        parallel: config.sweep.parallel,
+        checksum: flags.checksum,
+        repair: flags.repair,
+        report: flags.report,
+        signal: this.shutdown.drain,
+        onProgress: (progress) => display.update(() => report.progressLine(progress(), display.width)),
+        onFinding: (finding) => {
+          found += 1;
+          if (found > EXAMPLES) return;
+          named.push(finding);
+          display.line(report.findingLine(finding));
+        },
+      });
+      display.clear();
+      const exit = this.shutdown.exit() ?? report.exitOf(summary);
+      for (const line of report.summaryLines(summary)) this.log(line);
+      this.endWith(exit);
+      return report.toJson(summary, place, { named, leftOut: found - named.length }, exit);
+    } finally {
+      display.clear();
+      log.close();
+    }
+  }
+}

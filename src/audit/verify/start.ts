@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { openOwnStores } from '../../blob/own-stores.ts';
+import { openCatalog } from '../../catalog/open.ts';
+import { catalogFile } from '../../catalog/place.ts';
+import type { Config } from '../../config/types.ts';
+import { LustreSource } from '../../follow/lustre-source.ts';
+import { openFileSystem } from '../../lustre/file-system.ts';
+import { Scanner } from '../../lustre/scanner.ts';
+import { EVERYTHING, targetAt } from '../../scan/target.ts';
+import { OperatorError } from '../../service/errors.ts';
+import type { Log } from '../../service/log.ts';
+import { mustHaveArchives } from '../start-sweep.ts';
+import { findingJson } from './report.ts';
+import type { VerifyFinding, VerifyProgress, VerifySummary } from './types.ts';
+import { runVerify } from './verify.ts';
+
+export interface StartVerifyOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** A directory; undefined: everything. */
+  readonly path: Buffer | undefined;
+  /** Requests at the same time. */
+  readonly parallel: number;
+  readonly checksum: boolean;
+  readonly repair: boolean;
+  /** A file that gets a line of JSON for every finding. */
+  readonly report: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: () => VerifyProgress) => void;
+  readonly onFinding: (finding: VerifyFinding) => void;
+}
+
+export interface Verified {
+  readonly summary: VerifySummary;
+  readonly mount: string;
+  readonly uuid: string;
+  readonly catalog: string;
+  /** What was verified, relative to the mount. */
+  readonly path: Buffer;
+}
+
+/**
+ * One verification, with all that it needs: file system, catalog, containers, which must belong together.
+ * @throws OperatorError, BlobError: what is wrong, and what to do
+ */
+export async function startVerify(options: StartVerifyOptions): Promise<Verified> {
+  const { config, log, signal } = options;
+  mustHaveArchives(config);
+  const helper = {
+    ...{ mount: config.mount, liblustreapi: config.liblustreapi, helper: config.helper },
+    onDiagnostic: (line: string) => log.debug('native helper', { line }),
+  };
+  const catalog = openCatalog({ file: catalogFile(config.stateDir) });
+  const fs = await openFileSystem(helper).catch((error: unknown) => {
+    catalog.close();
+    throw error;
+  });
+  try {
+    const uuid = await fs.readUuid();
+    if (uuid === undefined) throw unknown(fs.mount);
+    await catalog.claim(uuid);
+    const archives = await openOwnStores(config.archives, uuid, signal);
+    const report = options.report === undefined ? undefined : await openReport(options.report);
+    try {
+      const target = options.path === undefined ? EVERYTHING : await targetAt(options.path, fs.mount, fs.files);
+      const { parallel, checksum, repair, onProgress } = options;
+      const summary = await runVerify({
+        ...{ catalog, fs, fsUuid: uuid, archives, target, parallel, checksum, repair, onProgress, signal },
+        source: new LustreSource(fs, uuid),
+        startScanner: () => Scanner.start({ ...helper, mount: fs.mount, threads: config.scan.threads }),
+        onFinding: async (finding) => {
+          options.onFinding(finding);
+          await report?.write(finding);
+        },
+      });
+      return { summary, mount: fs.mount, uuid, catalog: catalog.file, path: target.path };
+    } finally {
+      await report?.close();
+      for (const store of archives.values()) store.close();
+    }
+  } finally {
+    catalog.close();
+    await fs.close();
+  }
+}
+
+async function openReport(file: string) {
+  const stream = createWriteStream(file, { mode: 0o640 });
+  await once(stream, 'open').catch((error: NodeJS.ErrnoException) => {
+    throw new OperatorError(`The report ${file} can’t be written: ${error.message}.`, {
+      ...{ code: 'REPORT_UNWRITABLE', hint: 'Name a file in a directory that exists.', exit: 'usage' },
+      cause: error,
+    });
+  });
+  return {
+    async write(finding: VerifyFinding): Promise<void> {
+      if (!stream.write(`${JSON.stringify(findingJson(finding))}\n`)) await once(stream, 'drain');
+    },
+    async close(): Promise<void> {
+      stream.end();
+      await finished(stream);
+    },
+  };
+}
+
+function unknown(mount: string): OperatorError {
+  return new OperatorError(`The file system at ${mount} has no UUID of lfsazsync.`, {
+    code: 'FILE_SYSTEM_UNKNOWN',
+    hint: 'Is the right file system mounted? `lfsazsync scan`, or `lfsazsync setup`, give a new one its UUID.',
+  });
+}
