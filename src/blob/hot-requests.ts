@@ -7,7 +7,7 @@ import type { BlobMetadata } from './metadata.ts';
 import { PlainHeaders } from './request-headers.ts';
 
 /**
- * The requests of the data path: Put Blob, Put Block, Put Block List, ranges of Get Blob, Get Blob Properties. They are
+ * The requests of the data path: Put Blob, Put Block, Put Block List, ranges of Get Blob, Get Blob Properties, listings. They are
  * put together here by hand, and signed by what is left of the SDK's pipeline; with a SAS nothing is. The SDK's clients,
  * which speak everything else, spend four times the CPU of a small upload on it.
  * Rejects with {@link RefusedError} for an answer that is not the one asked for.
@@ -102,6 +102,14 @@ export class HotRequests {
     return headers as PlainHeaders;
   }
 
+  /** List Blobs: the XML of the answer. */
+  async listBlobs(query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
+    const asked = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const listing = ['restype=container', 'comp=list', ...asked].join('&');
+    const response = await this.#send('GET', undefined, listing, {}, { signal, success: [200] });
+    return response.bodyAsText ?? '';
+  }
+
   /**
    * Copy Blob within the container. The service reads the source with the credential of this request: a key's signature
    * or a token stands for both, a SAS has to be in the source's URL, too.
@@ -131,7 +139,8 @@ export class HotRequests {
 
   async #send(
     method: 'GET' | 'HEAD' | 'PUT',
-    name: string,
+    /** undefined: the container itself. */
+    name: string | undefined,
     query: string,
     fields: Fields,
     rest: {
@@ -148,7 +157,7 @@ export class HotRequests {
     if (rest.body !== undefined) fields['content-length'] = String(rest.body.length);
     const { signal, target, body } = rest;
     const request: TransferRequest = {
-      url: `${url}/${pathOf(name)}${joined(this.#query, query)}`,
+      url: `${url}${name === undefined ? '' : `/${pathOf(name)}`}${joined(this.#query, query)}`,
       method,
       headers: new PlainHeaders(fields),
       timeout: 0,

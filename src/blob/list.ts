@@ -1,10 +1,6 @@
-import type {
-  BlobItem,
-  ContainerClient,
-  ContainerListBlobFlatSegmentResponse,
-  ContainerListBlobHierarchySegmentResponse,
-} from '@azure/storage-blob';
-import { type BlobState, blobState } from './state.ts';
+import type { HotRequests } from './hot-requests.ts';
+import { parseListing } from './list-xml.ts';
+import type { BlobState } from './state.ts';
 import type { BlobStore } from './store.ts';
 
 export interface ListOptions {
@@ -48,55 +44,16 @@ export type ListDepth = 'flat' | 'level';
 
 /** One page, in one request. */
 export async function readPage(
-  container: ContainerClient,
+  hot: Pick<HotRequests, 'listBlobs'>,
   depth: ListDepth,
   { startsWith, pageSize, from, signal }: ListOptions,
 ): Promise<ListPage> {
-  const options = {
-    includeMetadata: true,
-    includeCopy: true,
-    ...(startsWith === undefined ? {} : { prefix: startsWith }),
-    ...(signal === undefined ? {} : { abortSignal: signal }),
+  const query = {
+    include: 'copy,metadata',
+    ...(startsWith === undefined || startsWith === '' ? {} : { prefix: startsWith }),
+    ...(depth === 'flat' ? {} : { delimiter: '/' }),
+    ...(pageSize === undefined ? {} : { maxresults: String(pageSize) }),
+    ...(from === undefined ? {} : { marker: from }),
   };
-  const place = {
-    ...(pageSize === undefined ? {} : { maxPageSize: pageSize }),
-    ...(from === undefined ? {} : { continuationToken: from }),
-  };
-  if (depth === 'flat') {
-    const { value } = await container.listBlobsFlat(options).byPage(place).next();
-    return pageOf(value);
-  }
-  const { value } = await container.listBlobsByHierarchy('/', options).byPage(place).next();
-  return pageOf(value);
-}
-
-function pageOf(page: ContainerListBlobFlatSegmentResponse | ContainerListBlobHierarchySegmentResponse): ListPage {
-  const { segment, continuationToken } = page;
-  const prefixes = 'blobPrefixes' in segment ? (segment.blobPrefixes ?? []) : [];
-  return {
-    blobs: segment.blobItems.map(stateFromItem),
-    directories: prefixes.map(({ name }) => name),
-    ...(continuationToken === undefined || continuationToken === '' ? {} : { next: continuationToken }),
-  };
-}
-
-function stateFromItem({ name, properties, metadata }: BlobItem): BlobState {
-  return blobState({
-    name,
-    etag: quoted(properties.etag),
-    length: BigInt(properties.contentLength ?? 0),
-    metadata: metadata ?? {},
-    lastModified: properties.lastModified,
-    blobType: properties.blobType ?? 'BlockBlob',
-    copyStatus: properties.copyStatus,
-    accessTier: properties.accessTier,
-    archiveStatus: properties.archiveStatus,
-    leaseState: properties.leaseState,
-    customerKey: properties.customerProvidedKeySha256,
-  });
-}
-
-/** A listing gives ETags without the quotes that a condition needs. */
-function quoted(etag: string): string {
-  return etag.startsWith('"') ? etag : `"${etag}"`;
+  return parseListing(await hot.listBlobs(query, signal));
 }

@@ -413,7 +413,7 @@ export class BlobStore {
   listPage(depth: ListDepth, options: ListOptions): Promise<ListPage> {
     const signal = this.#signal(options.signal);
     return this.#wire.run({ verb: 'list', signal }, async (clients) =>
-      readPage((await clients.sdk()).container, depth, { ...options, ...(signal === undefined ? {} : { signal }) }),
+      readPage(clients.hot, depth, { ...options, ...(signal === undefined ? {} : { signal }) }),
     );
   }
 

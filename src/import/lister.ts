@@ -25,7 +25,7 @@ export interface ListerOptions {
   readonly signal: AbortSignal;
 }
 
-/** Ranges for each worker, from which on directories are listed whole: a request gives 5,000 names, in however many directories. */
+/** Ranges for each worker, from which on directories are listed whole: a request gives thousands of names, in however many directories. */
 const RANGES_EACH = 8;
 
 /**
