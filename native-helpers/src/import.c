@@ -27,7 +27,6 @@
 enum {
 	ITEMS_MAX = 256,
 	HALF_MODE = 0600, /* of what is not finished, and root's */
-	DIRECTORY_MODE = 0700,
 	PROC_PATH = 64,
 	LAYOUT_BYTES = 65536,
 	REPLY_HEAD = 1024,
@@ -210,13 +209,16 @@ static int make_empty(struct make *m, int directory, const struct import_item *i
 
 /* ---- what has no data ---- */
 
-/* Its time is set when all is in it. */
+/*
+ * Its time is set when all is in it. It has its mode from the beginning (there is no umask here), and its owner a moment later:
+ * killed in between, it lacks no more than that.
+ */
 static int make_directory(struct make *m, int directory, const struct import_item *item, struct lu_fid *fid)
 {
 	const struct import_attributes *a = &item->attributes;
 	int fd, rc;
 
-	if (mkdirat(directory, item->name, DIRECTORY_MODE) < 0)
+	if (mkdirat(directory, item->name, a->mode) < 0)
 		return -errno;
 	fd = fs_openat(directory, item->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -550,7 +552,15 @@ static const struct op import_ops[] = {
 	{ NULL, NULL },
 };
 
+static bool import_start(struct helper *h)
+{
+	(void)h;
+	umask(0);
+	return true;
+}
+
 const struct mode mode_import = {
 	.name = "import",
 	.ops = import_ops,
+	.start = import_start,
 };

@@ -48,9 +48,17 @@ export class Directories {
   readonly #request: ImportRequest;
   readonly #known = new Map<string, Extract<Resolved, { fid: Fid }>>();
 
-  constructor(lustre: Pick<LustrePart, 'importer'>, request: ImportRequest) {
+  readonly #present: (fids: readonly Fid[]) => Promise<ReadonlySet<Fid>>;
+
+  /** @param present which of these the catalog knows */
+  constructor(
+    lustre: Pick<LustrePart, 'importer'>,
+    request: ImportRequest,
+    present: (fids: readonly Fid[]) => Promise<ReadonlySet<Fid>>,
+  ) {
     this.#lustre = lustre;
     this.#request = request;
+    this.#present = present;
   }
 
   /**
@@ -107,12 +115,22 @@ export class Directories {
     }
     if (places.length === 0) return;
     const results = await this.#lustre.importer.make(groups, { archive, stripeCount, pool });
-    for (const { key, parent, index, attributes } of places) {
-      const one = resolve(key, parent, results.get(parent)?.[index] as Made);
-      resolved.set(key, one);
-      if (!('fid' in one)) continue;
-      this.#remember(key, { ...one, made: false });
-      if (one.made) onMade({ fid: one.fid, parent, name: nameOf(key), attributes });
+    const found = places.map((place) => ({
+      ...place,
+      one: resolve(place.key, place.parent, results.get(place.parent)?.[place.index] as Made),
+    }));
+    const unfinished = found.flatMap(({ one, attributes }) =>
+      'fid' in one && isHalf(one, attributes) ? [one.fid] : [],
+    );
+    const known = unfinished.length === 0 ? new Set<Fid>() : await this.#present(unfinished);
+    for (const { key, parent, attributes, one } of found) {
+      // What a killed import left without its owner is finished; the catalog does not know that one.
+      const half = 'fid' in one && isHalf(one, attributes) && !known.has(one.fid);
+      const directory: Resolved = half ? { fid: one.fid, made: true } : one;
+      resolved.set(key, directory);
+      if (!('fid' in directory)) continue;
+      this.#remember(key, { ...directory, made: false });
+      if (directory.made) onMade({ fid: directory.fid, parent, name: nameOf(key), attributes });
     }
   }
 
@@ -126,6 +144,16 @@ export class Directories {
     }
     this.#known.set(key, directory);
   }
+}
+
+/** A directory as it is just after it was made: with its mode, without set-group-ID and the like, and root's. */
+export function isHalf(
+  { there }: { readonly there?: DirectoryAttributes | undefined },
+  wanted: DirectoryAttributes,
+): boolean {
+  if (there === undefined) return false;
+  const isDone = there.uid === wanted.uid && there.gid === wanted.gid && there.mode === wanted.mode;
+  return !isDone && there.uid === 0 && there.gid === 0 && there.mode === (wanted.mode & 0o1777);
 }
 
 function resolve(key: string, parent: Fid, made: Made): Resolved {

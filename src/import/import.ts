@@ -99,7 +99,7 @@ class Import {
 
   async #work(world: Finishing): Promise<void> {
     const { places, head, request } = this.#options;
-    const directories = new Directories(world.lustre, request);
+    const directories = new Directories(world.lustre, request, (fids) => world.catalog.present(fids));
     const pages = new PageImporter(world, this.#filters, directories);
     await this.#markers(pages);
     await this.#staged(world);

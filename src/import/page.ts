@@ -9,7 +9,14 @@ import type { EntryState } from '../lustre/scan-entry.ts';
 import type { Filters } from '../request/filters.ts';
 import { forEachBounded } from '../service/bounded.ts';
 import { Changes } from './changes.ts';
-import type { Directories, DirectoryAttributes, MadeDirectory, Resolved, Way } from './directories.ts';
+import {
+  type Directories,
+  type DirectoryAttributes,
+  isHalf,
+  type MadeDirectory,
+  type Resolved,
+  type Way,
+} from './directories.ts';
 import { ownRecordOf } from './existing.ts';
 import { keyOf, parentKey } from './paths.ts';
 import { stopAfter, stopAtConflict, stopIfHopeless, tell } from './problems.ts';
@@ -259,13 +266,13 @@ function isImported(there: EntryState): boolean {
   return record !== undefined && isBinding(record);
 }
 
-/** Whether a directory that is there was made by an import that was killed, or is as the marker says: then its marker holds. */
+/** Whether a directory that is there is as an import makes it, or as its marker says: then the marker holds. */
 function mayBeOurs(there: DirectoryAttributes, ...attributes: readonly DirectoryAttributes[]): boolean {
-  const half = { uid: 0, gid: 0, mode: 0o700 };
-  return [half, ...attributes].some(
-    ({ uid, gid, mode }) => there.uid === uid && there.gid === gid && there.mode === mode,
-  );
+  return attributes.some((one) => isHalf({ there }, one) || sameAttributes(there, one));
 }
+
+const sameAttributes = (a: DirectoryAttributes, b: DirectoryAttributes): boolean =>
+  a.uid === b.uid && a.gid === b.gid && a.mode === b.mode;
 
 /** Counts what was made, or in a dry run would be. */
 function count({ counts }: ImportWorld, { read }: Wanted): void {

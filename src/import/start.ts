@@ -26,9 +26,9 @@ import { wouldResume } from './session.ts';
 import type { ImportProblem, ImportProgress, ImportRequest, ImportSummary } from './types.ts';
 import type { LustrePart } from './world.ts';
 
-/** Blobs in a request: 5,000 at most; fewer cost less memory, and four ranges at a time are still faster than Lustre. */
+/** Blobs in a request: 5,000 at most; fewer cost less memory, and a few ranges at a time are still faster than Lustre. */
 const PAGE = 2_000;
-const RANGES = 4;
+const RANGES = 3;
 /** A request to release carries about 50 files. */
 const RELEASED_AT_ONCE = 50;
 
