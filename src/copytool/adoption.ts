@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Fid } from '../identity/fid.ts';
 import type { CopytoolChannel } from '../lustre/copytool-channel.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
 import type { HsmAction } from '../lustre/hsm-action.ts';
 import { ActionError, hasErrno, systemErrno } from './action-error.ts';
 import type { CopytoolContext, Unfinished } from './context.ts';
+import { clearDirtyIfReleased, isReleasedNow } from './failed-archive.ts';
 import { letGoOfForgotten } from './removal-hold.ts';
 
 /** Questions to the coordinator at the same time: few, so that those of new actions don't wait behind them. */
@@ -118,6 +120,7 @@ async function adopt(turn: Turn, adopter: Adopter): Promise<Turn | undefined> {
       adoption.dropped += 1;
       context.log.info('action is not known to Lustre any more', named);
       if (action.action !== 'RESTORE') await letGoOfForgotten(action.fid, action.cookie, context);
+      if (action.action === 'ARCHIVE') await madeReadable(action.fid, context);
     } else {
       adoption.ended += 1;
       await giveUp(action, error, adopter);
@@ -157,11 +160,15 @@ async function laterTurn(
 /** Ends an action that can't be adopted, under the file's own FID: the error reaches whoever waits. */
 async function giveUp(action: HsmAction, error: unknown, { channel, context }: Adopter): Promise<void> {
   const cancelled = hasErrno(error, ERRNO.ECANCELED);
-  const errval = cancelled
-    ? ERRNO.ECANCELED
-    : error instanceof ActionError
-      ? error.errno
-      : (systemErrno(error) ?? ERRNO.EIO);
+  const archive = action.action === 'ARCHIVE';
+  const errval =
+    archive && (await isReleasedNow(action.fid, context.fs.files))
+      ? ERRNO.EALREADY
+      : cancelled
+        ? ERRNO.ECANCELED
+        : error instanceof ActionError
+          ? error.errno
+          : (systemErrno(error) ?? ERRNO.EIO);
   const named = { action: action.action, fid: action.fid, cookie: action.cookie.toString() };
   context.log[cancelled ? 'info' : 'warn'](cancelled ? 'action was cancelled' : 'action could not be adopted', {
     ...named,
@@ -173,4 +180,12 @@ async function giveUp(action: HsmAction, error: unknown, { channel, context }: A
   } catch (failure) {
     if (!hasErrno(failure, ERRNO.ENOENT)) context.log.warn('action could not be ended', { ...named, err: failure });
   }
+  if (archive) await madeReadable(action.fid, context);
+}
+
+/** Lustre may have marked the file dirty for an archive that came to no good end, though it was released meanwhile. */
+async function madeReadable(fid: Fid, { fs, log }: CopytoolContext): Promise<void> {
+  await clearDirtyIfReleased(fid, fs.files, log).catch((error: unknown) => {
+    log.warn('file could not be marked clean', { fid, err: error });
+  });
 }

@@ -75,6 +75,13 @@ test('released before its end: ended with EALREADY, and nothing is changed', asy
   expect(ends).toEqual([ERRNO.EALREADY]);
 });
 
+test('dirty and released since an archive that the coordinator has given up: marked clean', async () => {
+  states = RELEASED | HSM.DIRTY;
+  await fail();
+  expect(states).toBe(RELEASED);
+  expect(ends).toEqual([ERRNO.EALREADY]);
+});
+
 test('restored and written to between the look and the change: still dirty', async () => {
   await fail([restoredAndWritten]);
   expect(states).toBe(CLEAN | HSM.DIRTY);

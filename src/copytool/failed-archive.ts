@@ -13,7 +13,8 @@ const MOST_LOOKS = 10;
  * Ends an archive with an error. Lustre marks an archived file dirty for that, whatever the error but EALREADY, and does
  * so too when another machine has archived the file meanwhile and somebody has released it: it then refuses to restore
  * it. A released file has no data that could be newer than its copy; so its archive ends with EALREADY, and one that was
- * released in the last moment is marked clean again.
+ * released in the last moment is marked clean again. So is one that was dirty before: the coordinator gave an archive up
+ * whose machine was gone.
  */
 export async function endFailedArchive(
   task: Pick<Task, 'action' | 'fail'>,
@@ -22,9 +23,14 @@ export async function endFailedArchive(
   log: Log,
 ): Promise<void> {
   const { fid } = task.action;
-  if (isReleased((await hsmOf(fid, files)) ?? NO_STATE)) return await task.fail(ERRNO.EALREADY, false);
-  await task.fail(ending.errno, ending.again);
-  await setRight(fid, files, log);
+  if (await isReleasedNow(fid, files)) await task.fail(ERRNO.EALREADY, false);
+  else await task.fail(ending.errno, ending.again);
+  await clearDirtyIfReleased(fid, files, log);
+}
+
+/** Whether the file has no data in Lustre; false when that can't be told. */
+export async function isReleasedNow(fid: Fid, files: Pick<LustreFiles, 'get'>): Promise<boolean> {
+  return isReleased((await hsmOf(fid, files)) ?? NO_STATE);
 }
 
 /**
@@ -33,7 +39,11 @@ export async function endFailedArchive(
  * change is followed by a look, until there is nothing to change. Of a file that is released by then Lustre has itself
  * compared the data version with the archived one.
  */
-async function setRight(fid: Fid, files: Pick<LustreFiles, 'get' | 'setHsm'>, log: Log): Promise<void> {
+export async function clearDirtyIfReleased(
+  fid: Fid,
+  files: Pick<LustreFiles, 'get' | 'setHsm'>,
+  log: Log,
+): Promise<void> {
   let cleared = false;
   for (let look = 0; look < MOST_LOOKS; look++) {
     const now = await hsmOf(fid, files);

@@ -45,7 +45,9 @@ export async function play(script: Script, version: NonNullable<StandInOptions['
     await world.settle();
     return { tally: world.tally() };
   } catch (error) {
-    return { failure: `${(error as Error).message}\n${world.logs()}`, tally: world.tally() };
+    const { message, cause } = error as Error;
+    const why = cause instanceof Error ? `\n${cause.message}` : '';
+    return { failure: `${message}${why}\n${world.logs()}`, tally: world.tally() };
   } finally {
     await world.stop();
   }
@@ -248,7 +250,14 @@ class World {
         }
         return true;
       },
-      { interval: 300 },
+      {
+        interval: 300,
+        // Where a read hangs, the coordinator tells whom it waits for.
+        detail: async () => {
+          const { stdout } = await this.#sandbox.serverLctl(['get_param', 'mdt.*.hsm.agents', 'mdt.*.hsm.actions']);
+          return `${(await this.#sandbox.lfs(['hsm_state', this.#truth.absolute(path)])).stdout}${stdout}`;
+        },
+      },
     );
     if (wrong !== undefined) throw wrong;
   }
