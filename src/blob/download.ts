@@ -66,10 +66,10 @@ export async function downloadBlob(store: BlobStore, name: string, options: Down
   await inParallel(count, options.concurrency, options.signal, async (index, signal) => {
     const offset = index * blockSize;
     // While the endpoint is out of reach, the memory is for others.
-    await store.hold('read', signal, async () => {
+    await store.hold('read', signal, async (turn) => {
       const loan = await memory.acquire(lengthOf(index), signal);
       try {
-        await takeAll(limits, loan.buffer.length, signal);
+        if (await takeAll(limits, loan.buffer.length, signal)) turn.renew();
         await version.read((ifMatch) =>
           store.readRange(name, { offset, into: loan.buffer, ifMatch, blobLength: length, held: false, signal }),
         );

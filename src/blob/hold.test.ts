@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Endpoint, type EndpointEvent } from './endpoint.ts';
 import { type AuthReason, BlobError, type BlobErrorCode } from './errors.ts';
@@ -78,6 +79,30 @@ test('work within work that was held for long enough is not held for that long a
   );
   await expect(outer).rejects.toMatchObject({ code: 'NETWORK' });
   expect(rounds).toBe(1);
+});
+
+test('what a pause has stopped has its whole time afterwards', async () => {
+  const { endpoint } = world();
+  const times = { tries: 1_000, hold: 40, ...PACE };
+  let tries = 0;
+  let paused = true;
+  const began = performance.now();
+  const held = hold({ endpoint, policy: times, kind: 'read', signal: undefined }, async (turn) => {
+    tries += 1;
+    // Stopped for longer than it would be held, with a failure before.
+    if (tries > 1 && paused) {
+      while (performance.now() - began < 3 * times.hold) await delay(5);
+      paused = false;
+      turn.renew();
+    }
+    const error = failure('NETWORK');
+    endpoint.failed(error, 'read');
+    throw error;
+  });
+  await expect(held).rejects.toMatchObject({ code: 'NETWORK' });
+  // The failure right after the pause did not end it.
+  expect(tries).toBeGreaterThan(2);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(4 * times.hold);
 });
 
 test('one throttled request among many that are answered holds nobody back', () => {

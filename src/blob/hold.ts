@@ -10,6 +10,12 @@ export interface Holding {
   readonly signal: AbortSignal | undefined;
 }
 
+/** One time of work that may be held. */
+export interface HeldTry {
+  /** It was stopped by an operator's pause meanwhile: what comes has the whole time again. */
+  renew(): void;
+}
+
 /** Failures of work that were held as long as may be: work around it does not begin to hold anew. */
 const exhausted = new WeakSet<BlobError>();
 
@@ -20,16 +26,24 @@ const exhausted = new WeakSet<BlobError>();
  * work of others succeeds is given up after `policy.tries`. With `policy.hold` 0 it is just done. An error after a time
  * that may have carried it out is marked ambiguous.
  */
-export async function hold<T>({ endpoint, policy, kind, signal }: Holding, work: () => Promise<T>): Promise<T> {
-  if (policy.hold === 0) return work();
+export async function hold<T>(
+  { endpoint, policy, kind, signal }: Holding,
+  work: (turn: HeldTry) => Promise<T>,
+): Promise<T> {
   let until = Number.POSITIVE_INFINITY;
+  const turn: HeldTry = {
+    renew: () => {
+      until = Number.POSITIVE_INFINITY;
+    },
+  };
+  if (policy.hold === 0) return work(turn);
   let ambiguous = false;
   let alone = 0;
   for (let round = 1; ; round++) {
     await endpoint.ready(signal, Math.min(until, performance.now() + policy.hold));
     const answersBefore = endpoint.answers(kind);
     try {
-      return await work();
+      return await work(turn);
     } catch (caught) {
       signal?.throwIfAborted();
       if (!(caught instanceof BlobError)) throw caught;

@@ -5,6 +5,7 @@ import type { BlobClients } from './clients.ts';
 import { openCredential, type SasFacts } from './credential.ts';
 import type { EndpointEvent, EndpointHealth, RequestKind } from './endpoint.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
+import type { HeldTry } from './hold.ts';
 import { blockListXml, type WriteFields } from './hot-requests.ts';
 import { type ListDepth, type ListOptions, type ListPage, readPage } from './list.ts';
 import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
@@ -142,7 +143,7 @@ export class BlobStore {
    * Work of several steps that is held as a whole, in place of its single requests, which say `held: false`: so that it
    * gives back what it needs while it waits, and takes it afresh. See `hold.ts`.
    */
-  hold<T>(kind: RequestKind, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  hold<T>(kind: RequestKind, signal: AbortSignal | undefined, work: (turn: HeldTry) => Promise<T>): Promise<T> {
     return this.#wire.hold(kind, this.#signal(signal), work);
   }
 

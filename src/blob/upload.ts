@@ -222,14 +222,14 @@ async function stageBlocks(
   await inParallel(count, options.concurrency, options.signal, async (index, signal) => {
     const length = lengthOf(index);
     // While the endpoint is out of reach, the memory is for others; the block is read again afterwards.
-    await store.hold('write', signal, async () => {
+    await store.hold('write', signal, async (turn) => {
       const loan = await memory.acquire(length, signal);
       try {
         const position = index * blockSize;
         const { bytes, crc64 } = await readFully(store, source, position, loan.buffer, signal);
         if (bytes !== length) throw fileChanged(store, name, source.size, `${position + bytes} bytes`);
         crcs[index] = crc64;
-        await takeAll(limits, length, signal);
+        if (await takeAll(limits, length, signal)) turn.renew();
         await store.putBlock(name, blockId(generation, index), loan.buffer, { crc64, held: false, signal });
         onBytes?.(length);
       } finally {

@@ -5,7 +5,7 @@ import type { BlobAccess, BlobAuth } from './credential.ts';
 import { Endpoint, type EndpointEvent, type EndpointHealth, type RequestKind } from './endpoint.ts';
 import { errorOfAnswer, errorOfNetwork } from './error-classes.ts';
 import { BlobError, describeSubject, type RequestSubject } from './errors.ts';
-import { hold } from './hold.ts';
+import { type HeldTry, hold } from './hold.ts';
 import { RefusedError } from './hot-requests.ts';
 import { LeanHttpClient } from './http-client.ts';
 import { type RetryPolicy, withRetries } from './retry.ts';
@@ -84,7 +84,7 @@ export class BlobWire {
   }
 
   /** Holds work of several steps as a whole, see {@link hold}; its requests say that they are not held themselves. */
-  hold<T>(kind: RequestKind, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  hold<T>(kind: RequestKind, signal: AbortSignal | undefined, work: (turn: HeldTry) => Promise<T>): Promise<T> {
     return hold({ endpoint: this.#endpoint, policy: this.#policy, kind, signal }, work);
   }
 

@@ -177,15 +177,17 @@ describe('RateBucket', () => {
 
   it('holds without a limit, too', async () => {
     const { bucket } = newBucket();
+    expect(await takeAll([bucket], 1)).toBe(false);
     bucket.setHeld(true);
     let through = false;
-    const take = bucket.take(1).then(() => {
+    const take = takeAll([bucket], 1).then((held) => {
       through = true;
+      return held;
     });
     await settled();
     expect(through).toBe(false);
     bucket.setHeld(false);
-    await take;
+    expect(await take).toBe(true);
   });
 
   it('lets go of what is aborted at once, limited or held, and gives its share to those behind', async () => {

@@ -74,11 +74,13 @@ export class RateBucket {
   /**
    * Resolves when so many bytes may be moved. Call it right before they are.
    * Rejects with the signal's reason; the bytes then count for nothing.
+   * @returns whether it was held meanwhile
    */
-  async take(bytes: number, signal?: AbortSignal): Promise<void> {
+  async take(bytes: number, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted();
-    if (!this.#isOpen()) await this.#waitFor(bytes, signal);
+    const held = !this.#isOpen() && (await this.#waitFor(bytes, signal));
     Atomics.add(this.#total, 0, BigInt(bytes));
+    return held;
   }
 
   /**
@@ -118,14 +120,15 @@ export class RateBucket {
     return Atomics.load(this.#words, LIMITED) === 0 && Atomics.load(this.#words, HELD) === 0;
   }
 
-  async #waitFor(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+  async #waitFor(bytes: number, signal: AbortSignal | undefined): Promise<boolean> {
     let place: Place | undefined;
+    let wasHeld = false;
     Atomics.add(this.#words, WAITING, 1);
     try {
       for (;;) {
         signal?.throwIfAborted();
         const version = Atomics.load(this.#words, VERSION);
-        if (this.#isOpen()) return;
+        if (this.#isOpen()) return wasHeld;
         const now = this.#clock.now();
         const wait = exclusively(this.#words, LOCK, () => {
           if (Atomics.load(this.#words, LIMITED) === 0) return 0;
@@ -134,7 +137,8 @@ export class RateBucket {
           return this.#account.wait(place);
         });
         const held = Atomics.load(this.#words, HELD) === 1;
-        if (!held && wait === 0) return;
+        if (!held && wait === 0) return wasHeld;
+        wasHeld ||= held;
         await this.#sleep(version, held ? undefined : Math.min(Math.ceil(wait), LONGEST_SLEEP_MS), signal);
       }
     } catch (error) {
@@ -186,7 +190,12 @@ export class RateBucket {
   }
 }
 
-/** Waits for one bucket after the other: a limit of its own, then those that are shared with others. */
-export async function takeAll(buckets: readonly RateBucket[], bytes: number, signal?: AbortSignal): Promise<void> {
-  for (const bucket of buckets) await bucket.take(bytes, signal);
+/**
+ * Waits for one bucket after the other: a limit of its own, then those that are shared with others.
+ * @returns whether one of them was held meanwhile
+ */
+export async function takeAll(buckets: readonly RateBucket[], bytes: number, signal?: AbortSignal): Promise<boolean> {
+  let held = false;
+  for (const bucket of buckets) held = (await bucket.take(bytes, signal)) || held;
+  return held;
 }
