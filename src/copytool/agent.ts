@@ -16,7 +16,7 @@ import type { Outcome } from './outcome.ts';
 import { remove } from './remove.ts';
 import { restore } from './restore.ts';
 import { type Job, PRIORITY, type Priority, Scheduler } from './scheduler.ts';
-import { type ActionKind, countError, countersOf } from './stats.ts';
+import { type ActionKind, countError, countersOf, type FailureNote, noteFailure } from './stats.ts';
 import { helperGone, Task } from './task.ts';
 
 /** Lustre 2.16 and later mark requests of programs that wait for the data (HSM_REQ_BLOCKING). */
@@ -272,7 +272,10 @@ export class CopytoolAgent {
     };
     if (cancelled || error instanceof ActionStopped || ending.errno === ERRNO.EALREADY)
       this.#log.info(`${task.kind} not done`, fields);
-    else this.#log.warn(`${task.kind} failed`, { ...fields, ...(ending.code === 'unexpected' ? { err: error } : {}) });
+    else {
+      this.#log.warn(`${task.kind} failed`, { ...fields, ...(ending.code === 'unexpected' ? { err: error } : {}) });
+      noteFailure(stats, noteOf(task, ending.code, error));
+    }
     const kept = ending.code === 'helper-gone';
     if (!kept) await this.#end(task, ending.errno, ending.again);
     this.#forget(job, kept);
@@ -397,6 +400,21 @@ function described(task: Task): Record<string, unknown> {
     ...(others.length === 0 ? {} : { links: task.paths.length }),
     ...(task.blob === undefined ? {} : { blob: task.blob }),
     durationMs: Math.round(task.age),
+  };
+}
+
+function noteOf(task: Task, code: string, error: unknown): FailureNote {
+  const [path] = task.paths;
+  const { message, hint } = error as { message?: string; hint?: unknown };
+  return {
+    at: new Date(),
+    kind: task.kind,
+    archive: task.action.archive,
+    fid: task.action.fid,
+    ...(path === undefined ? {} : { path: printable(path) }),
+    code,
+    reason: message ?? String(error),
+    ...(typeof hint === 'string' ? { hint } : {}),
   };
 }
 

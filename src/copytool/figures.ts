@@ -8,7 +8,14 @@ import { type PauseTable, pauseTable } from './control.ts';
 import type { EndpointWatch } from './endpoint-watch.ts';
 import type { Pauses } from './pauses.ts';
 import type { LiveSetting, LiveSettings } from './settings.ts';
-import { ACTION_KINDS, type ActionCounters, type ActionKind, type CopytoolStats, totalsOf } from './stats.ts';
+import {
+  ACTION_KINDS,
+  type ActionCounters,
+  type ActionKind,
+  type CopytoolStats,
+  type FailureNote,
+  totalsOf,
+} from './stats.ts';
 import type { Task } from './task.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -84,6 +91,8 @@ export interface CopytoolFigures {
   readonly archives: Readonly<Record<string, ArchiveFigures>>;
   readonly errors: Readonly<Record<string, number>>;
   readonly retries: Readonly<Record<string, number>>;
+  /** The latest first, 20 at most. */
+  readonly lastFailures: readonly (Omit<FailureNote, 'at'> & { readonly at: string })[];
   readonly counters: Readonly<
     Record<
       | 'cancels'
@@ -182,6 +191,7 @@ export function figuresOf(sources: FiguresSources, named: number): CopytoolFigur
     archives: Object.fromEntries(archiveIds(sources).map((id) => [String(id), archiveFigures(id, sources)])),
     errors: Object.fromEntries(stats.errors),
     retries: Object.fromEntries(stats.retries),
+    lastFailures: stats.lastFailures.map((note) => ({ ...note, at: note.at.toISOString() })).reverse(),
     counters: {
       cancels: stats.cancels,
       heartbeats: stats.heartbeats,

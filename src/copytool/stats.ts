@@ -7,6 +7,8 @@ export interface CopytoolStats {
   cancels: number;
   /** Failed actions by the code of the failure, as in the log. */
   readonly errors: Map<string, number>;
+  /** The latest failed actions, the latest last. */
+  readonly lastFailures: FailureNote[];
   /** Requests that were made again, by the code of what went wrong. */
   readonly retries: Map<string, number>;
   /** Files whose copy was recognised without a record of their own. */
@@ -27,6 +29,21 @@ export interface CopytoolStats {
   /** Since when the coordinator knows us, or knows us no more. */
   registration: { readonly registered: boolean; readonly since: Date };
 }
+
+/** A failed action, for who looks at the status; the log has all of them. */
+export interface FailureNote {
+  readonly at: Date;
+  readonly kind: ActionKind;
+  readonly archive: number;
+  readonly fid: string;
+  /** Printable; absent when none is known. */
+  readonly path?: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly hint?: string;
+}
+
+const FAILURES_KEPT = 20;
 
 export const ACTION_KINDS = ['archive', 'restore', 'remove'] as const;
 
@@ -55,6 +72,7 @@ export function newStats(): CopytoolStats {
     archives: new Map(),
     cancels: 0,
     errors: new Map(),
+    lastFailures: [],
     retries: new Map(),
     fallbacks: 0,
     needsLook: 0,
@@ -86,6 +104,11 @@ export function totalsOf(stats: CopytoolStats): ActionFigures {
 
 export function countError(stats: CopytoolStats, code: string): void {
   countIn(stats.errors, code);
+}
+
+export function noteFailure({ lastFailures }: CopytoolStats, note: FailureNote): void {
+  lastFailures.push(note);
+  if (lastFailures.length > FAILURES_KEPT) lastFailures.shift();
 }
 
 /** @param code of the BlobError */

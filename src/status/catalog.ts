@@ -1,0 +1,109 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import { openCatalog } from '../catalog/open.ts';
+import { catalogFile } from '../catalog/place.ts';
+import type { Cursor, Usage } from '../catalog/types.ts';
+import { hasCopy, isArchived, isDirty, isLost, isReleased } from '../lustre/hsm-state.ts';
+import { type JournalRow, journalRows } from './journal.ts';
+import { type Amount, type CatalogStatus, FILE_STATES, type FileState } from './types.ts';
+
+const RUNS = 20;
+const EVENTS = 50;
+const QUARANTINE = 20;
+
+/** What the catalog says, and how far each MDT's changelog is taken in. */
+export interface CatalogFacts {
+  readonly status: CatalogStatus;
+  readonly cursors: readonly Cursor[];
+  /** Seconds since 1970 of the oldest change that waits in the catalog. */
+  readonly oldestChange: number | undefined;
+}
+
+/** Reads the catalog, which needs nobody to run and keeps nobody waiting. @throws OperatorError: there is none, it is damaged, … */
+export async function readCatalog(stateDir: string): Promise<CatalogFacts> {
+  const catalog = openCatalog({ file: catalogFile(stateDir), readOnly: true });
+  try {
+    return await factsOf(catalog);
+  } finally {
+    catalog.close();
+  }
+}
+
+async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
+  const [uuid, scanned, scanning, usage, marks, journal, dead, runs, events, cursors] = await Promise.all([
+    catalog.fileSystem(),
+    catalog.lastScan(),
+    catalog.scanning(),
+    catalog.usage(),
+    catalog.markStats(),
+    catalog.journalStats(),
+    catalog.deaths(0),
+    catalog.runs(undefined, RUNS),
+    catalog.events(EVENTS),
+    catalog.cursors(),
+  ]);
+  const quarantine: JournalRow[] = [];
+  if (journal.quarantined > 0) {
+    for await (const row of journalRows(catalog, { quarantinedOnly: true, limit: QUARANTINE })) quarantine.push(row);
+  }
+  const count = (...types: string[]) =>
+    usage.filter(({ type }) => types.includes(type)).reduce((sum, one) => sum + Number(one.count), 0);
+  return {
+    cursors,
+    oldestChange: [marks.oldest, journal.oldestWaiting].filter((time) => time !== undefined).sort((a, b) => a - b)[0],
+    status: {
+      file: catalog.file,
+      uuid: uuid ?? null,
+      scanned: ofMs(scanned),
+      scanning: ofMs(scanning),
+      files: filesByState(usage),
+      directories: count('dir'),
+      symlinks: count('symlink'),
+      special: count('fifo', 'chr', 'blk', 'sock'),
+      marks: { count: marks.count, oldest: ofSeconds(marks.oldest) },
+      journal: {
+        waiting: journal.count - journal.quarantined,
+        quarantined: journal.quarantined,
+        oldest: ofSeconds(journal.oldest),
+      },
+      quarantine,
+      tombstones: { count: dead.count, bytes: dead.bytes, oldest: ofSeconds(dead.oldest) },
+      runs: runs.map(({ id, kind, name, detail, started, ended, outcome }) => ({
+        ...{ id, kind, name, detail },
+        started: new Date(started).toISOString(),
+        ended: ofMs(ended),
+        outcome: outcome ?? null,
+      })),
+      events: events.map(({ at, level, kind, message, run, fid }) => ({
+        ...{ at: new Date(at).toISOString(), level, kind, message },
+        ...(run === undefined ? {} : { run }),
+        ...(fid === undefined ? {} : { fid }),
+      })),
+    },
+  };
+}
+
+/** Files and bytes by HSM state. */
+export function filesByState(usage: readonly Usage[]): Readonly<Record<FileState, Amount>> {
+  const sums = Object.fromEntries(FILE_STATES.map((state) => [state, { count: 0, bytes: 0 }])) as Record<
+    FileState,
+    { count: number; bytes: number }
+  >;
+  for (const { type, hsm, archive, count, bytes } of usage) {
+    if (type !== 'file') continue;
+    const sum = sums[stateOf({ states: hsm, archive })];
+    sum.count += Number(count);
+    sum.bytes += Number(bytes);
+  }
+  return sums;
+}
+
+function stateOf(hsm: { states: number; archive: number }): FileState {
+  if (isLost(hsm)) return 'lost';
+  if (isReleased(hsm)) return 'released';
+  if (isArchived(hsm)) return isDirty(hsm) ? 'modified' : 'archived';
+  return hasCopy(hsm) ? 'unfinished' : 'new';
+}
+
+const ofMs = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
+const ofSeconds = (seconds: number | undefined): string | null =>
+  ofMs(seconds === undefined ? undefined : seconds * 1000);

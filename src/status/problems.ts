@@ -1,0 +1,212 @@
+import { formatBytes, formatDuration } from '../service/units.ts';
+import type { Health, Problem, StatusSnapshot } from './types.ts';
+
+type Facts = Omit<StatusSnapshot, 'health'>;
+
+const DAY_MS = 86_400_000;
+/** A signature that ends so soon is a warning. */
+const SAS_WARNING_MS = 7 * DAY_MS;
+/** Changes that are older, and not in the container, are a warning. Seconds. */
+const RECOVERY_POINT_LIMIT = 3_600;
+
+/** What needs an operator, the worst first. */
+export function healthOf(facts: Facts): Health {
+  const problems = [
+    ...fileSystem(facts),
+    ...copytool(facts),
+    ...containers(facts),
+    ...follower(facts),
+    ...changelogs(facts),
+    ...catalog(facts),
+    ...osts(facts),
+  ];
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const warnings = problems.filter(({ severity }) => severity === 'warning');
+  const state = errors.length > 0 ? 'error' : warnings.length > 0 ? 'warning' : 'ok';
+  return { state, problems: [...errors, ...warnings] };
+}
+
+const error = (code: string, message: string, hint?: string): Problem => problem('error', code, message, hint);
+const warning = (code: string, message: string, hint?: string): Problem => problem('warning', code, message, hint);
+
+function problem(severity: Problem['severity'], code: string, message: string, hint: string | undefined): Problem {
+  return { severity, code, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+function fileSystem({ fileSystem: found, catalog: known }: Facts): Problem[] {
+  if (!found.available) return [error(found.code, `the file system: ${found.reason}`, found.hint)];
+  if (found.uuid === null) {
+    return [
+      warning(
+        'NOT_SET_UP',
+        'the file system has no UUID of ours yet',
+        'The first start of the copytool, or of a scan, gives it one.',
+      ),
+    ];
+  }
+  if (known.available && known.uuid !== null && known.uuid !== found.uuid) {
+    return [
+      error(
+        'OTHER_FILE_SYSTEM',
+        `mounted is the file system ${found.uuid}, and the catalog is of ${known.uuid}`,
+        'Mount the right one, or name the right state_dir. Nothing is deleted meanwhile.',
+      ),
+    ];
+  }
+  return [];
+}
+
+function copytool({ services: { copytool: service } }: Facts): Problem[] {
+  if (service.state === 'not-running') {
+    return [
+      warning(
+        'COPYTOOL_NOT_RUNNING',
+        'the copytool is not running on this machine',
+        'Start it: `systemctl start lfsazsync-copytool`, or `lfsazsync copytool`. Without any, archives wait and readers of released files hang.',
+      ),
+    ];
+  }
+  if (service.state === 'unavailable') return [error(service.code, service.reason, service.hint)];
+  const { lustre, paused, restart } = service.figures;
+  const problems: Problem[] = [];
+  if (!lustre.registered) {
+    problems.push(
+      error(
+        'NOT_REGISTERED',
+        `the copytool is not registered with Lustre since ${lustre.registeredSince}`,
+        'It goes on trying. Is the coordinator enabled (`lctl get_param mdt.*.hsm_control` on the MDS), and are the metadata servers up?',
+      ),
+    );
+  }
+  for (const [kind, pause] of Object.entries(paused))
+    problems.push(
+      warning('PAUSED', `${kind} is paused since ${pause.since}`, `\`lfsazsync copytool ctl resume ${kind}\``),
+    );
+  if (restart.length > 0) {
+    const names = restart.map(({ setting }) => setting).join(', ');
+    problems.push(warning('RESTART_NEEDED', `changed, and in force after a restart of the copytool: ${names}`));
+  }
+  return problems;
+}
+
+function containers({ containers: all, time }: Facts): Problem[] {
+  const now = Date.parse(time);
+  return all.flatMap(({ archive, state, code, reason, hint, sasExpires }): Problem[] => {
+    const problems: Problem[] = [];
+    if (state === 'unreachable')
+      problems.push(error(code ?? 'UNREACHABLE', `archive ${archive} can't be reached: ${reason ?? ''}`, hint));
+    const left = sasExpires === undefined ? Number.POSITIVE_INFINITY : Date.parse(sasExpires) - now;
+    const renew = 'Write a new one over the old, in the file that the credential names: nothing needs to be restarted.';
+    if (left <= 0) problems.push(error('SAS_EXPIRED', `the signature of archive ${archive} has expired`, renew));
+    else if (left < SAS_WARNING_MS)
+      problems.push(warning('SAS_EXPIRES', `the signature of archive ${archive} ends in ${age(left / 1000)}`, renew));
+    return problems;
+  });
+}
+
+function follower({ services: { 'changelog-follow': service } }: Facts): Problem[] {
+  if (service.state === 'not-running') {
+    return [
+      warning(
+        'FOLLOWER_NOT_RUNNING',
+        'changelog-follow is not running on this machine',
+        'Start it: `systemctl start lfsazsync-follow`, or `lfsazsync changelog-follow`. One machine runs it; elsewhere this is in order.',
+      ),
+    ];
+  }
+  if (service.state === 'unavailable') return [error(service.code, service.reason, service.hint)];
+  const { paused, lease, mdts, state } = service.figures;
+  const problems: Problem[] = [];
+  for (const { mdt, lostSince } of mdts) {
+    if (lostSince !== null) problems.push(error('MDT_LOST', `${mdt} does not answer since ${lostSince}`));
+  }
+  if (!lease.held && state === 'following') {
+    problems.push(warning('LEASE_NOT_HELD', 'the follower does not hold the container: nothing is carried to it'));
+  }
+  if (paused !== null) problems.push(warning('FOLLOWER_PAUSED', `changelog-follow is paused since ${paused.since}`));
+  return problems;
+}
+
+function changelogs({ changelogs: all, recoveryPoint: { since, ageSeconds } }: Facts): Problem[] {
+  const problems = all.flatMap(({ mdt, lag, rescan }): Problem[] => [
+    ...(lag.available ? [] : [warning(lag.code, lag.reason, lag.hint)]),
+    ...(rescan === null
+      ? []
+      : [
+          warning(
+            'RESCAN_NEEDED',
+            `everything must be scanned again, as ${mdt} says: ${rescan}`,
+            'The running follower does it; otherwise `lfsazsync scan`.',
+          ),
+        ]),
+  ]);
+  if (since !== null && ageSeconds > RECOVERY_POINT_LIMIT) {
+    problems.push(
+      warning(
+        'RECOVERY_POINT_OLD',
+        `the oldest change that is not in the container is of ${age(ageSeconds)} ago`,
+        'Does the follower run, and keep up? `lfsazsync journal list` shows what waits.',
+      ),
+    );
+  }
+  return problems;
+}
+
+function catalog({ catalog: found }: Facts): Problem[] {
+  if (!found.available) {
+    const make = found.code === 'CATALOG_MISSING' ? warning : error;
+    return [make(found.code, found.reason, found.hint)];
+  }
+  const problems: Problem[] = [];
+  const { journal, files, scanned, scanning } = found;
+  if (journal.quarantined > 0) {
+    problems.push(
+      warning(
+        'QUARANTINE',
+        `${journal.quarantined} in the journal are given up for now`,
+        'See `lfsazsync journal list --quarantined`; when the cause is gone, `lfsazsync journal retry --quarantined`.',
+      ),
+    );
+  }
+  if (files.lost.count > 0) {
+    problems.push(
+      warning(
+        'LOST_FILES',
+        `${files.lost.count} files (${formatBytes(files.lost.bytes)}) are flagged as lost from the archive`,
+        'Their copies are not to be trusted: archive again those whose data is in Lustre, look for the blobs of the others.',
+      ),
+    );
+  }
+  if (scanned === null) {
+    const scan = 'Run `lfsazsync scan`; it goes on where it was.';
+    problems.push(
+      scanning === null
+        ? warning('NEVER_SCANNED', 'the catalog has not seen all of the file system yet', scan)
+        : warning('SCAN_UNFINISHED', `the first scan, begun ${scanning}, is not complete`, scan),
+    );
+  }
+  return problems;
+}
+
+function osts({ osts: found }: Facts): Problem[] {
+  if (!found.available) return [warning(found.code, found.reason, found.hint)];
+  const { high } = found;
+  return found.targets.flatMap(({ name, percent }): Problem[] =>
+    high === null || percent < high
+      ? []
+      : [
+          warning(
+            'OST_FULL',
+            `${name} is ${percent.toFixed(1)} % full, above the ${high} % from which on files are released`,
+            'Does the release policy run? Files that are not archived can not be released.',
+          ),
+        ],
+  );
+}
+
+/** Seconds for people, in one or two parts: `3d4h`, `5m12s`. */
+export function age(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const unit = whole >= 86_400 ? 3_600 : whole >= 3_600 ? 60 : 1;
+  return formatDuration(Math.floor(whole / unit) * unit * 1000);
+}
