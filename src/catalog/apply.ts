@@ -66,7 +66,7 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   for (const { fid, stamp: asOf } of batch.looked ?? []) {
     if (!skipped.has(fid)) marks.done(keys.store(fid), asOf);
   }
-  for (const { fid, hints, since } of batch.marks ?? []) marks.put(keys.store(fid), hints, since, stamp);
+  for (const { fid, hints, since, last } of batch.marks ?? []) marks.put(keys.store(fid), hints, since, stamp, last);
   markFindings(tables, findings, moment);
 
   for (const outcome of batch.outcomes ?? []) journal.settle(keys.store(outcome.fid), outcome, ms);
@@ -130,8 +130,9 @@ function graveOf({ keys }: Tables, death: Death, walker: PathWalker | undefined)
 }
 
 /** Takes a dead file out of the living; it gets a tombstone if there may be a blob of it. @returns whether it was known */
-function bury({ entries, links, blobs, tombstones, journal, marks, records }: Tables, grave: Grave, { stamp }: Moment) {
-  const { key, death, path } = grave;
+function bury(tables: Tables, grave: Grave, { stamp }: Moment) {
+  const { entries, links, blobs, tombstones, journal, marks, records } = tables;
+  const { key, death } = grave;
   const entry = entries.remove(key);
   if (entry?.type === 'dir') markChildren({ links, marks }, key, death.at, stamp);
   links.removeAll(key);
@@ -142,12 +143,20 @@ function bury({ entries, links, blobs, tombstones, journal, marks, records }: Ta
     known.length > 0 ||
     death.maybeCopied === true ||
     (entry !== undefined && (entry.hsm !== 0 || entry.type === 'dir' || entry.type === 'symlink'));
-  const of = entry ?? (known.length > 0 ? strangerOf(death) : undefined);
+  // Nobody has seen it: its last name, as of now, is all there is to find its blob by.
+  const path = grave.path ?? (entry === undefined && death.maybeCopied === true ? lastPath(tables, death) : undefined);
+  const of = entry ?? (known.length > 0 || path !== undefined ? strangerOf(death) : undefined);
   if (mayHaveBlob && of !== undefined) tombstones.put(key, of, path, death.at);
   return entry !== undefined;
 }
 
-/** A dead thing of which only the blob was known. */
+function lastPath({ keys, links }: Tables, { last }: Death): Buffer | undefined {
+  const parent = last === undefined ? undefined : keys.find(last.parent);
+  if (last === undefined || parent === undefined) return undefined;
+  return links.walker().pathIn(parent, last.name);
+}
+
+/** A dead thing of which only the blob was known, or where it may be. */
 function strangerOf({ fid, at }: Death) {
   const nothing = { mode: 0, uid: 0, gid: 0, project: 0, nlink: 0, hsm: 0, archive: 0, osts: [], pool: '', seen: 0 };
   return { ...nothing, fid, type: 'file', size: 0n, blocks: 0n, atime: at, mtime: at, ctime: at } as const;

@@ -168,6 +168,12 @@ export class PathWalker {
     });
   }
 
+  /** The path that a name in a directory has; undefined when nobody knows where that is. */
+  pathIn(directory: number, name: Buffer): Buffer | undefined {
+    const above = this.#directory(directory);
+    return above.ok ? join(above.path, name) : undefined;
+  }
+
   /** Walks up to a directory that is known, then down again. */
   #directory(key: number): DirectoryPath {
     const way: { key: number; name: Uint8Array }[] = [];

@@ -1,6 +1,6 @@
 import type { Database, Query, Row } from './database.ts';
 import type { FidKeys } from './fid-keys.ts';
-import type { Mark, Stamp } from './types.ts';
+import type { Link, Mark, Stamp } from './types.ts';
 
 /** Files to be looked at in Lustre: the backlog between the changelog and the catalog. */
 export class Marks {
@@ -13,16 +13,20 @@ export class Marks {
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
     this.#put = database.prepare(
-      `INSERT INTO marks (fid, hints, since, stamp) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET hints = hints | excluded.hints, since = min(since, excluded.since), stamp = excluded.stamp`,
+      `INSERT INTO marks (fid, hints, since, stamp, parent, name) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET hints = hints | excluded.hints, since = min(since, excluded.since), stamp = excluded.stamp,
+         parent = coalesce(excluded.parent, parent), name = coalesce(excluded.name, name)`,
     );
     this.#done = database.prepare('DELETE FROM marks WHERE fid = ? AND stamp <= ?');
-    this.#next = database.prepare('SELECT fid, hints, since, stamp FROM marks WHERE fid > ? ORDER BY fid LIMIT ?');
+    this.#next = database.prepare(
+      'SELECT fid, hints, since, stamp, parent, name FROM marks WHERE fid > ? ORDER BY fid LIMIT ?',
+    );
     this.#stats = database.prepare('SELECT count(*), min(since) FROM marks');
   }
 
-  put(fid: number, hints: number, since: number, stamp: Stamp): void {
-    this.#put.run(fid, hints, since, stamp);
+  put(fid: number, hints: number, since: number, stamp: Stamp, last?: Link): void {
+    const parent = last === undefined ? null : this.#keys.store(last.parent);
+    this.#put.run(fid, hints, since, stamp, parent, last?.name ?? null);
   }
 
   done(fid: number, stamp: Stamp): void {
@@ -39,6 +43,9 @@ export class Marks {
       hints: row[1] as number,
       since: row[2] as number,
       stamp: row[3] as number,
+      ...(row[4] === null || row[5] === null
+        ? {}
+        : { last: { parent: this.#keys.fid(row[4] as number), name: Buffer.from(row[5] as Uint8Array) } }),
     }));
   }
 

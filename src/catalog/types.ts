@@ -93,6 +93,8 @@ export interface Death {
   readonly at: number;
   /** It may have had a blob that the catalog does not know (a record said so). */
   readonly maybeCopied?: boolean;
+  /** The last name that it lost, as a record told it: where its blob is, if nobody had seen the file itself. */
+  readonly last?: Link | undefined;
 }
 
 /** A dead file whose blobs are to go. */
@@ -118,6 +120,8 @@ export interface MarkPut {
   readonly hints: number;
   /** Seconds since 1970 of the oldest change behind it. */
   readonly since: number;
+  /** The last name that it is said to have lost, of something that was in HSM. */
+  readonly last?: Link | undefined;
 }
 
 export interface Mark extends MarkPut {

@@ -228,6 +228,12 @@ const settings = z.strictObject({
     .meta({ description: 'filling the catalog from the file system' }),
   sweep: z
     .strictObject({
+      interval: z
+        .union([z.literal('never'), duration('1m', '365d')], {
+          error: "must be 'never' or a duration from 1m to 365d",
+        })
+        .prefault('1d')
+        .meta({ description: 'how often the follower sweeps the containers' }),
       parallel: count(1, 64).prefault(8).meta({ description: 'requests to a container at the same time' }),
     })
     .prefault({})

@@ -30,6 +30,7 @@ import { EndpointWatch } from './endpoint-watch.ts';
 import { whereIs } from './fate.ts';
 import { JournalFile } from './journal.ts';
 import { takeLeft } from './left-behind.ts';
+import { LookNotes } from './look-notes.ts';
 import { LiveSettings } from './settings.ts';
 import { copytoolSocket } from './socket.ts';
 import { type CopytoolStats, countRetry, newStats, totalsOf } from './stats.ts';
@@ -148,6 +149,8 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
   });
   atEnd(() => journal.close());
   await takeLeft(keepFile, journal, log);
+  const notes = new LookNotes(catalogFile(config.stateDir), log);
+  atEnd(() => notes.close());
   const context: CopytoolContext = {
     fs,
     fsUuid,
@@ -169,6 +172,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     needsLook: (look: NeedsLook) => {
       stats.needsLook += 1;
       log.info('file needs a look of the follower', { ...look });
+      notes.note(look);
     },
   };
   const agent = new CopytoolAgent({ channel, context, journal, onBeat: () => manager.alive() });

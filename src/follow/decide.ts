@@ -45,7 +45,7 @@ export interface Decision {
  * has no copy and never had one needs nothing there, and neither do fifos, devices and sockets.
  */
 export function decide(
-  mark: Pick<Mark, 'fid' | 'hints' | 'since'>,
+  mark: Pick<Mark, 'fid' | 'hints' | 'since' | 'last'>,
   known: Known | undefined,
   seen: Seen,
   timing: Timing,
@@ -53,12 +53,17 @@ export function decide(
   const { fid, since } = mark;
   switch (seen.kind) {
     case 'dead':
-      return { death: { fid, at: Math.floor(timing.now / 1000), maybeCopied: (mark.hints & MAYBE_COPIED) !== 0 } };
+      return { death: deathOf(mark, timing) };
     case 'failed':
       return { journal: { fid, reasons: REASON.LOOK, since, notBefore: timing.now + timing.again } };
     case 'alive':
       return decideAlive(mark, known, seen.fresh, timing);
   }
+}
+
+function deathOf({ fid, hints, last }: Pick<Mark, 'fid' | 'hints' | 'last'>, { now }: Timing): Death {
+  const death = { fid, at: Math.floor(now / 1000), maybeCopied: (hints & MAYBE_COPIED) !== 0 };
+  return last === undefined ? death : { ...death, last };
 }
 
 /** `decide` for what a scan saw: nothing is put over what has been seen since it began. */

@@ -1,3 +1,4 @@
+import type { Link } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { FILE_SYSTEM_XATTR, LOCATION_XATTR, RECORD_XATTR } from '../identity/file-record.ts';
 import {
@@ -11,8 +12,8 @@ import {
 import { ERRNO } from '../lustre/errno.ts';
 import { HINT } from './hints.ts';
 
-/** Takes a file to be looked at, with the reason. */
-export type Marker = (fid: Fid, hints: number) => void;
+/** Takes a file to be looked at, with the reason; and the name that it lost, of something that was in HSM. */
+export type Marker = (fid: Fid, hints: number, last?: Link) => void;
 
 /** Attributes that only we write: their records are echoes of our own doing. */
 const OWN_XATTRS: ReadonlySet<string> = new Set([RECORD_XATTR, LOCATION_XATTR, FILE_SYSTEM_XATTR]);
@@ -27,7 +28,7 @@ const NO_FILE = /^0x(?:0|200000002):/;
  */
 export function markRecord(record: ChangelogRecord, put: Marker): void {
   const mark = (fid: Fid | null, hints: number) => {
-    if (fid !== null && !NO_FILE.test(fid)) put(fid, hints);
+    if (fid !== null && !NO_FILE.test(fid)) put(fid, hints, (hints & HINT.HAD_COPY) === 0 ? undefined : nameOf(record));
   };
   switch (record.type) {
     case RecordType.MARK:
@@ -87,6 +88,10 @@ export function markRecord(record: ChangelogRecord, put: Marker): void {
 
 function unlinked(flags: number, last: number, inHsm: number): number {
   return ((flags & last) === 0 ? 0 : HINT.UNLINKED) | ((flags & inHsm) === 0 ? 0 : HINT.HAD_COPY);
+}
+
+function nameOf({ parent, name }: ChangelogRecord): Link | undefined {
+  return parent === null || name === null ? undefined : { parent, name };
 }
 
 /** An archive (event 0 of bits 7 to 9) that its copytool ended with EAGAIN (the low seven bits). */

@@ -1,4 +1,4 @@
-import type { CatalogBatch, MarkPut } from '../catalog/types.ts';
+import type { CatalogBatch, Link, MarkPut } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import type { ChangelogRecord } from '../lustre/changelog-record.ts';
 import { HINT, MAYBE_COPIED } from './hints.ts';
@@ -8,6 +8,7 @@ interface Collected {
   hints: number;
   /** Milliseconds since 1970 of the oldest record. */
   since: number;
+  last: Link | undefined;
 }
 
 /**
@@ -50,7 +51,7 @@ export class RecordBatch {
     if (!this.#advance(record.index)) return;
     this.#types.set(record.type, (this.#types.get(record.type) ?? 0) + 1);
     this.#recordTime = record.time;
-    markRecord(record, (fid, hints) => this.#mark(fid, hints, record.time));
+    markRecord(record, (fid, hints, last) => this.#mark(fid, hints, record.time, last));
   }
 
   /** Takes in that a record can't be read: nobody knows what it said. */
@@ -74,8 +75,9 @@ export class RecordBatch {
     if (this.#last === undefined || this.#last === this.#from) return {};
     const passing = new Set(this.passing().filter((fid) => !known.has(fid)));
     const marks: MarkPut[] = [];
-    for (const [fid, { hints, since }] of this.#marks) {
-      if (!passing.has(fid)) marks.push({ fid, hints, since: Math.floor(since / 1000) });
+    for (const [fid, { hints, since, last }] of this.#marks) {
+      if (passing.has(fid)) continue;
+      marks.push({ fid, hints, since: Math.floor(since / 1000), ...(last === undefined ? {} : { last }) });
     }
     const cursor = {
       mdt: this.mdt,
@@ -99,12 +101,13 @@ export class RecordBatch {
     return true;
   }
 
-  #mark(fid: Fid, hints: number, time: number): void {
+  #mark(fid: Fid, hints: number, time: number, last: Link | undefined): void {
     const mark = this.#marks.get(fid);
     if (mark === undefined) {
-      this.#marks.set(fid, { hints, since: time });
+      this.#marks.set(fid, { hints, since: time, last });
       return;
     }
+    mark.last = last ?? mark.last;
     mark.hints |= hints;
     if (time < mark.since) mark.since = time;
   }

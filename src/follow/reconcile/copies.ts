@@ -9,6 +9,7 @@ import type { BlobIdentity } from '../../identity/blob-identity.ts';
 import { ownRecord } from '../../identity/copy-of.ts';
 import { LOCATION_XATTR } from '../../identity/file-record.ts';
 import { formatGeneration } from '../../identity/generation.ts';
+import { type MoveRow, moveByRestore } from './by-restore.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { claimName } from './destination.ts';
 import { ReconcileError } from './errors.ts';
@@ -28,6 +29,7 @@ export async function placeCopy(
   view: View,
   name: string,
   known: readonly KnownBlob[],
+  row?: MoveRow,
 ): Promise<void> {
   const { store } = place;
   const hints = known.filter((blob) => blob.archive === place.archive).map((blob) => blob.name);
@@ -50,6 +52,7 @@ export async function placeCopy(
   const home = homeOf(view, name, blob);
   const metadata = mergeMetadata(blob.metadata, metadataOf({ identity, attributes: view.stat }));
   if (blob.name === home) await refresh(context, place, view, blob, identity);
+  else if (context.byRestore !== undefined) return moveByRestore(context, context.byRestore, view, row);
   else await moveCopy(context, place, view, blob, home, metadata);
   await tell(context, view, home);
   await removeOthers(context, place, view, home, hints);

@@ -6,6 +6,7 @@ import { type Fid, ROOT_FID } from '../../identity/fid.ts';
 import { hasCopy, isClean } from '../../lustre/hsm-state.ts';
 import { printable } from '../../lustre/printable.ts';
 import { REASON } from '../reasons.ts';
+import { isRearchived, type MoveRow } from './by-restore.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { placeCopy, stageCopy } from './copies.ts';
 import { Occupied, ReconcileError, UNNAMEABLE } from './errors.ts';
@@ -83,12 +84,12 @@ export class Reconciler {
       await journalSubtree(context, fid, row);
     if (row !== undefined && (row.reasons & REASON.ARCHIVE_AGAIN) !== 0) await this.#archiveAgain(view);
     const known = (await context.catalog.known([fid])).get(fid)?.blobs ?? [];
-    for (const [archive, store] of context.archives) await this.#in({ archive, store }, view, known);
+    for (const [archive, store] of context.archives) await this.#in({ archive, store }, view, known, row);
   }
 
-  async #in(place: Place, view: View, known: readonly KnownBlob[]): Promise<void> {
+  async #in(place: Place, view: View, known: readonly KnownBlob[], row?: MoveRow): Promise<void> {
     const { type } = view.stat;
-    if (type === 'file') return this.#file(place, view, known);
+    if (type === 'file') return this.#file(place, view, known, row);
     if (type !== 'dir' && type !== 'symlink') return;
     const { named, refused } = nameLinks(view.paths, place.store.prefix);
     const wanted = named.map(({ name }) => ({ kind: type, name }));
@@ -96,7 +97,7 @@ export class Reconciler {
     mustBeNamed(refused);
   }
 
-  async #file(place: Place, view: View, known: readonly KnownBlob[]): Promise<void> {
+  async #file(place: Place, view: View, known: readonly KnownBlob[], row?: MoveRow): Promise<void> {
     const context = this.#context;
     const { store, archive } = place;
     // A copy in another archive than the file's own is not this one's to judge.
@@ -106,7 +107,8 @@ export class Reconciler {
     const { named, refused } = nameLinks(copied ? view.paths : [], store.prefix);
     const canonical = await chooseCanonical(view.fid, named, store, context.fs, context.fsUuid, context.signal);
     // What is modified is written by its next archive; until then its copy stays where it is.
-    if (canonical !== undefined && isClean(view.hsm)) await placeCopy(context, place, view, canonical.name, known);
+    if (canonical !== undefined && isClean(view.hsm)) await placeCopy(context, place, view, canonical.name, known, row);
+    else if (canonical !== undefined && isRearchived(row)) await context.archiveAgain(view.fid);
     const links = named.filter(({ name }) => name !== canonical?.name);
     const wanted = links.map(({ name }): WantedMarker => ({ kind: 'link', name, linkTo: canonical?.name ?? '' }));
     await placeMarkers(context, place, view, wanted, known);

@@ -9,6 +9,8 @@ export const RECONCILE_STEPS = [
   'copy.remembered',
   'copy.copied',
   'copy.hinted',
+  'move.noted',
+  'move.dirtied',
   'old.examined',
   'old.deleted',
   'old.forgotten',

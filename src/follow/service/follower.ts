@@ -13,6 +13,7 @@ import { type SteadyWorkerOptions, workOn } from '../reconcile/journal-worker.ts
 import { ArchiveAgain } from './archive-again.ts';
 import { Bell } from './bell.ts';
 import { underLeases } from './container-work.ts';
+import { GatheredRequests } from './gathered-requests.ts';
 import { Intake } from './intake.ts';
 import type { Leases } from './leases.ts';
 import { lookOn } from './looking.ts';
@@ -22,9 +23,11 @@ import { watchTypes } from './notices.ts';
 import type { Pauses } from './pauses.ts';
 import { Brake, reapOn } from './reaping.ts';
 import { type RescanOptions, rescanOn, type ScanState } from './rescans.ts';
+import { Restores } from './restores.ts';
 import type { FollowSettings } from './settings.ts';
 import type { FollowStats } from './stats.ts';
 import type { AnyFollowStep } from './steps.ts';
+import { type SweepingOptions, sweepOn } from './sweeping.ts';
 
 /** What could not be looked at is looked at again after this. */
 const LOOK_AGAIN_MS = 60_000;
@@ -66,8 +69,8 @@ export class Follower {
   readonly intakes: readonly Intake[];
   readonly brake: Brake;
   readonly source: LustreSource;
-  /** Rung when there are marks; journal rows; dead; a demand for a scan. */
-  readonly bells = { marks: new Bell(), journal: new Bell(), dead: new Bell(), scan: new Bell() };
+  /** Rung when there are marks; journal rows; dead; a demand for a scan, for a sweep. */
+  readonly bells = { marks: new Bell(), journal: new Bell(), dead: new Bell(), scan: new Bell(), sweep: new Bell() };
   scan: ScanState = { running: false, summary: undefined };
   /** Files that are put right in the container just now. */
   atWork = 0;
@@ -120,6 +123,7 @@ export class Follower {
         this.inContainers(course, signal, (context) => [
           () => this.journal(context, { stop }),
           (inner) => this.#reap(context, either(stop, inner)),
+          (inner) => sweepOn(this.sweeps(either(stop, inner))),
         ]),
     ]);
   }
@@ -144,6 +148,20 @@ export class Follower {
     );
   }
 
+  sweeps(stop: AbortSignal): SweepingOptions {
+    const { config, fsUuid, stores, settings, version, log } = this.base;
+    return {
+      ...{ catalog: this.catalog, fsUuid, stores, config, version, log, stop, bell: this.bells.sweep },
+      settings: () => settings.sweep,
+      onSwept: () => {
+        this.looksIdle = false;
+        this.bells.marks.ring();
+        this.bells.journal.ring();
+        this.bells.dead.ring();
+      },
+    };
+  }
+
   rescans(stop: AbortSignal): RescanOptions {
     const { config, fs, version, log } = this.base;
     const { liblustreapi, helper } = config;
@@ -159,6 +177,7 @@ export class Follower {
         this.bells.marks.ring();
         this.bells.journal.ring();
         this.bells.dead.ring();
+        this.bells.sweep.ring();
       },
     };
   }
@@ -211,15 +230,23 @@ export class Follower {
   }
 
   context(signal: AbortSignal): ReconcileContext {
-    const { fs, fsUuid, stores, audit, log, step, config, stats } = this.base;
-    const again = new ArchiveAgain({
-      ...{ mount: fs.mount, lfs: config.lfs, signal, log },
-      onAsked: (count) => {
-        stats.archivesAskedAgain += count;
-      },
+    const { fs, fsUuid, stores, audit, log, step, config, settings, stats } = this.base;
+    const asking = { mount: fs.mount, lfs: config.lfs, signal, log };
+    const archives = new GatheredRequests({ ...asking, action: 'archive' });
+    const again = new ArchiveAgain(async (fid) => {
+      await archives.ask(fid);
+      stats.archivesAskedAgain += 1;
     });
+    const restores = new GatheredRequests({ ...asking, action: 'restore' });
+    const byRestore =
+      config.follow.renameMode === 'copy'
+        ? undefined
+        : new Restores(
+            (fid) => restores.ask(fid),
+            () => settings.follow.restores,
+          );
     return {
-      ...{ fs, fsUuid, archives: stores, catalog: this.catalog, audit, log, step, signal },
+      ...{ fs, fsUuid, archives: stores, catalog: this.catalog, audit, log, step, signal, byRestore },
       archiveAgain: (fid) => again.ask(fid),
     };
   }

@@ -8,6 +8,7 @@ import type { Course, Follower } from './follower.ts';
 import { together } from './loops.ts';
 import { reapOnce } from './reaping.ts';
 import { rescanIfDemanded } from './rescans.ts';
+import { isSweepWanted, sweepNow } from './sweeping.ts';
 
 const POLL_MS = 30;
 /** What comes again within this time is waited for; what failed waits longer, and is left. */
@@ -52,7 +53,12 @@ export async function catchUp(follower: Follower, course: Course): Promise<Left>
       scan = await scanned(follower, AbortSignal.any([course.stop, signal]));
       await atEnds(follower, AbortSignal.any([course.stop, signal]));
       taken.abort();
-      await settled(follower, AbortSignal.any([course.stop, signal]));
+      const stopped = AbortSignal.any([course.stop, signal]);
+      await settled(follower, stopped);
+      if (!stopped.aborted && (await isSweepWanted(follower.catalog))) {
+        await sweepNow(follower.sweeps(stopped));
+        await settled(follower, stopped);
+      }
       done.abort();
     },
   ]);

@@ -9,6 +9,7 @@ import type { Log } from '../../service/log.ts';
 import type { Timing } from '../decide.ts';
 import type { LustreSource } from '../lustre-source.ts';
 import { type Bell, pause } from './bell.ts';
+import { wantSweep } from './sweeping.ts';
 
 const LOCKED_WAIT_MS = 10_000;
 /** What could not be read is tried again after this, or ten times what the scan took. */
@@ -52,6 +53,7 @@ export async function rescanIfDemanded(o: RescanOptions): Promise<ScanSummary | 
   const demands = (await catalog.cursors()).flatMap(({ rescan }) => (rescan === undefined ? [] : [rescan]));
   const [first] = demands;
   if (first === undefined) return 'not-demanded';
+  await wantSweep(catalog);
   const lock = await lockScan({ directory, version, path: o.mount, log }).catch((error: unknown) => {
     if (error instanceof OperatorError && error.code === 'SCAN_RUNNING') return undefined;
     throw error;

@@ -16,6 +16,8 @@ export const LIVE_SETTINGS = [
   'removal.max_delete_share',
   'removal.max_delete_free',
   'removal.window',
+  'sweep.interval',
+  'sweep.parallel',
 ] as const;
 
 export interface Reloaded {
@@ -55,6 +57,10 @@ export class FollowSettings {
 
   get removal(): Config['removal'] {
     return this.#current.config.removal;
+  }
+
+  get sweep(): Config['sweep'] {
+    return this.#current.config.sweep;
   }
 
   /** What the configuration says and the running follower does not heed. */

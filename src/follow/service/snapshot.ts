@@ -10,6 +10,7 @@ import type { Follower, Foundation } from './follower.ts';
 import type { IntakeState } from './intake.ts';
 import { unknownTypes } from './notices.ts';
 import type { FollowStats } from './stats.ts';
+import { lastSweep } from './sweeping.ts';
 
 /** Of the quarantine, rows that are looked at for names that no blob can have. */
 const MOST_LOOKED_AT = 10_000;
@@ -34,12 +35,13 @@ export async function snapshot(sources: SnapshotSources): Promise<FollowFigures>
   const { base, follower, state, leaseHeld, rater } = sources;
   const { catalog } = follower;
   const { stats, pauses, settings, fs } = base;
-  const [cursors, marks, journal, dead, usage] = await Promise.all([
+  const [cursors, marks, journal, dead, usage, swept] = await Promise.all([
     catalog.cursors(),
     catalog.markStats(),
     catalog.journalStats(),
     catalog.deaths(0),
     catalog.usage(),
+    lastSweep(catalog),
   ]);
   const mdts = follower.intakes.map((intake) => mdtFigures(intake.state, cursors));
   const special = (type: string) =>
@@ -72,7 +74,7 @@ export async function snapshot(sources: SnapshotSources): Promise<FollowFigures>
     counters,
     rates: rater.rates(performance.now()),
     scan: scanFigures(follower, cursors),
-    sweep: { last: null },
+    sweep: { last: swept === undefined ? null : { at: new Date(swept.at).toISOString(), outcome: swept.outcome } },
     settings: settings.list(),
     restart: settings.restart,
   };

@@ -156,6 +156,17 @@ describe.each(['2.15', '2.17'] as const)('Lustre %s', (version) => {
     expect(figures).toMatchObject({ journal: { quarantined: 0 }, unnameable: { count: 0 }, brake: { engaged: false } });
   });
 
+  test('what was archived and deleted while nobody looked leaves nothing', async () => {
+    fresh();
+    await it.follower.stop();
+    mkdirSync(at('d'));
+    for (const name of ['d/a', 'd/b', 'd/c']) await archived(name, `content of ${name}`);
+    unlinkSync(at('d', 'a'));
+    renameSync(at('d', 'c'), at('d', 'b'));
+    await it.follow();
+    await it.mirrored();
+  });
+
   test('a directory of hundreds of released files is renamed without their data passing through here', async () => {
     fresh();
     const count = 300;

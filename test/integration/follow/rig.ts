@@ -52,6 +52,11 @@ export class FollowRig {
     return this.#follower;
   }
 
+  /** Ends the resident follower, if one is at work. */
+  async stopFollowing(): Promise<void> {
+    if (this.#follower?.alive === true) await this.#follower.stop();
+  }
+
   /** Catches up; gives what `--json` says, which must end with that code. */
   async once(exitCode = 0): Promise<FollowJson> {
     const result = await this.sandbox.run(['changelog-follow', '--once', '--json']);
