@@ -4,6 +4,7 @@ import { isBlobError } from '../../blob/errors.ts';
 import type { BlobStore } from '../../blob/store.ts';
 import { crc64Hex, EMPTY_CRC64 } from '../../checksum/crc64.ts';
 import type { Fid } from '../../identity/fid.ts';
+import { ERRNO } from '../../lustre/errno.ts';
 import type { LustreFileSystem } from '../../lustre/file-system.ts';
 import { isClean, isReleased } from '../../lustre/hsm-state.ts';
 import { ErrnoError } from '../../service/errors.ts';
@@ -42,7 +43,7 @@ export class Checksums {
   /**
    * The checksum of a file's content, with its access time as it was. Its state is asked for before each block, and nothing
    * is read of a file that is released, so that none is restored.
-   * @returns undefined: it is modified, released, or changed meanwhile
+   * @returns undefined: it is modified, released, changed meanwhile or gone. What can't be read rejects
    */
   async ofFile(fid: Fid, size: bigint, store: BlobStore): Promise<string | undefined> {
     try {
@@ -51,7 +52,8 @@ export class Checksums {
       const crc64 = await this.#read(fid, size, store);
       return crc64 !== undefined && (await this.#dataVersion(fid)) === before ? crc64Hex(crc64) : undefined;
     } catch (error) {
-      if (error instanceof ErrnoError || (error as NodeJS.ErrnoException).code !== undefined) return undefined;
+      if (error instanceof ErrnoError && error.errno === ERRNO.ENOENT) return undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
   }

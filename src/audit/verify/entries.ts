@@ -44,6 +44,8 @@ async function* entriesOf({ catalog, target }: VerifyContext): AsyncGenerator<Fi
     for await (const page of catalog.entries()) yield page.map(({ fid }) => fid);
     return;
   }
+  // Its own marker is not among the blobs below it.
+  yield [target.directory];
   for await (const page of catalog.subtree(target.directory)) {
     for (let at = 0; at < page.length; at += PAGE) yield page.slice(at, at + PAGE).map(({ fid }) => fid);
   }

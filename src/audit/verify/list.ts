@@ -5,6 +5,7 @@ import type { Known } from '../../catalog/types.ts';
 import { type Fid, ROOT_FID } from '../../identity/fid.ts';
 import { isClean } from '../../lustre/hsm-state.ts';
 import { forEachBounded } from '../../service/bounded.ts';
+import { ErrnoError } from '../../service/errors.ts';
 import { importedAmong } from '../imported.ts';
 import type { Difference } from '../judge.ts';
 import { knownBlobOf, otherArchivesInside } from '../known-blob.ts';
@@ -163,9 +164,18 @@ async function verifyContent(context: VerifyContext, place: Place, blob: OwnBlob
   if (found !== says)
     return await findings.add(finding('checksum-blob', `it holds ${found}, its metadata say ${says}`));
   if (!isResident(alive)) return;
-  const file = await checksums.ofFile(identity.fid, alive.entry.size, place.store);
+  const file = await checksums.ofFile(identity.fid, alive.entry.size, place.store).catch((error: unknown) => {
+    if (!isUnreadable(error)) throw error;
+    tally.failed += 1;
+    return undefined;
+  });
   if (file === undefined) return;
   tally.read.files += 1;
   tally.read.bytes += alive.entry.size;
   if (file !== found) await findings.add(finding('checksum-file', `the file holds ${file}, its copy ${found}`));
+}
+
+/** A system call that failed: a bad OST, say. Anything else ends the verification. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof ErrnoError || (error instanceof Error && 'errno' in error);
 }

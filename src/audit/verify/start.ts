@@ -88,21 +88,35 @@ export async function startVerify(options: StartVerifyOptions): Promise<Verified
 
 async function openReport(file: string) {
   const stream = createWriteStream(file, { mode: 0o640 });
-  await once(stream, 'open').catch((error: NodeJS.ErrnoException) => {
-    throw new OperatorError(`The report ${file} can’t be written: ${error.message}.`, {
-      ...{ code: 'REPORT_UNWRITABLE', hint: 'Name a file in a directory that exists.', exit: 'usage' },
-      cause: error,
-    });
+  await once(stream, 'open').catch((error: Error) => {
+    throw unwritable(file, error);
+  });
+  let failure: Error | undefined;
+  stream.on('error', (error) => {
+    failure = error;
   });
   return {
     async write(finding: VerifyFinding): Promise<void> {
-      if (!stream.write(`${JSON.stringify(findingJson(finding))}\n`)) await once(stream, 'drain');
+      if (failure !== undefined) throw unwritable(file, failure);
+      if (stream.write(`${JSON.stringify(findingJson(finding))}\n`)) return;
+      await once(stream, 'drain').catch((error: Error) => {
+        throw unwritable(file, error);
+      });
     },
     async close(): Promise<void> {
+      if (failure !== undefined) throw unwritable(file, failure);
       stream.end();
-      await finished(stream);
+      await finished(stream).catch((error: Error) => {
+        throw unwritable(file, error);
+      });
     },
   };
+}
+
+function unwritable(file: string, cause: Error): OperatorError {
+  return new OperatorError(`The report ${file} can’t be written: ${cause.message}.`, {
+    ...{ code: 'REPORT_UNWRITABLE', hint: 'Name a file in a directory that exists and has room.', cause },
+  });
 }
 
 function unknown(mount: string): OperatorError {
