@@ -56,7 +56,10 @@ export class PageImporter {
     const { counts, ledger } = world;
     const all = wantedOf(world, this.#filters, blobs);
     const known = await ledger.known(all.map(({ blob }) => blob.name));
-    const unchanged = (one: Wanted) => known.get(one.blob.name)?.etag === one.blob.etag;
+    // Who wants files overwritten means those, too, that were modified in Lustre while their blobs stayed.
+    const looks = world.request.onConflict === 'overwrite-dirty' || world.request.onConflict === 'overwrite-always';
+    const unchanged = ({ blob, read }: Wanted) =>
+      known.get(blob.name)?.etag === blob.etag && !(looks && read.kind === 'file');
     const fresh = all.filter((one) => !unchanged(one));
     counts.present += all.length - fresh.length;
     warn(world, fresh);

@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { read } from '../copytool/fixture.ts';
+import { CLEAN, RELEASED, read } from '../copytool/fixture.ts';
 import { ImportRig, seeTree } from './fixture.ts';
 
 let it: ImportRig;
@@ -48,6 +48,20 @@ test('what others wrote: files, parents that nobody wrote, markers, symlinks, em
   expect(await read(it.at(top, 'deep/er/file'))).toBe('content');
   expect(await read(it.at(top, 'plain'))).toBe('hello');
   expect(await read(it.at(top, 'empty'))).toBe('');
+  // What was restored is released again, what was modified is imported again, only if so asked.
+  writeFileSync(it.at(top, 'deep/er/file'), 'changed');
+  expect(await it.import('--prefix', top, '--on-conflict', 'overwrite-dirty')).toMatchObject({
+    exitCode: 0,
+    present: 5,
+  });
+  expect(await it.rig.states(it.at(top, 'plain'))).toBe(CLEAN);
+  expect(await it.rig.states(it.at(top, 'deep/er/file'))).toBe(RELEASED);
+  expect(await it.import('--prefix', top, '--on-conflict', 'overwrite-always')).toMatchObject({
+    exitCode: 0,
+    present: 6,
+  });
+  expect(await it.rig.states(it.at(top, 'plain'))).toBe(RELEASED);
+  expect(await read(it.at(top, 'deep/er/file'))).toBe('content');
   // Once more: everything is there, nothing is done.
   const again = await it.import('--prefix', top);
   expect(again).toMatchObject({ exitCode: 0, listed: 6, present: 6, made: { files: 0, directories: 0 } });
