@@ -17,7 +17,7 @@ const bench = usePolicyBench({
       release: { rules: { default: { condition: 'last_access > 1min' } } },
       scratch: {
         action: 'archive',
-        rules: { default: { condition: 'tree == "/keep" and last_mod >= 10s' } },
+        rules: { default: { condition: 'tree == "**/keep" and last_mod >= 10s' } },
         triggers: [{ on: 'manual' }],
       },
     },
@@ -186,9 +186,9 @@ describe('a release', () => {
     await mkdir(it.path('elsewhere'), { recursive: true });
     await rename(renamed, it.path('elsewhere/renamed'));
     // Somebody has it open for writing, and has not written yet.
-    const writer = await open(busy, 'r+');
+    const writers = [await open(busy, 'r+'), await open(busy, 'r+')];
     const result = await it.one('release', ...target('stale'));
-    await writer.close();
+    for (const writer of writers) await writer.close();
     expect(result, JSON.stringify(result)).toMatchObject({ exitCode: 0, done: { files: 1 }, failed: { files: 0 } });
     expect(result.skipped).toEqual({
       ...{ DIRTY: 1, NOT_DUE: 1, NORELEASE: 1, LOST: 1, VANISHED: 1, OUT_OF_TARGET: 1, IN_USE: 1 },
