@@ -65,6 +65,19 @@ describe('the defaults', () => {
     ]);
   });
 
+  test('remove what a file left five minutes after it was removed, not a second before', async () => {
+    const [due, young] = (await model.addMany(2, () => ({ ...old(), hsm: CLEAN, archive: 1 }))) as [Fid, Fid];
+    const deaths = [
+      { fid: due, at: model.ago(300) },
+      { fid: young, at: model.ago(299) },
+    ];
+    await model.catalog.apply({ deaths });
+    const { matched, asked, skipped } = await model.run('remove', '', { dry: true });
+    expect([matched.files, asked.files, skipped]).toEqual([2, 1, { NOT_DUE: 1 }]);
+    model.clock.pass(1000);
+    expect(await model.run('remove', '', { dry: true })).toMatchObject({ asked: { files: 2 } });
+  });
+
   test('let 1,000 files through in 10 seconds, and 1,000 be under way', async () => {
     await model.addMany(3_200, old);
     const { asked, outcome } = await model.run('archive', '', { wait: true });
