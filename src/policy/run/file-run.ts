@@ -22,6 +22,9 @@ import { Verification } from './verification.ts';
 /** A look that is older than this, milliseconds, is repeated before the file is asked for. */
 const STALE_MS = 5_000;
 
+/** 'Unlimited' is so many: what is asked for and not done is kept in memory. */
+const MOST_OUTSTANDING = 100_000;
+
 /** Ends a run for a reason that is no error. */
 class RunEnd extends Error {
   readonly outcome: RunOutcome;
@@ -74,7 +77,7 @@ export class FileRun {
     this.#rate = new RateLimit(policy.rate, clock);
     this.#suspension = new Suspension(policy.suspend);
     this.#outstanding = new Outstanding({
-      limit: policy.maxOutstanding,
+      limit: policy.maxOutstanding ?? MOST_OUTSTANDING,
       look: (fids) => statesOf(files, fids),
       onEnded: (ended) => this.#consequences.ended(ended),
       onWaiting: () => this.#tell(),

@@ -16,8 +16,8 @@ export interface Ended {
 }
 
 export interface OutstandingOptions {
-  /** Most files; undefined: any number. */
-  readonly limit: number | undefined;
+  /** Most files. */
+  readonly limit: number;
   /** States by FID, in the same order. */
   readonly look: (fids: readonly Fid[]) => Promise<readonly (States | ErrnoError)[]>;
   /** Told of files that came to their end, some at once. */
@@ -69,7 +69,7 @@ export class Outstanding {
   }
 
   get isFull(): boolean {
-    return this.#options.limit !== undefined && this.#files.size >= this.#options.limit;
+    return this.#files.size >= this.#options.limit;
   }
 
   /** A file that is about to be asked for, or already was. */

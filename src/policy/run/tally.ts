@@ -85,6 +85,8 @@ export class RunTally {
     if (outcome === 'suspended') return good > 0 ? 'partial' : 'failed';
     if (outcome === 'stalled') return 'tryAgain';
     if (this.failed.files > 0) return good > 0 ? 'partial' : 'failed';
-    return outcome === 'short' || outcome === 'held' ? 'partial' : 'ok';
+    // What nobody serves is never done: that is for the operator to put right.
+    const unserved = this.#skipped.has('UNSERVED');
+    return unserved || outcome === 'short' || outcome === 'held' ? 'partial' : 'ok';
   }
 }

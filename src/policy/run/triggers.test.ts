@@ -67,6 +67,13 @@ test('releases from 85 % of an OST on, fullest first, down to 80 %', async () =>
   });
 });
 
+test('a release by the watermark is not repeated before OSTs have given back what it freed', async () => {
+  const osts = [ost(0, 90)];
+  expect(await look('release', { osts, lastRun: NOW - MINUTE })).toMatchObject({ on: 'ost_usage', fires: false });
+  expect(await look('release', { osts, lastRun: NOW - 5 * MINUTE })).toMatchObject({ fires: true });
+  expect(await look('release', { osts, lastRun: NOW - MINUTE, named: true })).toMatchObject({ fires: true });
+});
+
 test('naming a policy does not lift its watermark; a target does', async () => {
   expect(await look('release', { osts: [ost(0, 50)], named: true })).toMatchObject({ fires: false });
   expect(await look('release', { osts: [ost(0, 50)], named: true, targeted: true })).toMatchObject({

@@ -47,19 +47,29 @@ async function lookAt(trigger: Trigger, input: TriggerInput): Promise<TriggerRep
   }
 }
 
-function periodic(interval: number, { now, lastRun }: TriggerInput): TriggerReport {
+function periodic(interval: number, input: TriggerInput): TriggerReport {
   const every = `every ${formatDuration(interval)}`;
-  if (lastRun === undefined) return { on: 'periodic', fires: true, why: `${every}; it never ran` };
-  const since = now - lastRun;
-  const fires = since < 0 || since >= interval - Math.min(interval * SLACK.share, SLACK.mostMs);
-  return { on: 'periodic', fires, why: `${every}; the last run began ${formatDuration(roundSeconds(since))} ago` };
+  if (input.lastRun === undefined) return { on: 'periodic', fires: true, why: `${every}; it never ran` };
+  return { on: 'periodic', fires: isOver(interval, input), why: `${every}; ${lastBegan(input)}` };
 }
 
+/** Whether the interval since the last run is over; a clock that was set back does not hold anything up. */
+function isOver(interval: number, { now, lastRun }: TriggerInput): boolean {
+  if (lastRun === undefined || now < lastRun) return true;
+  return now - lastRun >= interval - Math.min(interval * SLACK.share, SLACK.mostMs);
+}
+
+const lastBegan = ({ now, lastRun = now }: TriggerInput): string =>
+  `the last run began ${formatDuration(roundSeconds(now - lastRun))} ago`;
+
 async function watermark(
-  { high, low }: Extract<Trigger, { on: 'ost_usage' }>,
-  { osts }: TriggerInput,
+  { high, low, intervalMs }: Extract<Trigger, { on: 'ost_usage' }>,
+  input: TriggerInput,
 ): Promise<TriggerReport> {
-  const usage = await osts();
+  // OSTs give back what is released after a while only: what they show right after a run would have it done twice.
+  if (!input.named && !isOver(intervalMs, input))
+    return { on: 'ost_usage', fires: false, why: `every ${formatDuration(intervalMs)}; ${lastBegan(input)}` };
+  const usage = await input.osts();
   const full = usage
     .filter((ost) => percentUsed(ost) >= high)
     .sort((a, b) => percentUsed(b) - percentUsed(a) || a.index - b.index)
