@@ -78,6 +78,11 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
     tables.tombstones.bury(key, ms);
     blobs.deleteAll(key);
   }
+  for (const fid of batch.exhumed ?? []) {
+    const key = keys.store(fid);
+    tables.tombstones.delete(key);
+    blobs.deleteAll(key);
+  }
   for (const failure of batch.failures ?? []) records.putFailure(keys.store(failure.fid), failure, ms);
   for (const fid of batch.failuresGone ?? []) records.dropFailures(keys.store(fid));
   for (const { fid, kind } of batch.failuresOver ?? []) records.dropFailure(keys.store(fid), kind);

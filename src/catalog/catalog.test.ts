@@ -232,6 +232,43 @@ describe('the dead', () => {
     expect(await catalog.check()).toEqual([]);
   });
 
+  test('are found by their last path and below it, latest first; brought back, they are not counted as removed', async () => {
+    const names = ['a', 'a/b', 'a/b/c', 'a-b', 'a0', 'z'];
+    const numbers = new Map(names.map((name, index) => [name, index + 1]));
+    const parents = { a: ROOT_FID, 'a/b': fid(1), 'a/b/c': fid(2), 'a-b': ROOT_FID, a0: ROOT_FID, z: ROOT_FID };
+    await catalog.apply({
+      puts: [
+        directory(ROOT_FID, []),
+        ...Object.entries(parents).map(([name, parent]) =>
+          put(fid(numbers.get(name) as number), [link(parent, name.slice(name.lastIndexOf('/') + 1))], archived),
+        ),
+      ],
+      blobs: [{ fid: fid(3), blob: copy }],
+    });
+    // What is deepest dies first.
+    for (const [name, at] of [
+      ['a/b/c', 5],
+      ['a/b', 6],
+      ['a', 7],
+      ['a-b', 7],
+      ['a0', 8],
+      ['z', 9],
+    ] as const)
+      await catalog.apply({ deaths: [{ fid: fid(numbers.get(name) as number), at }] });
+    const at = async (path: string) =>
+      (await collect(catalog.tombstonesAt(Buffer.from(path)))).map((stone) => stone.path?.toString());
+    expect(await at('a')).toEqual(['a', 'a/b', 'a/b/c']);
+    expect(await at('a/b')).toEqual(['a/b', 'a/b/c']);
+    expect(await at('a-b')).toEqual(['a-b']);
+    expect(await at('b')).toEqual([]);
+    expect((await at('')).sort()).toEqual([...names].sort());
+    await catalog.apply({ exhumed: [fid(3)] });
+    expect(await at('a')).toEqual(['a', 'a/b']);
+    expect((await catalog.known([fid(3)])).get(fid(3))?.blobs ?? []).toEqual([]);
+    expect(await catalog.burials(0)).toEqual({ count: 0, bytes: 0 });
+    expect(await catalog.check()).toEqual([]);
+  });
+
   test('a file that is seen alive has no tombstone', async () => {
     await catalog.apply({ puts: [put(fid(1), [], archived)] });
     await catalog.apply({ deaths: [{ fid: fid(1), at: 1 }] });

@@ -118,6 +118,8 @@ export interface Catalog {
   /** The dead of up to then (seconds), longest dead first. */
   tombstones(upTo: number): AsyncGenerator<Tombstone[]>;
   tombstone(fid: Fid): Promise<Tombstone | undefined>;
+  /** The dead whose last name was this path (relative to the root), or below it, latest dead first; empty: all of them. */
+  tombstonesAt(path: Buffer): AsyncGenerator<Tombstone[]>;
   /** How many died since then (seconds), their bytes, and when the first of them did. */
   deaths(since: number): Promise<{ count: number; bytes: number; oldest?: number }>;
 

@@ -237,13 +237,20 @@ export class SqliteCatalog implements Catalog {
     return this.#read(() => keptUsage(this.#database));
   }
 
-  async *tombstones(upTo: number): AsyncGenerator<Tombstone[]> {
-    const { keys, tombstones } = this.#tables;
+  tombstones(upTo: number) {
+    return this.#stones((after) => this.#tables.tombstones.due(upTo, after, PAGE));
+  }
+
+  tombstonesAt(path: Buffer) {
+    return this.#stones((before) => this.#tables.tombstones.at(path, before, PAGE));
+  }
+
+  async *#stones(read: (from: { died: number; fid: number } | undefined) => Tombstone[]): AsyncGenerator<Tombstone[]> {
     let last: Tombstone | undefined;
     for (;;) {
-      const after = last;
+      const from = last;
       const page = await this.#read(() =>
-        tombstones.due(upTo, after && { died: after.diedAt, fid: keys.find(after.fid) ?? 0 }, PAGE),
+        read(from && { died: from.diedAt, fid: this.#tables.keys.find(from.fid) ?? 0 }),
       );
       last = page[page.length - 1];
       if (last === undefined) return;

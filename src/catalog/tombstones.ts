@@ -17,6 +17,7 @@ export class Tombstones {
   readonly #get: Query;
   readonly #delete: Query;
   readonly #due: Query;
+  readonly #at: Query;
   readonly #count: Query;
   readonly #dig: Query;
   readonly #inGrave: Query;
@@ -38,6 +39,10 @@ export class Tombstones {
     this.#delete = database.prepare('DELETE FROM tombstones WHERE fid = ?');
     this.#due = database.prepare(
       `SELECT ${COLUMNS} FROM tombstones WHERE (died, fid) > (?, ?) AND died <= ? ORDER BY died, fid LIMIT ?`,
+    );
+    this.#at = database.prepare(
+      `SELECT ${COLUMNS} FROM tombstones
+       WHERE (died, fid) < (?, ?) AND (? OR path = ? OR path >= ? AND path < ?) ORDER BY died DESC, fid DESC LIMIT ?`,
     );
     this.#count = database.prepare('SELECT count(*), sum(size), min(died) FROM tombstones WHERE died >= ?');
     this.#dig = database.prepare('INSERT OR IGNORE INTO graves (fid) VALUES (?)');
@@ -118,6 +123,15 @@ export class Tombstones {
   due(upTo: number, after: { died: number; fid: number } | undefined, limit: number): Tombstone[] {
     const from = after ?? { died: Number.MIN_SAFE_INTEGER, fid: 0 };
     return this.#due.all(from.died, from.fid, upTo, limit).map((row) => this.#tombstoneOf(row));
+  }
+
+  /** Those whose last name was this path, or below it (empty: all), latest dead first, before the given one. */
+  at(path: Buffer, before: { died: number; fid: number } | undefined, limit: number): Tombstone[] {
+    const from = before ?? { died: Number.MAX_SAFE_INTEGER, fid: 0 };
+    // What begins with the path and a slash comes before the path and a zero, the byte after the slash.
+    const [low, high] = [Buffer.concat([path, Buffer.from('/')]), Buffer.concat([path, Buffer.from('0')])];
+    const all = path.length === 0 ? 1 : 0;
+    return this.#at.all(from.died, from.fid, all, path, low, high, limit).map((row) => this.#tombstoneOf(row));
   }
 
   /** How many died since then, their bytes, and when the first of them did. */

@@ -359,6 +359,8 @@ export interface CatalogBatch {
   readonly outcomes?: readonly JournalOutcome[];
   /** Nothing of these is left in the container. */
   readonly buried?: readonly Fid[];
+  /** What these left is another file's by now: they have no tombstones and blobs any more, and were not buried. */
+  readonly exhumed?: readonly Fid[];
   readonly failures?: readonly FailurePut[];
   readonly failuresGone?: readonly Fid[];
   /** The same of one kind. */

@@ -30,10 +30,39 @@ export async function canonicalMount(mount: string): Promise<string> {
  * @param mount as `canonicalMount` gives it
  */
 export async function locate(path: Buffer, mount: string): Promise<Location> {
-  const absolute = await canonical(path);
+  return within(await canonical(path), mount);
+}
+
+/**
+ * The same of a path that is not there any more: what of its directories still exists is made canonical.
+ * @param mount as `canonicalMount` gives it
+ */
+export async function locateMissing(path: Buffer, mount: string): Promise<Location> {
+  let rest = withoutTrailingSlashes(path.at(0) === SLASH ? path : joinBytes(Buffer.from(process.cwd()), path));
+  const missing: Buffer[] = [];
+  for (;;) {
+    const slash = rest.lastIndexOf(SLASH);
+    if (slash === -1) return within(joined(Buffer.from('/'), missing), mount);
+    missing.unshift(rest.subarray(slash + 1));
+    rest = rest.subarray(0, slash);
+    const directory = await realpath(rest.length === 0 ? Buffer.from('/') : rest, { encoding: 'buffer' }).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+        throw error;
+      },
+    );
+    if (directory !== undefined) return within(joined(directory, missing), mount);
+  }
+}
+
+function joined(directory: Buffer, names: readonly Buffer[]): Buffer {
+  return names.reduce((path, name) => joinBytes(path, name), directory);
+}
+
+function within(absolute: Buffer, mount: string): Location {
   const relative = relativeTo(absolute, Buffer.from(mount));
   if (relative !== undefined) return { absolute, relative };
-  throw new OperatorError(`${printable(path)} is not in the file system mounted at ${mount}`, {
+  throw new OperatorError(`${printable(absolute)} is not in the file system mounted at ${mount}`, {
     code: 'OUTSIDE_MOUNT',
     hint: 'Name paths below the mount point of the configuration.',
   });

@@ -75,7 +75,7 @@ export async function startSetup(options: SetupOptions): Promise<SetupSummary> {
       [...STEPS.map((step) => step(context)), ...(options.machine === undefined ? [] : [machineStep(options.machine)])],
       { dryRun, signal, onResult },
     );
-    for (const result of results) if (result.state === 'done') log.info('set up', { ...result });
+    for (const result of results) if (result.state === 'done') log.debug('set up', { ...result });
     return { mount: fs.mount, uuid: identity.uuid, results };
   } finally {
     for (const store of stores.values()) store.close();

@@ -14,38 +14,46 @@ export const AZCOPY_OBSTACLE =
 
 /** Copies everything in a sandbox's container into a directory, with AzCopy; nothing that it writes lands elsewhere. */
 export async function azcopyOut(sandbox: Sandbox, target: string, options: readonly string[] = []): Promise<RunResult> {
+  mkdirSync(target, { recursive: true });
+  const source = await place(sandbox, 'rl', '/*');
+  return await azcopy(sandbox, [source, target, '--from-to=BlobLocal', ...options]);
+}
+
+/** Copies everything in a directory below a directory of a sandbox's container, with AzCopy. */
+export async function azcopyIn(
+  sandbox: Sandbox,
+  source: string,
+  target: string,
+  options: readonly string[] = [],
+): Promise<RunResult> {
+  const to = await place(sandbox, 'racwdl', `/${target}`);
+  return await azcopy(sandbox, [`${source}/*`, to, '--from-to=LocalBlob', ...options]);
+}
+
+async function place(sandbox: Sandbox, permissions: string, below: string): Promise<string> {
+  const url = new URL(
+    await sandbox.containerClient.generateSasUrl({
+      permissions: ContainerSASPermissions.parse(permissions),
+      expiresOn: new Date(Date.now() + 3_600_000),
+    }),
+  );
+  url.pathname += below;
+  return url.href;
+}
+
+async function azcopy(sandbox: Sandbox, args: readonly string[]): Promise<RunResult> {
   if (!existsSync(AZCOPY)) throw new Error(`AzCopy is not at ${AZCOPY}: run npm run setup`);
   // npm may unpack the program without the right to run it.
   chmodSync(AZCOPY, 0o755);
   const own = join(sandbox.dir, 'azcopy');
-  for (const directory of [own, target]) mkdirSync(directory, { recursive: true });
-  const source = new URL(
-    await sandbox.containerClient.generateSasUrl({
-      permissions: ContainerSASPermissions.parse('rl'),
-      expiresOn: new Date(Date.now() + 3_600_000),
-    }),
-  );
-  source.pathname += '/*';
-  return await run(
-    AZCOPY,
-    [
-      'copy',
-      source.href,
-      target,
-      '--from-to=BlobLocal',
-      '--recursive',
-      '--log-level=ERROR',
-      '--skip-version-check',
-      ...options,
-    ],
-    {
-      env: {
-        PATH: process.env['PATH'],
-        HOME: own,
-        AZCOPY_LOG_LOCATION: own,
-        AZCOPY_JOB_PLAN_LOCATION: own,
-        AZCOPY_DISABLE_SYSLOG: 'true',
-      },
+  mkdirSync(own, { recursive: true });
+  return await run(AZCOPY, ['copy', ...args, '--recursive', '--log-level=ERROR', '--skip-version-check'], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: own,
+      AZCOPY_LOG_LOCATION: own,
+      AZCOPY_JOB_PLAN_LOCATION: own,
+      AZCOPY_DISABLE_SYSLOG: 'true',
     },
-  );
+  });
 }

@@ -2,6 +2,7 @@ import { blobNameOf, stagingName } from '../../blob/naming.ts';
 import type { Tombstone } from '../../catalog/types.ts';
 import type { BlobKind } from '../../identity/blob-identity.ts';
 import type { Place, ReconcileContext } from './context.ts';
+import { holdName, isHeld } from './holds.ts';
 import { lookAt } from './look.ts';
 import { deleteOld } from './old-blobs.ts';
 
@@ -29,20 +30,22 @@ export async function removeDead(
   for (const [archive, store] of context.archives) {
     const place = { archive, store };
     for (const name of namesOf(tombstone, place)) {
-      const stillDead = async () => (await lookAt(context, fid)) === 'dead';
+      const mayGo = async () =>
+        !(await isHeld(context.catalog, fid, { archive, name })) && (await lookAt(context, fid)) === 'dead';
       const expected = { fid, kinds: copies ? ALL : MARKERS };
-      const isGone = await deleteOld(context, place, name, expected, `${fid} is dead`, { mayGo: stillDead });
+      const isGone = await deleteOld(context, place, name, expected, `${fid} is dead`, { mayGo });
       if (!isGone) left = true;
     }
   }
   // Blobs of an archive that is not configured any more are nobody's to remove; the tombstone stays for them.
   if (tombstone.blobs.some(({ archive }) => !context.archives.has(archive))) left = true;
   if (left) return false;
-  await context.catalog.apply({ buried: [fid] });
+  await context.catalog.apply({ buried: [fid], checkpointsGone: [holdName(fid)] });
   return true;
 }
 
-function namesOf({ fid, blobs, path }: Tombstone, { archive, store }: Place): Set<string> {
+/** Where in an archive's container blobs of a dead thing may be. */
+export function namesOf({ fid, blobs, path }: Tombstone, { archive, store }: Place): Set<string> {
   const names = new Set(blobs.filter((blob) => blob.archive === archive).map(({ name }) => name));
   const named = path === undefined ? undefined : blobNameOf(path, store.prefix);
   if (named?.ok === true) names.add(named.name);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { requireControl } from '../../blob/control.ts';
 import { ContainerLease, type LeaseLostError } from '../../blob/lease.ts';
 import type { BlobStore } from '../../blob/store.ts';
 import { OperatorError } from '../../service/errors.ts';
@@ -23,11 +24,12 @@ export class Leases {
   /**
    * Takes them. Whoever calls this has the catalog's lock, so that an earlier follower of the same catalog is dead: its
    * leases, by the name that is kept in the state directory, are taken over at once.
-   * @throws OperatorError FOLLOWER_RUNNING when somebody else has one of them
+   * With them, nobody can take the containers over; so whose they are is asked once more then.
+   * @throws OperatorError FOLLOWER_RUNNING when somebody else has one of them, CONTAINER_TAKEN when one is another's by now
    */
   static async take(
     stores: Iterable<BlobStore>,
-    o: { stateDir: string; log: Log; signal?: AbortSignal },
+    o: { stateDir: string; fsUuid: string; log: Log; signal?: AbortSignal },
   ): Promise<Leases> {
     const holder = { host: hostname(), pid: process.pid, since: new Date().toISOString() };
     const id = leaseId(o.stateDir, o.log);
@@ -38,6 +40,7 @@ export class Leases {
           o.log.warn('lease could not be renewed, it is tried again', { err: error });
         taken.push(await ContainerLease.take(store, { holder, id, onTrouble, signal: o.signal }));
       }
+      for (const store of distinct(stores)) await requireControl(store, o.fsUuid, o.signal);
       return new Leases(taken);
     } catch (error) {
       for (const lease of taken) await lease.release();

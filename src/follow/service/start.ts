@@ -94,7 +94,8 @@ async function follow(options: FollowOptions, atEnd: (close: Closer) => void): P
   const fsUuid = await establishIdentity(fs, stores.values());
   const lock = await lockFollower({ directory: config.stateDir, version, log });
   atEnd(() => lock.release());
-  const takeLeases = () => Leases.take(stores.values(), { stateDir: config.stateDir, log, signal: shutdown.now });
+  const takeLeases = () =>
+    Leases.take(stores.values(), { stateDir: config.stateDir, fsUuid, log, signal: shutdown.now });
   let leases: Leases | undefined = await takeLeases();
   atEnd(() => leases?.release());
   const audit = await openAuditLog(config.log.auditFile, (error) =>
