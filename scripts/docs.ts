@@ -1,11 +1,15 @@
+import { join } from 'node:path';
 import { type ConfigKey, configKeys } from '../src/config/keys.ts';
 import { COMMON_DEFAULTS, RULE_DEFAULTS } from '../src/config/policy-defaults.ts';
 import { EXIT } from '../src/service/exit-code.ts';
+import { commandsOf } from './reference/command-line.ts';
+import { referenceMarkdown } from './reference/markdown.ts';
 
 /** The documents with parts made from the code: between `<!-- generated -->` and `<!-- /generated -->`. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': settingsTable,
   'docs/exit-codes.md': exitCodesTable,
+  'docs/reference.md': () => referenceMarkdown(commandsOf(join(import.meta.dirname, '../oclif.manifest.json'))),
 };
 
 /** The document with its generated part made anew. */

@@ -28,6 +28,8 @@ interface Asked {
 
 /** What all commands are made of that ask a running service something. */
 abstract class ControlCommand extends BaseCommand {
+  /** oclif looks no further up for statics than to a class without any. */
+  static override enableJsonFlag = true;
   protected abstract readonly asked: Asked;
 
   /** Which process is meant: the configuration is not even read when the socket is named. */
