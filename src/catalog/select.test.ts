@@ -157,4 +157,19 @@ describe('select', () => {
       { numRuns: 150 },
     );
   }, 120_000);
+
+  it('takes conditions of any size', async () => {
+    await catalog.apply({ puts: [...TREE, { entry: entry(fid(1), { uid: 4000 }), links: [] }] });
+    const many = Array.from({ length: 5000 }, (_, index) => `owner == ${index}`).join(' or ');
+    const [holds, fails] = [parseExpression('size >= 0'), parseExpression('size < 0')];
+    let deep = parseExpression('owner == 4000');
+    for (let level = 0; level < 3000; level++) {
+      const [kind, other] = level % 2 === 0 ? (['and', holds] as const) : (['or', fails] as const);
+      deep = { kind, terms: [deep, other], start: 0, end: 0 };
+    }
+    for (const where of [parseExpression(many), deep]) {
+      const found = await collect(catalog.select({ scope: 'archivable', where, now: NOW }));
+      expect(found.map((one) => one.fid)).toEqual([fid(1)]);
+    }
+  });
 });

@@ -66,10 +66,16 @@ export interface Where {
   readonly values: readonly Value[];
   /** Everything was translated: it says exactly what the expression says of the entry. Otherwise it lets more through. */
   readonly exact: boolean;
+  /** Levels of operators. */
+  readonly depth: number;
 }
 
-const ANYTHING: Where = { sql: '1', values: [], exact: false };
-const exactly = (sql: string, ...values: Value[]): Where => ({ sql, values, exact: true });
+const ANYTHING: Where = { sql: '1', values: [], exact: false, depth: 1 };
+const exactly = (sql: string, ...values: Value[]): Where => ({ sql, values, exact: true, depth: 5 });
+
+/** What SQLite takes as it is built (1,000 levels, 32,766 parameters), with room for what is put around it. */
+const DEEPEST = 900;
+const MOST_VALUES = 30_000;
 
 /**
  * An expression as SQL. What the table does not have (paths, extended attributes, the time of creation) lets everything
@@ -77,7 +83,8 @@ const exactly = (sql: string, ...values: Value[]): Where => ({ sql, values, exac
  * @param now milliseconds since 1970
  */
 export function whereOf(expression: Expression, now: number): Where {
-  return translated(withoutNot(expression), wholeSeconds(now));
+  const where = translated(withoutNot(expression), wholeSeconds(now));
+  return where.depth > DEEPEST || where.values.length > MOST_VALUES ? ANYTHING : where;
 }
 
 function translated(expression: Expression, seconds: number): Where {
@@ -104,8 +111,16 @@ function joined(terms: readonly Where[], kind: 'and' | 'or'): Where {
   const decided = terms.find((term) => term.sql === decisive);
   if (decided !== undefined) return { ...decided, exact: decided.exact || exact };
   const kept = terms.filter((term) => term.sql !== (kind === 'and' ? '1' : '0'));
-  if (kept.length === 0) return { sql: kind === 'and' ? '1' : '0', values: [], exact };
-  return { sql: `(${kept.map((term) => term.sql).join(kind === 'and' ? ' AND ' : ' OR ')})`, values, exact };
+  if (kept.length === 0) return { sql: kind === 'and' ? '1' : '0', values: [], exact, depth: 1 };
+  return { ...balanced(kept, kind === 'and' ? ' AND ' : ' OR '), values, exact };
+}
+
+/** SQLite makes a level of each operator in a row: halves in parentheses keep a long row flat. */
+function balanced(terms: readonly Where[], operator: string): Pick<Where, 'sql' | 'depth'> {
+  if (terms.length === 1) return terms[0] as Where;
+  const middle = Math.ceil(terms.length / 2);
+  const [left, right] = [balanced(terms.slice(0, middle), operator), balanced(terms.slice(middle), operator)];
+  return { sql: `(${left.sql}${operator}${right.sql})`, depth: Math.max(left.depth, right.depth) + 1 };
 }
 
 const SQL_OPERATORS: Readonly<Record<Operator, string>> = {
@@ -154,6 +169,7 @@ function comparisonSql(comparison: Comparison, seconds: number): Where {
           OR NOT EXISTS (SELECT 1 FROM links WHERE child = e.fid))`,
         values: [exact],
         exact: false,
+        depth: 5,
       };
     }
     case 'xattr':

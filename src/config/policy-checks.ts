@@ -1,5 +1,5 @@
 import type { Expression } from '../policy/expression/ast.ts';
-import { ClassCycleError, classesIn, resolveClasses } from '../policy/expression/classes.ts';
+import { ClassCycleError, ClassTooLargeError, classesIn, resolveClasses } from '../policy/expression/classes.ts';
 import { parseExpression } from '../policy/expression/parser.ts';
 import { resolve, UnknownClassError } from '../policy/expression/resolve.ts';
 import { comparisonsOf } from '../policy/expression/walk.ts';
@@ -41,7 +41,7 @@ export function policyIssues(classes: RawClasses, policies: RawPolicies): Policy
   try {
     resolved = resolveClasses(definitions);
   } catch (error) {
-    if (!(error instanceof ClassCycleError)) throw error;
+    if (!(error instanceof ClassCycleError || error instanceof ClassTooLargeError)) throw error;
     return [{ path: ['classes', error.className, 'definition'], message: error.message }];
   }
   return Object.entries(policies).flatMap(([name, policy]) => issuesOfPolicy(name, policy, resolved));

@@ -140,6 +140,22 @@ describe('what does not fit together', () => {
   });
 });
 
+it('classes that multiply each other are refused, not put together', async () => {
+  const levels = Array.from(
+    { length: 40 },
+    (_, i) => `  c${i}: {definition: class == c${i + 1} and not class == c${i + 1}}\n`,
+  );
+  const problems = await problemsOf(`classes:\n${levels.join('')}  c40: {definition: dirty}\n`);
+  expect(problems).toEqual([expect.stringMatching(/is made of more than 10000 comparisons/)]);
+});
+
+it('names that every object has are names like others', async () => {
+  const { config } = await load(
+    'classes:\n  constructor: {definition: dirty}\npolicies:\n  toString: {action: archive, rules: {valueOf: {target_class: constructor}}}\n',
+  );
+  expect(config.policies.get('toString')?.rules.get('valueOf')).toMatchObject({ targetClass: ['constructor'] });
+});
+
 it('config show has every setting of the policies, the conditions as they were written', async () => {
   const settings = new Map(
     settingsOf(await load(rule('last_mod > 1d'))).map(({ path, value, origin }) => [path, [value, origin.kind]]),

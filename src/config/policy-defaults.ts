@@ -75,7 +75,7 @@ export function withDefaultPolicies(given: unknown): unknown {
 
 function filledIn(name: string, given: unknown): unknown {
   if (!isTree(given)) return given;
-  const own = DEFAULT_POLICIES[name] ?? {};
+  const own = Object.hasOwn(DEFAULT_POLICIES, name) ? (DEFAULT_POLICIES[name] as Tree) : {};
   const action = String(own['action'] ?? given['action']);
   const layers = [COMMON_DEFAULTS, Object.hasOwn(BY_ACTION, action) ? (BY_ACTION[action] as Tree) : {}, own, given];
   const filled: Record<string, unknown> = Object.assign({}, ...layers);

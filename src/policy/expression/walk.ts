@@ -32,6 +32,21 @@ export function mapComparisons(expression: Expression, change: (comparison: Comp
   }
 }
 
+/** How many comparisons it has; what is in it several times counts as often, though it is looked at once. */
+export function sizeOf(expression: Expression, known = new Map<Expression, number>()): number {
+  const found = known.get(expression);
+  if (found !== undefined) return found;
+  const terms =
+    expression.kind === 'not'
+      ? [expression.term]
+      : expression.kind === 'and' || expression.kind === 'or'
+        ? expression.terms
+        : undefined;
+  const size = terms === undefined ? 1 : terms.reduce((sum, term) => sum + sizeOf(term, known), 0);
+  known.set(expression, size);
+  return size;
+}
+
 /** What must be read of a file, besides its attributes, to decide a condition. */
 export interface Needs {
   readonly paths: boolean;

@@ -1,5 +1,6 @@
 import { parseBytes, parseDuration } from '../../service/units.ts';
 import { globMatches, parseGlob } from '../expression/glob.ts';
+import { inTable } from './names.ts';
 import type { RhCondition } from './parser.ts';
 
 /** What conditions depend on besides themselves. */
@@ -83,8 +84,10 @@ function comparisonText(comparison: Compare, context: ConditionContext): string 
   const fail = (why: string): never => {
     throw new NoEquivalent(`${comparison.field} ${operator} ${value}: ${why}`, line);
   };
-  if (field in DURATIONS) return `${DURATIONS[field]} ${operator} ${durationText(value, fail)}`;
-  if (field in COUNTS) return `${COUNTS[field]} ${operator} ${/^\d+$/.test(value) ? value : fail('not a number')}`;
+  const duration = inTable(DURATIONS, field);
+  if (duration !== undefined) return `${duration} ${operator} ${durationText(value, fail)}`;
+  const count = inTable(COUNTS, field);
+  if (count !== undefined) return `${count} ${operator} ${/^\d+$/.test(value) ? value : fail('not a number')}`;
   if (field.startsWith('xattr.')) return `xattr.${comparison.field.slice(6)} ${operator} ${pattern(value)}`;
   switch (field) {
     case 'type':
@@ -126,7 +129,7 @@ function classText(operator: string, name: string, line: number, context: Condit
 }
 
 function statusText(operator: string, value: string, fail: (why: string) => never): string {
-  const flags = STATUSES[value.toLowerCase()] ?? fail('no such state is kept');
+  const flags = inTable(STATUSES, value.toLowerCase()) ?? fail('no such state is kept');
   return operator === '!=' ? `not (${flags})` : flags;
 }
 

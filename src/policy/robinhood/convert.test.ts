@@ -235,6 +235,7 @@ describe('a condition', () => {
     'fileclass == other',
     'status == archiving',
     'type == dir2',
+    'constructor > 1d',
   ])('%s has no equivalent', (text) => {
     expect(() => converted(text)).toThrow(NoEquivalent);
   });

@@ -1,6 +1,6 @@
 import { type ConditionContext, conditionText, NoEquivalent } from './condition.ts';
 import { KNOWN_BLOCKS } from './known-settings.ts';
-import { isNamed, mentions, NO_FILE, nameOf } from './names.ts';
+import { inTable, isNamed, mentions, NO_FILE, nameOf } from './names.ts';
 import type { RhBlock, RhItem } from './parser.ts';
 import { PolicyConversion } from './policy.ts';
 import type { RobinhoodConfig } from './read.ts';
@@ -193,22 +193,26 @@ class Converter {
   #answerBlock(block: RhBlock): void {
     const name = block.name.toLowerCase();
     if (name === 'fileclass' || name === 'filesets') return;
-    const known = KNOWN_BLOCKS[name];
+    const known = inTable(KNOWN_BLOCKS, name);
     if (known === undefined) {
       this.#tell(block, 'missing', 'no such block, or one of a policy that is not defined');
       return;
     }
     for (const item of block.items) {
       if (item.kind === 'include') continue;
-      if (item.kind === 'block' && KNOWN_BLOCKS[item.name.toLowerCase()] !== undefined) {
+      if (item.kind === 'block' && inTable(KNOWN_BLOCKS, item.name.toLowerCase()) !== undefined) {
         this.#answerBlock(item);
         continue;
       }
-      if (item.kind === 'block' && item.condition === undefined && known[item.name.toLowerCase()] === undefined) {
+      if (
+        item.kind === 'block' &&
+        item.condition === undefined &&
+        inTable(known, item.name.toLowerCase()) === undefined
+      ) {
         this.#answerNested(item, known, block);
         continue;
       }
-      const answer = known[item.name.toLowerCase()] ?? known['*'];
+      const answer = inTable(known, item.name.toLowerCase()) ?? known['*'];
       if (answer !== undefined)
         this.#tell(item, answer[0], this.#wording(item, answer[1]), `${block.name}::${item.name}`);
     }
@@ -221,7 +225,7 @@ class Converter {
   ): void {
     for (const item of block.items) {
       if (item.kind === 'include') continue;
-      const [outcome, why] = known[item.name.toLowerCase()] ?? known['*'] ?? ['missing', 'no such setting'];
+      const [outcome, why] = inTable(known, item.name.toLowerCase()) ?? known['*'] ?? ['missing', 'no such setting'];
       this.#tell(item, outcome, why, `${above.name}::${block.name}::${item.name}`);
     }
   }

@@ -1,5 +1,5 @@
 import { KNOWN_PARAMETERS, KNOWN_TRIGGER_SETTINGS } from './known-settings.ts';
-import { isNamed, mentions, NO_FILE, nameOf } from './names.ts';
+import { inTable, isNamed, mentions, NO_FILE, nameOf } from './names.ts';
 import type { RhBlock, RhItem, RhSetting } from './parser.ts';
 import type { Finding } from './report.ts';
 
@@ -233,7 +233,7 @@ export class PolicyConversion {
   }
 
   #parameter(item: RhSetting): Answer {
-    const known = KNOWN_PARAMETERS[item.name];
+    const known = inTable(KNOWN_PARAMETERS, item.name);
     if (known !== undefined) return known;
     switch (item.name) {
       case 'max_action_count':
@@ -260,7 +260,7 @@ export class PolicyConversion {
   }
 
   #sort(item: RhSetting): Answer {
-    const sort = SORTS[item.value.toLowerCase()];
+    const sort = inTable(SORTS, item.value.toLowerCase());
     if (sort === undefined) return ['missing', 'no order by this attribute'];
     this.#settings['sort'] = sort;
     if (item.args[0]?.toLowerCase() === 'desc') this.#settings['order'] = 'descending';
@@ -320,7 +320,7 @@ export class PolicyConversion {
 
   #readTrigger(block: RhBlock): void {
     const on = block.items.find((item): item is RhSetting => item.kind === 'setting' && item.name === 'trigger_on');
-    const kind = TRIGGERS[on?.value.toLowerCase() ?? ''];
+    const kind = inTable(TRIGGERS, on?.value.toLowerCase() ?? '');
     const convertible = kind === 'periodic' || (kind === 'ost_usage' && this.#source.action === 'release');
     const trigger: Record<string, unknown> = { on: kind };
     for (const item of block.items) {
@@ -338,7 +338,7 @@ export class PolicyConversion {
   }
 
   #triggerSetting(item: RhBlock | RhSetting, trigger: Record<string, unknown> | undefined): Answer {
-    const known = KNOWN_TRIGGER_SETTINGS[item.name];
+    const known = inTable(KNOWN_TRIGGER_SETTINGS, item.name);
     if (known !== undefined) return known;
     if (item.kind === 'block') return ['missing', 'triggers have no parameters of actions'];
     if (trigger === undefined) return ['missing', 'there is no such trigger: run the policy by hand or from a timer'];

@@ -18,12 +18,14 @@ const HEAD = (
 /** The converted configuration as the text of a file. */
 export function convertedText({ config, findings }: Conversion, source: string): string {
   const open = findings.filter(({ outcome }) => outcome === 'missing' || outcome === 'different');
-  const notes = open.map(({ line, what, why }) => `#   line ${line}: ${what}: ${why}\n`);
+  const notes = open.map(({ line, what, why }) => `#   line ${line}: ${oneLine(`${what}: ${why}`)}\n`);
   const told = notes.length === 0 ? '' : `#\n# Not done, or done in another way:\n${notes.join('')}`;
-  // A name may hold anything: a comment stays one.
-  const head = (HEAD(source) + told).replace(/[^\S\n]*[\r\u2028\u2029\u0085]/g, ' ');
+  const head = HEAD(oneLine(source)) + told;
   return `${head}\n${stringify(config, { lineWidth: 0, aliasDuplicateObjects: false })}`;
 }
+
+/** A name may hold anything: a comment stays one. */
+const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
 
 /** Writes a new file. @throws OperatorError when there is one already */
 export async function writeNew(file: string, text: string): Promise<void> {
