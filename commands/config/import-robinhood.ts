@@ -19,7 +19,7 @@ export default class ConfigImportRobinhood extends BaseCommand {
 
   async run(): Promise<{ output: string | null; yaml: string; findings: readonly Finding[] }> {
     const { args, flags } = await this.parse(ConfigImportRobinhood);
-    const [{ readRobinhood }, { convertRobinhood }, { convertedText, writeNew }] = await Promise.all([
+    const [{ readRobinhood }, { convertRobinhood }, { convertedText, placeOf, writeNew }] = await Promise.all([
       import('../../src/policy/robinhood/read.ts'),
       import('../../src/policy/robinhood/convert.ts'),
       import('../../src/policy/robinhood/write.ts'),
@@ -28,16 +28,16 @@ export default class ConfigImportRobinhood extends BaseCommand {
     const yaml = convertedText(conversion, args.file);
     if (flags.output === undefined) this.log(yaml.trimEnd());
     else await writeNew(flags.output, yaml);
-    this.#tell(conversion.findings, flags.all === true);
+    this.#tell(conversion.findings, flags.all === true, (finding) => placeOf(finding, args.file));
     return { output: flags.output ?? null, yaml, findings: conversion.findings };
   }
 
   /** On standard error: the configuration may be what goes to standard output. */
-  #tell(findings: readonly Finding[], all: boolean): void {
+  #tell(findings: readonly Finding[], all: boolean, placeOf: (finding: Finding) => string): void {
     if (this.jsonEnabled()) return;
     const told = findings.filter(({ outcome }) => all || outcome === 'missing' || outcome === 'different');
-    const rows = told.map(({ line, outcome, what, why }) => [String(line), outcome, what, why]);
-    if (rows.length > 0) this.logToStderr(renderTable(['LINE', 'OUTCOME', 'WHAT', 'WHY'], rows));
+    const rows = told.map((finding) => [placeOf(finding), finding.outcome, finding.what, finding.why]);
+    if (rows.length > 0) this.logToStderr(renderTable(['WHERE', 'OUTCOME', 'WHAT', 'WHY'], rows));
     const count = (wanted: Finding['outcome']) => findings.filter(({ outcome }) => outcome === wanted).length;
     this.logToStderr(
       `${count('converted')} converted, ${count('unneeded')} not needed here, ${count('different')} done in another way, ${count('missing')} not done`,

@@ -136,6 +136,8 @@ describe('a configuration of a site', () => {
   it('is converted, with its includes, and with what it can’t say', async () => {
     const { config, findings } = await convert(SITE);
     expect(config.mount).toBe('/lustre/fs1');
+    // Otherwise the follower would remove what Robinhood leaves.
+    expect(config.removal).toEqual({ by: 'policy' });
     expect(config.classes).toEqual({
       big: { definition: 'size >= 1GB and (pool == "slow*" or ost != 3)' },
       Scratch: { definition: 'tree == "/scratch" and not name == "*.keep"' },

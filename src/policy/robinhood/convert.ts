@@ -11,6 +11,8 @@ export interface Conversion {
   readonly config: {
     readonly mount?: string;
     readonly scan?: { readonly threads: number };
+    /** By rules, as in Robinhood, and not at all where it has none: the follower would go by its grace period alone. */
+    readonly removal: { readonly by: 'policy' };
     readonly classes: Readonly<Record<string, { readonly definition: string }>>;
     readonly policies: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   };
@@ -65,6 +67,7 @@ class Converter {
       config: {
         ...(this.#mount === undefined ? {} : { mount: this.#mount }),
         ...(this.#threads === undefined ? {} : { scan: { threads: this.#threads } }),
+        removal: { by: 'policy' },
         classes: Object.fromEntries([...this.#classes.values()].map(({ name, definition }) => [name, { definition }])),
         policies: policies.config,
       },

@@ -1,7 +1,9 @@
 import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { stringify } from 'yaml';
 import { OperatorError } from '../../service/errors.ts';
 import type { Conversion } from './convert.ts';
+import type { Finding } from './report.ts';
 
 const HEAD = (
   source: string,
@@ -18,11 +20,17 @@ const HEAD = (
 /** The converted configuration as the text of a file. */
 export function convertedText({ config, findings }: Conversion, source: string): string {
   const open = findings.filter(({ outcome }) => outcome === 'missing' || outcome === 'different');
-  const notes = open.map(({ line, what, why }) => `#   line ${line}: ${oneLine(`${what}: ${why}`)}\n`);
+  const notes = open.map(
+    (finding) => `#   ${oneLine(`${placeOf(finding, source)}: ${finding.what}: ${finding.why}`)}\n`,
+  );
   const told = notes.length === 0 ? '' : `#\n# Not done, or done in another way:\n${notes.join('')}`;
   const head = HEAD(oneLine(source)) + told;
   return `${head}\n${stringify(config, { lineWidth: 0, aliasDuplicateObjects: false })}`;
 }
+
+/** The line, with the file's name where it is an included one. */
+export const placeOf = ({ file, line }: Finding, source: string): string =>
+  file === source ? `line ${line}` : `${basename(file)}, line ${line}`;
 
 /** A name may hold anything: a comment stays one. */
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
