@@ -119,9 +119,9 @@ export class Selector {
     return { from: bounded(seconds - most), to: bounded(seconds - least), descending };
   }
 
-  async *#walk(walk: IndexWalk): AsyncGenerator<KnownEntry[]> {
+  async *#walk(walk: IndexWalk, stride = this.#sizes.stride): AsyncGenerator<KnownEntry[]> {
     const { given } = this.#sizes;
-    for await (const rows of this.#strides(walk, `${ENTRY_COLUMNS}, e.fid, ${walk.value}`)) {
+    for await (const rows of this.#strides(walk, `${ENTRY_COLUMNS}, e.fid, ${walk.value}`, stride)) {
       // Paths of a whole stride would take long.
       for (let at = 0; at < rows.length; at += given) {
         const entries = rows.slice(at, at + given).map((row) => this.#entryOf(row, row.at(-2) as number));
@@ -132,7 +132,7 @@ export class Selector {
   }
 
   /** The rows of a walk that meet the condition, stride by stride. */
-  async *#strides(walk: IndexWalk, columns: string): AsyncGenerator<Row[]> {
+  async *#strides(walk: IndexWalk, columns: string, stride = this.#sizes.stride): AsyncGenerator<Row[]> {
     if (walk.from > walk.to) return;
     const [after, upTo, direction] = walk.descending ? (['<', '>=', 'DESC'] as const) : (['>', '<=', 'ASC'] as const);
     const order = `ORDER BY ${walk.value} ${direction}, ${walk.key} ${direction}`;
@@ -141,7 +141,7 @@ export class Selector {
     // Without the join: the key is in the index.
     const bare = walk.table.replace(/ JOIN .*/, '');
     const end = this.#database.prepare(
-      `SELECT ${walk.value}, ${walk.key} FROM ${bare} WHERE ${bounds} ${order} LIMIT 1 OFFSET ${this.#sizes.stride - 1}`,
+      `SELECT ${walk.value}, ${walk.key} FROM ${bare} WHERE ${bounds} ${order} LIMIT 1 OFFSET ${stride - 1}`,
     );
     const rows = this.#database.prepare(
       `SELECT ${columns} FROM ${walk.table} WHERE ${bounds} AND ${position} ${upTo} (?, ?) AND ${this.#where.sql} ${order}`,
@@ -163,7 +163,10 @@ export class Selector {
 
   /** All OSTs at once, longest unused first; a file on several of them comes once. */
   async *#merged(): AsyncGenerator<KnownEntry[]> {
-    const walks = await Promise.all((await this.#osts()).map((ost) => Cursor.open(this.#single(ost))));
+    const osts = await this.#osts();
+    // Each holds a stride: together they hold no more than one walk does.
+    const stride = Math.max(2, Math.ceil(this.#sizes.stride / Math.max(1, osts.length)));
+    const walks = await Promise.all(osts.map((ost) => Cursor.open(this.#single(ost, stride))));
     const sign = this.#selection.descending === true ? -1 : 1;
     let page: KnownEntry[] = [];
     for (;;) {
@@ -186,8 +189,8 @@ export class Selector {
     if (page.length > 0) yield page;
   }
 
-  #single(ost: number): { ost: number; pages: AsyncGenerator<KnownEntry[]> } {
-    return { ost, pages: this.#walk(this.#releasable(ost)) };
+  #single(ost: number, stride: number): { ost: number; pages: AsyncGenerator<KnownEntry[]> } {
+    return { ost, pages: this.#walk(this.#releasable(ost), stride) };
   }
 
   #osts(): Promise<number[]> {
