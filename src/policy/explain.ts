@@ -91,7 +91,7 @@ function explainPolicy(
     else if (removal.by === 'follow') holds.push('BY_FOLLOWER');
   } else if (dead) holds.push('DEAD');
   else if (subject.type !== 'file') holds.push('NOT_A_FILE');
-  else holds.push(...stateHolds(policy, subject, verdict.rule?.archiveId));
+  else holds.push(...stateHolds(policy, subject, subject.archive || verdict.rule?.archiveId));
   const failure = failures.find(({ kind }) => kind === `policy:${policy.name}`);
   if (failure !== undefined && failure.count >= policy.backoff.quarantineAfter) holds.push('QUARANTINED');
   else if (failure !== undefined && failure.notBefore > now) holds.push('BACKOFF');
