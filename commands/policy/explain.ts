@@ -41,7 +41,7 @@ export default class PolicyExplainCommand extends BaseCommand {
     const fs = await openFileSystem({ mount, liblustreapi, helper });
     try {
       const now = Date.now();
-      const context = { policies, files: fs.files, catalog, removal: config.removal };
+      const context = { policies, files: fs.files, mount: fs.mount, catalog, removal: config.removal };
       const files = [];
       for (const named of rawArguments(argv.map(String))) {
         const explanation = await explain(named, { ...context, now });

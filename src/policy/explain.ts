@@ -4,6 +4,8 @@ import { type Fid, parseFid } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import { canArchive, canRelease, describeState, REASONS, type Reason } from '../lustre/hsm-state.ts';
+import { locate } from '../lustre/location.ts';
+import { printable } from '../lustre/printable.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
 import { classesOf } from './classes.ts';
 import { outlookOf } from './due.ts';
@@ -40,6 +42,8 @@ export interface Explanation {
 export interface ExplainOptions {
   readonly policies: Policies;
   readonly files: LustreFiles;
+  /** The mount point, canonical. */
+  readonly mount: string;
   /** Knows of the dead, and of what failed before. Without it, only living files are explained. */
   readonly catalog: Catalog | undefined;
   /** How long what dead files left is kept whatever the rules say, milliseconds, and who removes it. */
@@ -114,21 +118,26 @@ function stateHolds(policy: Policy, subject: PolicySubject, archive: number | un
 
 const stateOf = (subject: PolicySubject) => ({ states: subject.hsm ?? 0, archive: subject.archive ?? 0 });
 
-async function find(named: Buffer, { policies, files, catalog }: ExplainOptions): Promise<Found> {
+async function find(named: Buffer, { policies, files, mount, catalog }: ExplainOptions): Promise<Found> {
   const given = parseFid(named.toString('utf8'));
   const xattrs = [...new Set([...policies.policies.values()].flatMap(({ needs }) => needs.xattrs))];
   const want = { parts: ['paths', ...(xattrs.length > 0 ? (['xattrs'] as const) : [])], xattrs } as const;
   try {
-    const attributes = await files.get(given === undefined ? { path: named } : { fid: given }, want);
+    const target = given === undefined ? { path: (await locate(named, mount)).absolute } : { fid: given };
+    const attributes = await files.get(target, want);
     const [state] = await files.entries([attributes.fid]);
     if (state === undefined || state instanceof Error) throw state ?? new ErrnoError(ERRNO.ENOENT, 'entries');
     const values = attributes.errors.has('xattrs') ? {} : { xattrs: attributes.xattrs ?? new Map() };
     return { fid: attributes.fid, dead: false, subject: { ...state, paths: attributes.paths, ...values } };
   } catch (error) {
-    if (!(error instanceof ErrnoError)) throw error;
-    const stone = given === undefined || error.errno !== ERRNO.ENOENT ? undefined : await catalog?.tombstone(given);
+    const isMissing = error instanceof ErrnoError || (error instanceof Error && 'syscall' in error);
+    if (!isMissing) throw error;
+    const stone =
+      given === undefined || !(error instanceof ErrnoError) || error.errno !== ERRNO.ENOENT
+        ? undefined
+        : await catalog?.tombstone(given);
     if (stone !== undefined) return { fid: stone.fid, dead: true, subject: subjectOfDead(stone) };
-    throw new OperatorError(`${named.toString('utf8')}: ${error.message}`, {
+    throw new OperatorError(`${printable(named)}: ${error.message}`, {
       code: 'FILE_UNREADABLE',
       hint: 'Name files below the mount point, or FIDs of files that were removed since the last scan.',
       cause: error,

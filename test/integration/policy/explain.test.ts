@@ -117,6 +117,16 @@ describe('policy explain', () => {
     const { result } = await explain(path);
     expect(result).toMatchObject({ exitCode: 1 });
     expect(JSON.parse(result.stdout)).toMatchObject({ error: { code: 'FILE_UNREADABLE' } });
+    const outside = await explain('/etc/passwd');
+    expect(JSON.parse(outside.result.stdout)).toMatchObject({ error: { code: 'OUTSIDE_MOUNT' } });
+  });
+
+  test('takes relative paths from the working directory', async () => {
+    const c = standIn.it;
+    const directory = await c.directory('here');
+    await writeFile(join(directory, 'file'), 'text');
+    const { stdout } = await c.sandbox.run(['policy', 'explain', '--json', 'file'], { cwd: directory });
+    expect(JSON.parse(stdout).files[0]).toMatchObject({ path: 'file', size: '4' });
   });
 });
 
