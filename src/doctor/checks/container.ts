@@ -147,7 +147,7 @@ async function clock({ store, signal }: ArchiveContext): Promise<Finding> {
 }
 
 async function protection({ store, signal }: ArchiveContext): Promise<Finding> {
-  const advice = `Turn on soft delete (${RECOMMENDED_DAYS} days) or versioning for blobs of the account: what a mistake removed can be brought back (\`lfsazsync undelete\`).`;
+  const advice = `Turn on soft delete (${RECOMMENDED_DAYS} days) or versioning for blobs of the account: what a mistake removed can be undeleted there, and \`lfsazsync undelete --search\` brings it back.`;
   const versioned = (await store.serviceFacts(controlName(store.prefix), signal))?.versioned === true;
   if (versioned) return ok('versioning');
   try {
