@@ -117,8 +117,6 @@ void handle_close(struct handle *h, const struct who *w)
 		tell_modified(n, w);
 		n->wopens--;
 	}
-	if (S_ISREG(n->mode) && n->layout == NULL && n->opens == 1 && layout_instantiate(n, 1) > 0)
-		log_node(n);
 	if (!h->dir && !n->is_volatile && ((h->flags & (MDS_WRITE | MDS_APPEND | MDS_TRUNC)) || opens_recorded))
 		cl_plain(CL_CLOSE, h->flags, &n->fid, &(struct pfid){ 0, 0, 0 }, w);
 	snap_free(h->snap);
