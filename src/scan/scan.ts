@@ -33,9 +33,14 @@ export interface ScanOptions {
   readonly onProblem?: (problem: ScanProblem) => void;
   /** Binds files that lemur archived to their blobs, before they are put into the catalog. */
   readonly adopter?: Adopter;
+  /** Called after steps, for tests. */
+  readonly step?: (step: ScanStep) => Promise<void>;
   /** Stops between two batches; the catalog knows where. */
   readonly signal: AbortSignal;
 }
+
+/** What tests may hold a scan at: a batch is in the catalog. */
+export type ScanStep = 'scan.batch';
 
 /**
  * Fills or refreshes the catalog. Whatever ends it before its end (a signal, an error, a kill), the same scan goes on where
@@ -159,6 +164,7 @@ class Scan {
       if (errno !== 0 && errno !== ERRNO.ENOENT && !before.has(fid)) onProblem?.({ directory: fid, errno });
     }
     this.#tell();
+    await this.#options.step?.('scan.batch');
   }
 
   /** What nobody has seen since the scan began is to be looked at. */

@@ -11,10 +11,11 @@ import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts'
 import { joinBytes } from '../lustre/location.ts';
 import { Scanner } from '../lustre/scanner.ts';
 import type { Log } from '../service/log.ts';
+import { stepHook } from '../service/step-hook.ts';
 import { Adopter, type AdoptionProblem } from './adopt.ts';
 import { lockScan } from './lock.ts';
 import type { NamedProblem, NamedRefusal } from './report.ts';
-import { runScan } from './scan.ts';
+import { runScan, type ScanStep } from './scan.ts';
 import { EVERYTHING, targetAt } from './target.ts';
 import type { ScanProblem, ScanProgress, ScanSummary } from './types.ts';
 
@@ -85,6 +86,7 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
           timing: () => ({ now: Date.now(), settle: SETTLE_MS, again: SETTLE_MS }),
           onProgress: options.onProgress,
           onProblem: naming.add,
+          step: stepHook<ScanStep>(process.env['LFSAZSYNC_TEST_STEPS']),
           signal: options.signal,
         }).finally(() => adopting?.close());
         await naming.done();

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import type { Sandbox } from './sandbox.ts';
 import { waitUntil } from './wait.ts';
 
-/** An action of the copytool that stands still after a step. */
+/** Work (an action of the copytool, a scan, a run) that stands still after a step. */
 export interface HeldStep {
-  /** Waits until an action has come to the step and stands there. */
+  /** Waits until something has come to the step and stands there. */
   reached(): Promise<void>;
   /** Lets it go on. */
   release(): void;
 }
 
-/** Holds the copytool's actions at named steps, so that tests can do at that very moment what users do. */
+/** Holds work of the product at named steps, so that tests can do at that very moment what users do. */
 export class Steps {
   readonly #directory: string;
 
@@ -20,18 +20,18 @@ export class Steps {
     mkdirSync(this.#directory, { recursive: true });
   }
 
-  /** What a copytool that is to be held must be started with. */
+  /** What a process that is to be held must be started with. */
   get env(): NodeJS.ProcessEnv {
     return { LFSAZSYNC_TEST_STEPS: this.#directory };
   }
 
-  /** The next action that has done `step` waits. */
+  /** The next one that has done `step` waits. */
   hold(step: string): HeldStep {
     const held = join(this.#directory, `${step}.reached`);
     writeFileSync(join(this.#directory, step), '');
     return {
       reached: async () => {
-        await waitUntil(`an action has done ${step}`, () => existsSync(held), { interval: 10 });
+        await waitUntil(`something has done ${step}`, () => existsSync(held), { interval: 10 });
       },
       release: () => {
         rmSync(join(this.#directory, step), { force: true });

@@ -8,11 +8,13 @@ export class Terminal {
 
   constructor(size: { columns: number; rows: number }, env: Readonly<Record<string, string | undefined>>) {
     const { columns, rows } = size;
+    // Nobody sits at a CI system's: it would be shown no colours.
+    const { CI: _, CONTINUOUS_INTEGRATION: _2, ...own } = env;
     // The server has the environment of the client that starts it. tmux's own messages are too short for a large one.
     execFileSync(
       'tmux',
       ['-L', this.#server, '-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), 'sh'],
-      { env: { ...env, TERM: 'xterm-256color', LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8' } },
+      { env: { ...own, TERM: 'xterm-256color', LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8' } },
     );
   }
 

@@ -8,7 +8,7 @@ import type { ScanJson } from '../../../src/scan/report.ts';
 import { RELEASED_FILE } from '../../contract/fixture.ts';
 import { collect } from '../../support/catalog.ts';
 import type { RunResult } from '../../support/run.ts';
-import { waitUntil } from '../../support/wait.ts';
+import { Steps } from '../../support/steps.ts';
 import { useStandIn } from '../lustre-sim/fixture.ts';
 
 const standIn = useStandIn({ config: { archives: undefined } });
@@ -154,20 +154,18 @@ const fidOf = async (path: string) => parseFid(await standIn.it.fid(path));
 
 test('killed and stopped in the middle, it goes on; a second one is refused and told who is at work', async () => {
   await grow('long', 600, 15);
+  const steps = new Steps(standIn.it.sandbox);
+  /** Holds a scan where it has put something, and has more to walk. */
   const started = async () => {
-    const service = standIn.it.sandbox.startService(['scan', '--threads', '1', '--restart']);
-    await waitUntil('the scan has put something', async () => {
-      const opened = openCatalog({ file: file(), readOnly: true });
-      try {
-        return (await collect(opened.unwalked())).length > 1;
-      } finally {
-        opened.close();
-      }
-    });
-    // Its helpers stand still, so it does, too, and still says who it is.
-    const helpers = await service.children();
-    for (const pid of helpers) process.kill(pid, 'SIGSTOP');
-    return { service, goOn: () => helpers.map((pid) => process.kill(pid, 'SIGCONT')) };
+    let held = steps.hold('scan.batch');
+    const args = ['scan', '--threads', '1', '--restart'];
+    const service = standIn.it.sandbox.startService(args, steps.env);
+    for (;;) {
+      await held.reached();
+      if ((await collect(catalog().unwalked())).length > 1) return { service, goOn: held.release };
+      held.release();
+      held = steps.hold('scan.batch');
+    }
   };
   const first = await started();
   expect(await catalog().scanning()).toBeDefined();
@@ -175,13 +173,13 @@ test('killed and stopped in the middle, it goes on; a second one is refused and 
   expect(refused.exitCode).toBe(6);
   expect(JSON.parse(refused.stdout).error).toMatchObject({ code: 'SCAN_RUNNING', exit: 6 });
   expect(refused.stdout).toContain(`process ${first.service.pid} `);
+  process.kill(first.service.pid, 'SIGTERM');
   first.goOn();
-  await first.service.stop();
+  await first.service.exited();
 
   const second = await started();
-  const killed = second.service.kill();
+  await second.service.kill();
   second.goOn();
-  await killed;
   expect((await collect(catalog().unwalked())).length).toBeGreaterThan(0);
   expect(await scanned()).toMatchObject({ resumed: true, outcome: 'complete', vanished: 0 });
   expect(await pathsIn('long')).toHaveLength(600 * 16);
