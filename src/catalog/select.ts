@@ -1,7 +1,7 @@
-import { ALWAYS, type Expression } from '../policy/expression/ast.ts';
-import { truthOf, wholeSeconds } from '../policy/expression/evaluate.ts';
-import type { PolicySubject } from '../policy/expression/subject.ts';
-import { needsOf } from '../policy/expression/walk.ts';
+import { ALWAYS, type Expression } from '../expression/ast.ts';
+import { truthOf, wholeSeconds } from '../expression/evaluate.ts';
+import type { PolicySubject } from '../expression/subject.ts';
+import { needsOf } from '../expression/walk.ts';
 import { wideColumn } from './codes.ts';
 import type { Database, Query, Row, Value } from './database.ts';
 import { ENTRY_COLUMNS, knownEntryOf, RELEASABLE } from './entries.ts';

@@ -1,4 +1,4 @@
-import type { Expression } from '../policy/expression/ast.ts';
+import type { Expression } from '../expression/ast.ts';
 
 /** Where candidates are looked for. */
 export type SelectionScope =

@@ -1,6 +1,6 @@
-import type { Comparison, Expression, Operator } from '../policy/expression/ast.ts';
-import { HSM_BITS, wholeSeconds } from '../policy/expression/evaluate.ts';
-import { withoutNot } from '../policy/expression/normal.ts';
+import type { Comparison, Expression, Operator } from '../expression/ast.ts';
+import { HSM_BITS, wholeSeconds } from '../expression/evaluate.ts';
+import { withoutNot } from '../expression/normal.ts';
 import { typeCode } from './codes.ts';
 import type { Value } from './database.ts';
 

@@ -1,8 +1,8 @@
-import type { Expression } from '../policy/expression/ast.ts';
-import { ClassCycleError, ClassTooLargeError, classesIn, resolveClasses } from '../policy/expression/classes.ts';
-import { parseExpression } from '../policy/expression/parser.ts';
-import { resolve, UnknownClassError } from '../policy/expression/resolve.ts';
-import { comparisonsOf } from '../policy/expression/walk.ts';
+import type { Expression } from '../expression/ast.ts';
+import { ClassCycleError, ClassTooLargeError, classesIn, resolveClasses } from '../expression/classes.ts';
+import { parseExpression } from '../expression/parser.ts';
+import { resolve, UnknownClassError } from '../expression/resolve.ts';
+import { comparisonsOf } from '../expression/walk.ts';
 import { closest } from '../service/closest.ts';
 import type { RawClasses, RawPolicies, RawPolicy } from './policy-schema.ts';
 

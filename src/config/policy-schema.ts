@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { ExpressionError } from '../policy/expression/error.ts';
-import { parseExpression } from '../policy/expression/parser.ts';
+import { ExpressionError } from '../expression/error.ts';
+import { parseExpression } from '../expression/parser.ts';
 import { count, countOrUnlimited, duration, durationOrUnlimited, percent, sizeOrUnlimited } from './measures.ts';
 import { withDefaultClasses, withDefaultPolicies } from './policy-defaults.ts';
 

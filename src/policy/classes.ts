@@ -1,9 +1,9 @@
 import type { ClassConfig, Config } from '../config/types.ts';
-import type { Expression } from './expression/ast.ts';
-import { resolveClasses } from './expression/classes.ts';
-import { truthOf } from './expression/evaluate.ts';
-import { parseExpression } from './expression/parser.ts';
-import type { PolicySubject } from './expression/subject.ts';
+import type { Expression } from '../expression/ast.ts';
+import { resolveClasses } from '../expression/classes.ts';
+import { truthOf } from '../expression/evaluate.ts';
+import { parseExpression } from '../expression/parser.ts';
+import type { PolicySubject } from '../expression/subject.ts';
 import { type Accounts, lookUpOwners } from './owners.ts';
 
 export interface PolicyClass {

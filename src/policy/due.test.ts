@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { configSchema } from '../config/schema.ts';
 import { toConfig } from '../config/types.ts';
+import type { PolicySubject } from '../expression/subject.ts';
 import { outlookOf } from './due.ts';
-import type { PolicySubject } from './expression/subject.ts';
 import { loadPolicies, type Policy } from './policies.ts';
 
 const NOW_S = 1_800_000_000;

@@ -1,8 +1,8 @@
-import type { Expression } from './expression/ast.ts';
-import { wholeSeconds } from './expression/evaluate.ts';
-import type { PolicySubject } from './expression/subject.ts';
-import { timeOf } from './expression/subject-times.ts';
-import { comparisonsOf } from './expression/walk.ts';
+import type { Expression } from '../expression/ast.ts';
+import { wholeSeconds } from '../expression/evaluate.ts';
+import type { PolicySubject } from '../expression/subject.ts';
+import { timeOf } from '../expression/subject-times.ts';
+import { comparisonsOf } from '../expression/walk.ts';
 import { type Policy, ruleFor, type Verdict } from './policies.ts';
 
 /** What a policy says of a file now, and when it will be done if nothing else changes. */

@@ -1,5 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Failure, Tombstone } from '../catalog/types.ts';
+import type { Failure } from '../catalog/types.ts';
+import type { PolicySubject } from '../expression/subject.ts';
 import { type Fid, parseFid } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import { ERRNO } from '../lustre/errno.ts';
@@ -8,8 +9,8 @@ import { locate } from '../lustre/location.ts';
 import { printable } from '../lustre/printable.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
 import { classesOf } from './classes.ts';
+import { subjectOfDead } from './dead.ts';
 import { outlookOf } from './due.ts';
-import type { PolicySubject } from './expression/subject.ts';
 import type { Policies, Policy } from './policies.ts';
 
 /** Why a policy does nothing with a file although a rule may say that it is time. */
@@ -143,22 +144,6 @@ async function find(named: Buffer, { policies, files, mount, catalog }: ExplainO
       cause: error,
     });
   }
-}
-
-/** A dead file as conditions see it: what nobody kept of it is unknown. */
-export function subjectOfDead(stone: Tombstone): PolicySubject {
-  const { type, mode, uid, gid, size, mtime, archive, diedAt, path } = stone;
-  return {
-    type,
-    mode,
-    uid,
-    gid,
-    size,
-    mtime,
-    archive,
-    removedAt: diedAt,
-    paths: path === undefined ? undefined : [path],
-  };
 }
 
 /** A hold in words. */

@@ -1,5 +1,5 @@
+import { formatExpression } from '../expression/format.ts';
 import { formatBytes, formatDuration } from '../service/units.ts';
-import { formatExpression } from './expression/format.ts';
 import type { Policies, Policy, RunLimits, Trigger } from './policies.ts';
 
 /** What `policy list --json` says: conditions with everything put in that they name. */

@@ -1,7 +1,7 @@
+import type { Expression } from '../expression/ast.ts';
+import { comparisonsOf } from '../expression/walk.ts';
 import { OperatorError } from '../service/errors.ts';
 import { run } from '../service/run.ts';
-import type { Expression } from './expression/ast.ts';
-import { comparisonsOf } from './expression/walk.ts';
 
 /** The id of a name; undefined: nobody has it. */
 export interface Accounts {

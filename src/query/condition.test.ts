@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatExpression } from '../policy/expression/format.ts';
+import { formatExpression } from '../expression/format.ts';
 import { OperatorError } from '../service/errors.ts';
 import { type Choice, conditionOf } from './condition.ts';
 

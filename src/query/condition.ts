@@ -1,17 +1,10 @@
 import type { Config } from '../config/types.ts';
+import { type AgeField, allOf, anyOf, type Comparison, type Expression, type Operator } from '../expression/ast.ts';
+import { ExpressionError } from '../expression/error.ts';
+import { GlobError, parseGlob } from '../expression/glob.ts';
+import { parseExpression } from '../expression/parser.ts';
+import { resolve, UnknownClassError } from '../expression/resolve.ts';
 import type { FileType } from '../lustre/attributes.ts';
-import {
-  type AgeField,
-  allOf,
-  anyOf,
-  type Comparison,
-  type Expression,
-  type Operator,
-} from '../policy/expression/ast.ts';
-import { ExpressionError } from '../policy/expression/error.ts';
-import { GlobError, parseGlob } from '../policy/expression/glob.ts';
-import { parseExpression } from '../policy/expression/parser.ts';
-import { resolve, UnknownClassError } from '../policy/expression/resolve.ts';
 import { lookUpOwners } from '../policy/owners.ts';
 import { loadPolicies } from '../policy/policies.ts';
 import { OperatorError } from '../service/errors.ts';

@@ -1,11 +1,11 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { KnownEntry } from '../catalog/types.ts';
+import type { Expression } from '../expression/ast.ts';
+import { truthOf } from '../expression/evaluate.ts';
+import { needsOf } from '../expression/walk.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { joinBytes } from '../lustre/location.ts';
 import { printable } from '../lustre/printable.ts';
-import type { Expression } from '../policy/expression/ast.ts';
-import { truthOf } from '../policy/expression/evaluate.ts';
-import { needsOf } from '../policy/expression/walk.ts';
 import { OperatorError } from '../service/errors.ts';
 
 /** A file by one of its names. */

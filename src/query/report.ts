@@ -1,10 +1,10 @@
 import type { Catalog, DirectorySize } from '../catalog/catalog.ts';
 import type { KnownEntry, Usage } from '../catalog/types.ts';
+import { ALWAYS, type Expression } from '../expression/ast.ts';
+import { truthOf } from '../expression/evaluate.ts';
+import { needsOf } from '../expression/walk.ts';
 import type { Fid } from '../identity/fid.ts';
 import { describeState } from '../lustre/hsm-state.ts';
-import { ALWAYS, type Expression } from '../policy/expression/ast.ts';
-import { truthOf } from '../policy/expression/evaluate.ts';
-import { needsOf } from '../policy/expression/walk.ts';
 import type { Policies } from '../policy/policies.ts';
 import { LargestFirst } from './largest-first.ts';
 

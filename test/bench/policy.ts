@@ -12,10 +12,10 @@ import { type Fid, ROOT_FID } from '../../src/identity/fid.ts';
 import { loadPolicies, type Policy, ruleFor } from '../../src/policy/policies.ts';
 
 /**
- * How fast policies choose: `node test/bench/policy.ts [--rows 1000000] [--dir DIR] [--json FILE] [--short]`. The catalog has files of
+ * How fast policies choose: `node test/bench/policy.ts [--rows 1000000] [--dir DIR] [--json FILE] [--short] [--only release]`. The catalog has files of
  * all sizes, a tenth to be archived, the others archived, on four OSTs, in directories of 200. Chosen and checked (the rule of
  * each is found by its attributes, as a run does) with the default policies, and with a handful of classes; `--short` leaves out
- * the orders that have no index of their own.
+ * the orders that have no index of their own, `--only` all whose name begins otherwise.
  */
 const { values: options } = parseArgs({
   options: {
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     dir: { type: 'string', default: tmpdir() },
     json: { type: 'string' },
     short: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 });
 const ROWS = Number(options.rows);
@@ -187,7 +188,7 @@ try {
       ['release, all OSTs, longest unused first', release, { scope: 'releasable', order: 'last_access' }],
     ] as const) {
       const indexed = what.startsWith('archive, longest') || what.startsWith('release from one');
-      if (options.short && !indexed) continue;
+      if ((options.short && !indexed) || !what.startsWith(options.only)) continue;
       figures.push(await measure(catalog, what, name, policy, selection));
       console.error(figures.at(-1));
     }

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
 import { toConfig } from '../../src/config/types.ts';
-import { FIELD_NAMES } from '../../src/policy/expression/fields.ts';
-import { parseExpression } from '../../src/policy/expression/parser.ts';
+import { FIELD_NAMES } from '../../src/expression/fields.ts';
+import { parseExpression } from '../../src/expression/parser.ts';
 import { loadPolicies } from '../../src/policy/policies.ts';
 import { projectRoot } from '../support/project.ts';
 

@@ -1,5 +1,5 @@
+import { globMatches, parseGlob } from '../../expression/glob.ts';
 import { parseBytes, parseDuration } from '../../service/units.ts';
-import { globMatches, parseGlob } from '../expression/glob.ts';
 import { inTable } from './names.ts';
 import type { RhCondition } from './parser.ts';
 

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { projectRoot } from '../../../test/support/project.ts';
 import { configSchema } from '../../config/schema.ts';
 import { toConfig } from '../../config/types.ts';
-import type { PolicySubject } from '../expression/subject.ts';
+import type { PolicySubject } from '../../expression/subject.ts';
 import { loadPolicies, type Policies, type Policy, ruleFor } from '../policies.ts';
 import { conditionText, NoEquivalent } from './condition.ts';
 import { convertRobinhood } from './convert.ts';

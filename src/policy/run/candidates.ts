@@ -1,9 +1,9 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Selection } from '../../catalog/selection.ts';
 import type { KnownEntry } from '../../catalog/types.ts';
+import type { Needs } from '../../expression/walk.ts';
 import type { Fid } from '../../identity/fid.ts';
 import { mapAhead } from '../../request/pipeline.ts';
-import type { Needs } from '../expression/walk.ts';
 import { failureKind, restOf } from './backoff.ts';
 import { type Chosen, type JudgeOptions, judgeFile } from './judge.ts';
 import { type Looked, type LookOptions, lookAtFiles } from './look.ts';

@@ -1,7 +1,7 @@
 import type { CatalogBatch, FailurePut } from '../../catalog/types.ts';
+import type { Needs } from '../../expression/walk.ts';
 import type { Fid } from '../../identity/fid.ts';
 import type { Why } from '../../request/types.ts';
-import type { Needs } from '../expression/walk.ts';
 import type { RunContext, RunRequest } from './context.ts';
 import { FailureBook } from './failure-book.ts';
 import type { FreeingGoal } from './goal.ts';

@@ -1,7 +1,7 @@
 import type { Asked } from '../../catalog/types.ts';
+import type { Needs } from '../../expression/walk.ts';
 import { BatchSize } from '../../request/ask.ts';
 import { statesOf } from '../../request/states.ts';
-import type { Needs } from '../expression/walk.ts';
 import { candidates } from './candidates.ts';
 import { Consequences } from './consequences.ts';
 import type { RunContext, RunRequest } from './context.ts';

@@ -1,7 +1,7 @@
+import type { Expression } from '../../expression/ast.ts';
+import { truthOf } from '../../expression/evaluate.ts';
+import type { PolicySubject } from '../../expression/subject.ts';
 import { canArchive, canRelease, isBusy, type Verdict } from '../../lustre/hsm-state.ts';
-import type { Expression } from '../expression/ast.ts';
-import { truthOf } from '../expression/evaluate.ts';
-import type { PolicySubject } from '../expression/subject.ts';
 import { type Policy, type Rule, ruleFor } from '../policies.ts';
 import type { Looked, LookedFile } from './look.ts';
 import type { SkipReason } from './reasons.ts';

@@ -1,5 +1,6 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { CatalogBatch, EntryPut } from '../../catalog/types.ts';
+import type { Needs } from '../../expression/walk.ts';
 import { batchOf, type Decision, decide, type Timing } from '../../follow/decide.ts';
 import type { Fresh, Seen } from '../../follow/fresh.ts';
 import type { FileSource } from '../../follow/refresh.ts';
@@ -8,7 +9,6 @@ import type { FileAttributes, LustreFiles, Part } from '../../lustre/attributes.
 import { ERRNO } from '../../lustre/errno.ts';
 import type { CurrentAction } from '../../lustre/hsm-state.ts';
 import { ErrnoError } from '../../service/errors.ts';
-import type { Needs } from '../expression/walk.ts';
 
 /** A file as it is just now, with what conditions look at. */
 export interface LookedFile {

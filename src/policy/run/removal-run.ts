@@ -4,7 +4,7 @@ import { removeDead } from '../../follow/reconcile/tombstones.ts';
 import { Brake } from '../../follow/service/reaping.ts';
 import { forEachBounded } from '../../service/bounded.ts';
 import { OperatorError } from '../../service/errors.ts';
-import type { PolicySubject } from '../expression/subject.ts';
+import { subjectOfDead } from '../dead.ts';
 import type { Rule } from '../policies.ts';
 import { restOf } from './backoff.ts';
 import type { RunContext, RunRequest } from './context.ts';
@@ -96,7 +96,7 @@ export class RemovalRun {
     const inGrace = tombstone.diedAt * 1000 + this.#context.config.removal.grace > this.#judging.now;
     if (tombstone.type !== 'file') return inGrace ? undefined : { tombstone, rule: undefined };
     this.tally.matched.add(tombstone.size);
-    const ruled = ruledBy(subjectOf(tombstone), this.#judging);
+    const ruled = ruledBy(subjectOfDead(tombstone), this.#judging);
     if ('rule' in ruled && !inGrace) return { tombstone, rule: ruled.rule };
     this.tally.skip('skip' in ruled ? ruled.skip : 'NOT_DUE');
     return undefined;
@@ -167,12 +167,4 @@ export class RemovalRun {
       waiting: undefined,
     }));
   }
-}
-
-function subjectOf({ type, mode, uid, gid, size, mtime, archive, diedAt, path }: Tombstone): PolicySubject {
-  return {
-    ...{ type, mode, uid, gid, size, mtime, archive },
-    removedAt: diedAt,
-    paths: path === undefined ? undefined : [path],
-  };
 }

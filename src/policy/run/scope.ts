@@ -1,6 +1,6 @@
 import type { Selection } from '../../catalog/selection.ts';
-import { allOf, anyOf, type Expression, notOf } from '../expression/ast.ts';
-import { type Needs, needsOf } from '../expression/walk.ts';
+import { allOf, anyOf, type Expression, notOf } from '../../expression/ast.ts';
+import { type Needs, needsOf } from '../../expression/walk.ts';
 import type { Policy } from '../policies.ts';
 import type { RunTarget } from './target.ts';
 

@@ -1,9 +1,9 @@
+import { ALWAYS, type Expression } from '../../expression/ast.ts';
+import { ExpressionError } from '../../expression/error.ts';
+import { parseExpression } from '../../expression/parser.ts';
+import { resolve, UnknownClassError } from '../../expression/resolve.ts';
 import { OperatorError } from '../../service/errors.ts';
 import type { PolicyClass } from '../classes.ts';
-import { ALWAYS, type Expression } from '../expression/ast.ts';
-import { ExpressionError } from '../expression/error.ts';
-import { parseExpression } from '../expression/parser.ts';
-import { resolve, UnknownClassError } from '../expression/resolve.ts';
 import { type Accounts, lookUpOwners } from '../owners.ts';
 
 /** What `--target` takes, and the condition that it means. */

@@ -1,4 +1,4 @@
-import type { FileType } from '../../lustre/attributes.ts';
+import type { FileType } from '../lustre/attributes.ts';
 
 /**
  * What conditions look at: a file (as the catalog keeps it, or as the file system shows it: `KnownEntry` and `EntryState`

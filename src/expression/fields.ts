@@ -1,5 +1,5 @@
-import type { FileType } from '../../lustre/attributes.ts';
-import { parseBytes, parseDuration } from '../../service/units.ts';
+import type { FileType } from '../lustre/attributes.ts';
+import { parseBytes, parseDuration } from '../service/units.ts';
 import type { Comparison, HsmFlag, NumberField, Operator, Span } from './ast.ts';
 import { type Glob, GlobError, parseGlob } from './glob.ts';
 

@@ -1,4 +1,4 @@
-import { HSM } from '../../lustre/hsm-state.ts';
+import { HSM } from '../lustre/hsm-state.ts';
 import type { Comparison, Expression, HsmFlag, NumberField, Operator } from './ast.ts';
 import { type Glob, globMatches, globMatchesAbove } from './glob.ts';
 import type { PolicySubject } from './subject.ts';

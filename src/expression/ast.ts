@@ -1,4 +1,4 @@
-import type { FileType } from '../../lustre/attributes.ts';
+import type { FileType } from '../lustre/attributes.ts';
 import type { Glob } from './glob.ts';
 
 export type Operator = '==' | '!=' | '<' | '<=' | '>' | '>=';

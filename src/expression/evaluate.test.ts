@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expressionText } from '../../../test/support/expressions.ts';
+import { expressionText } from '../../test/support/expressions.ts';
 import { evaluate, truthOf } from './evaluate.ts';
 import { withoutNot } from './normal.ts';
 import { parseExpression } from './parser.ts';

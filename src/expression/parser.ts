@@ -1,4 +1,4 @@
-import { closest } from '../../service/closest.ts';
+import { closest } from '../service/closest.ts';
 import type { Expression } from './ast.ts';
 import { ExpressionError } from './error.ts';
 import { FIELD_NAMES, fieldOf, HSM_FLAGS, isHsmFlag, otherName, ValueError } from './fields.ts';

@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration } from '../../service/units.ts';
+import { formatBytes, formatDuration } from '../service/units.ts';
 import type { Comparison, Expression } from './ast.ts';
 
 /** The expression as text that reads back as the same. */
