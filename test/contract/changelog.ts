@@ -84,7 +84,7 @@ export class ChangelogReader {
       seen = records.filter(isOurs).map((record) => brief(record, names));
       return seen.length >= expected.length;
     };
-    await waitUntil('the changelog records are there', look, { timeout: 15_000 }).catch(() => undefined);
+    await waitUntil('the changelog records are there', look, { timeout: 60_000 }).catch(() => undefined);
     // Once more, for a record that should not be there and comes later than those that should.
     await look();
     expect(seen).toEqual(expected);

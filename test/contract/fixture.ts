@@ -138,10 +138,10 @@ export function useContract(options: SandboxOptions = {}): { readonly it: Contra
   beforeAll(async () => {
     const version = process.env['LFSAZSYNC_TEST_VERSION'] === '2.15' ? '2.15' : '2.17';
     contract = new Contract(await startSandbox({ endpoint: false, version, ...options }));
-  }, 120_000);
+  });
   afterAll(async () => {
     await contract?.sandbox.stop();
-  }, 120_000);
+  });
   return {
     get it(): Contract {
       if (contract === undefined) throw new Error('the sandbox is not up');

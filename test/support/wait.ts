@@ -18,7 +18,7 @@ export async function waitUntil<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
   options: WaitOptions = {},
 ): Promise<T> {
-  const timeout = options.timeout ?? 60_000;
+  const timeout = options.timeout ?? 120_000;
   const end = Date.now() + timeout;
   let last: unknown;
   for (;;) {

@@ -163,10 +163,10 @@ export class Follower {
   }
 
   rescans(stop: AbortSignal): RescanOptions {
-    const { config, fs, version, log } = this.base;
+    const { config, fs, version, log, step } = this.base;
     const { liblustreapi, helper } = config;
     return {
-      ...{ catalog: this.catalog, source: this.source, timing: this.timing, mount: fs.mount, version, log, stop },
+      ...{ catalog: this.catalog, source: this.source, timing: this.timing, mount: fs.mount, version, log, step, stop },
       directory: config.stateDir,
       bell: this.bells.scan,
       startScanner: () => Scanner.start({ mount: fs.mount, liblustreapi, helper, threads: config.scan.threads }),

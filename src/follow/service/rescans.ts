@@ -1,7 +1,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Scanner } from '../../lustre/scanner.ts';
 import { lockScan } from '../../scan/lock.ts';
-import { runScan } from '../../scan/scan.ts';
+import { runScan, type ScanStep } from '../../scan/scan.ts';
 import { EVERYTHING } from '../../scan/target.ts';
 import type { ScanProgress, ScanSummary } from '../../scan/types.ts';
 import { OperatorError } from '../../service/errors.ts';
@@ -30,6 +30,7 @@ export interface RescanOptions {
   readonly bell: Bell;
   /** Told of a scan's beginning and end, and of its course. */
   readonly onScan: (state: ScanState) => void;
+  readonly step: (step: ScanStep) => Promise<void>;
   readonly stop: AbortSignal;
 }
 
@@ -49,7 +50,7 @@ export async function rescanOn(o: RescanOptions): Promise<void> {
 
 /** @returns what came of the scan; nobody demands one; or another one is at work */
 export async function rescanIfDemanded(o: RescanOptions): Promise<ScanSummary | 'not-demanded' | 'locked'> {
-  const { catalog, log, directory, version, source, timing, stop } = o;
+  const { catalog, log, directory, version, source, timing, step, stop } = o;
   const demands = (await catalog.cursors()).flatMap(({ rescan }) => (rescan === undefined ? [] : [rescan]));
   const [first] = demands;
   if (first === undefined) return 'not-demanded';
@@ -68,7 +69,7 @@ export async function rescanIfDemanded(o: RescanOptions): Promise<ScanSummary | 
     log.warn('everything is scanned', { reason });
     o.onScan({ running: true, reason, progress: undefined });
     const summary = await runScan({
-      ...{ catalog, target: EVERYTHING, restart, source, timing },
+      ...{ catalog, target: EVERYTHING, restart, source, timing, step },
       startScanner: o.startScanner,
       checkFileSystem: () => source.checkFileSystem(),
       signal: stop,

@@ -34,7 +34,7 @@ test('a holder whose lease is broken stops at its next renewal', async () => {
   const next = await ContainerLease.take(store, { holder: holder('node-2') });
   await next.release();
   await lease.release();
-}, 60_000);
+});
 
 test('a holder that can’t renew stops before the lease ends; then the next may have it', async () => {
   const store = await world.open();
@@ -57,7 +57,7 @@ test('a holder that can’t renew stops before the lease ends; then the next may
     if (next !== undefined) break;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}, 60_000);
+});
 
 test('without a control blob there is nothing to follow', async () => {
   const store = await world.open();

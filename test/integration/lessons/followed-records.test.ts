@@ -1,8 +1,7 @@
 import { link, mkdir, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { helpersOf } from '../../support/machine.ts';
-import { Steps } from '../../support/steps.ts';
+import { type HeldStep, Steps } from '../../support/steps.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { type Following, useFollowing } from './following.ts';
 
@@ -147,26 +146,33 @@ describe('scans beside changes', () => {
       for (const file of ['a', 'b', 'c']) await it.write(`${top}/d${directory}/${file}`);
   }
 
-  /** One of each kind of change after the other, while a walk goes slowly through it. */
-  async function changed(it: Following, top: string, isOver: () => boolean): Promise<void> {
-    for (let directory = 0; directory < 30; directory++)
+  /**
+   * One of each kind of change after the other, while a walk goes slowly through it: between two of its batches, and when
+   * it goes on by itself.
+   */
+  async function changed(it: Following, top: string, held: HeldStep): Promise<void> {
+    await held.reached();
+    for (let directory = 0; directory < 30; directory++) {
       await kinds(it)[directory % kinds(it).length]?.(`${top}/d${directory}`);
-    expect(isOver(), 'the scan is over before the changes').toBe(false);
+      if (directory === 17) held.release();
+    }
     await it.sandbox.simctl(['fault', 'clear=all']);
   }
 
-  const slowly = (it: Following) => it.sandbox.simctl(['fault', 'set=slow:readdir,ms=60']);
+  /** Holds the next scan's first batch, and slows all of its walk. */
+  async function slowScan(it: Following): Promise<HeldStep> {
+    await it.sandbox.simctl(['fault', 'set=slow:readdir,ms=60']);
+    return new Steps(it.sandbox).hold('scan.batch');
+  }
 
   it('lesson 18: what happens while the first scan is at work is not lost', async () => {
     const it = following.it;
     await it.follower.stop();
     await grown(it, 'first');
     await it.sandbox.exec('sh', ['-c', `rm -f "${it.sandbox.dir}/state/catalog.db"*`]);
-    await slowly(it);
+    const held = await slowScan(it);
     await it.follower.start();
-    const { log } = it.follower.process;
-    await waitUntil('the scan is at work', () => log.find('everything is scanned').length > 0);
-    await changed(it, 'first', () => log.find('scan is over').length > 0);
+    await changed(it, 'first', held);
     await it.archive();
     await it.inStep();
   });
@@ -176,10 +182,9 @@ describe('scans beside changes', () => {
     await grown(it, 'second');
     await it.archive();
     await it.inStep();
-    await slowly(it);
-    const scan = it.sandbox.startService(['scan', '--restart']);
-    await waitUntil('the scan is at work', () => helpersOf(scan.pid).has('scan') || !scan.alive);
-    await changed(it, 'second', () => !scan.alive);
+    const held = await slowScan(it);
+    const scan = it.sandbox.startService(['scan', '--restart'], new Steps(it.sandbox).env);
+    await changed(it, 'second', held);
     // 3: it met directories on their way out, and says so.
     expect([0, 3], scan.log.text()).toContain((await scan.exited()).exitCode);
     await it.inStep();

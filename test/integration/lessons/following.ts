@@ -90,7 +90,7 @@ export class Following {
         last = await this.findings();
         return last.length === 0;
       },
-      { interval: 200, timeout: 90_000, detail: () => `${last.join('\n')}\n${this.logs()}` },
+      { interval: 200, timeout: 180_000, detail: () => `${last.join('\n')}\n${this.logs()}` },
     );
   }
 
@@ -158,11 +158,11 @@ export function useFollowing(options: SandboxOptions = {}, mask?: string): { rea
     await sandbox.serverLctl(['set_param', 'mdt.*.hsm.max_requests=64', 'mdt.*.hsm.loop_period=1']);
     await following.copytool.start();
     await following.follower.start();
-  }, 120_000);
+  });
   afterAll(async () => {
     await sandbox?.stop();
     await closeWay?.();
-  }, 120_000);
+  });
   return {
     get it(): Following {
       if (following === undefined) throw new Error('the sandbox is not up');

@@ -104,10 +104,10 @@ export function useBench(options: SandboxOptions = {}): { readonly it: Bench } {
     sandbox = await startSandbox(options);
     const steps = new Steps(sandbox);
     bench = new Bench(sandbox, steps, await sandbox.startCopytool([], steps.env));
-  }, 120_000);
+  });
   afterAll(async () => {
     await sandbox?.stop();
-  }, 120_000);
+  });
   return {
     get it(): Bench {
       if (bench === undefined) throw new Error('the sandbox is not up');

@@ -160,10 +160,10 @@ export function usePolicyBench(options: Omit<SandboxOptions, 'standInOnly'> & { 
     sandbox = await startSandbox({ ...rest, standInOnly: true });
     bench = new PolicyBench(sandbox);
     if (copytool) bench.copytool = await sandbox.startCopytool();
-  }, 120_000);
+  });
   afterAll(async () => {
     await sandbox?.stop();
-  }, 120_000);
+  });
   return {
     get it(): PolicyBench {
       if (bench === undefined) throw new Error('the sandbox is not up');
