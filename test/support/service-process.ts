@@ -88,6 +88,17 @@ export class ServiceProcess {
       .map(Number);
   }
 
+  /** Kills its children (SIGKILL); one that has ended meanwhile is none. */
+  async killChildren(): Promise<void> {
+    for (const pid of await this.children()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+  }
+
   /** Asks the program to end (SIGTERM), waits for it, and kills it when it does not. */
   async stop(patience = 60_000): Promise<Exit> {
     this.#child.kill('SIGTERM');

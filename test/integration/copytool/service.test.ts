@@ -208,7 +208,7 @@ describe('stopping', () => {
 
   test('without any of its helpers it starts another, and says so', async () => {
     const path = rig.write('helperless', 'x');
-    for (const pid of await rig.copytool.children()) process.kill(pid, 'SIGKILL');
+    await rig.copytool.killChildren();
     await rig.copytool.waitFor('native helper started again');
     expect(rig.copytool.log.text()).toMatch(/native helper .* was ended by SIGKILL/);
     await rig.archiveAndRelease(path);

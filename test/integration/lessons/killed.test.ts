@@ -22,7 +22,7 @@ describe.each(['the copytool', 'its helper', 'both'] as const)('lesson 13: %s ki
   async function kill(): Promise<void> {
     const it = bench.it;
     if (who === 'its helper') {
-      for (const pid of await it.copytool.children()) process.kill(pid, 'SIGKILL');
+      await it.copytool.killChildren();
       return;
     }
     await (who === 'both' ? it.copytool.crash() : it.copytool.kill());
