@@ -141,6 +141,18 @@ test('the dead are told with whether a record spoke of a copy; what could not be
   });
 });
 
+test.each([
+  [0, 1000],
+  [3, 3000],
+  [59, 59_000],
+  [600, 60_000],
+])('what could not be looked at for %i s is looked at again after %i ms', (age, wait) => {
+  const since = NOW / 1000 - age;
+  expect(decide({ ...mark, since }, knownAs({}), { kind: 'failed', error: 'ESTALE' }, timing).journal).toMatchObject({
+    notBefore: NOW + wait,
+  });
+});
+
 test('a scan puts nothing over what was seen since it began, and says since when', () => {
   const { fresh } = seenAs({ mode: 0o600 });
   expect(decideScanned(fresh, knownAs({}), 4, timing)).toEqual({});

@@ -24,8 +24,15 @@ export interface Timing {
   readonly now: number;
   /** A directory's times change with everything that is done in it: its marker follows after this, milliseconds. */
   readonly settle: number;
-  /** After which what could not be looked at is looked at again, milliseconds. */
+  /** After which what could not be looked at is looked at again at the latest, milliseconds; at first it is sooner. */
   readonly again: number;
+}
+
+/** The first wait until something is looked at again; each further one is as long as all before together. */
+const AGAIN_FIRST_MS = 1000;
+
+function untilAgain(since: number, { now, again }: Timing): number {
+  return Math.min(again, Math.max(AGAIN_FIRST_MS, now - since * 1000));
 }
 
 /** Flags that say something of the copy; released, restored and modified is the file's own matter. */
@@ -55,7 +62,7 @@ export function decide(
     case 'dead':
       return { death: deathOf(mark, timing) };
     case 'failed':
-      return { journal: { fid, reasons: REASON.LOOK, since, notBefore: timing.now + timing.again } };
+      return { journal: { fid, reasons: REASON.LOOK, since, notBefore: timing.now + untilAgain(since, timing) } };
     case 'alive':
       return decideAlive(mark, known, seen.fresh, timing);
   }
@@ -88,7 +95,11 @@ function decideAlive(
     reasonsFor(fresh, known, blob !== undefined) | (again ? REASON.LOOK : 0) | (refused ? REASON.ARCHIVE_AGAIN : 0);
   // The times of directories alone can wait; so can a file that has no name.
   const wait =
-    reasons === REASON.LOOK ? timing.again : reasons === REASON.ATTRIBUTES && entry.type === 'dir' ? timing.settle : 0;
+    reasons === REASON.LOOK
+      ? untilAgain(since, timing)
+      : reasons === REASON.ATTRIBUTES && entry.type === 'dir'
+        ? timing.settle
+        : 0;
   return {
     put: { entry, ...(links === undefined ? {} : { links }) },
     ...(blob === undefined ? {} : { blob }),
