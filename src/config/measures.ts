@@ -25,6 +25,11 @@ function parseCount(text: string | number): number {
   return Number(text);
 }
 
+function parsePrice(text: string | number): number {
+  if (!/^\d{1,9}(?:\.\d{1,12})?$/.test(String(text).trim())) throw new RangeError('must be a number such as 0.05');
+  return Number(text);
+}
+
 function parsePercent(text: string | number): number {
   const match = /^(\d{1,3}(?:\.\d{1,3})?)\s*%?$/.exec(String(text).trim());
   if (match === null) throw new RangeError("must be a share such as '85%'");
@@ -45,6 +50,8 @@ export const rate = () =>
   );
 export const count = (min: number, max: number) => measured(parseCount, String, min, max);
 export const percent = () => measured(parsePercent, (n) => `${n}%`, 0, 100).meta({ unit: 'percent' });
+/** In whatever currency the list is. */
+export const price = () => measured(parsePrice, String, 0, 1e9);
 export const absolutePath = () => z.string().startsWith('/', 'must be an absolute path');
 export const program = () => z.string().min(1);
 

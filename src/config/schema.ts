@@ -3,6 +3,7 @@ import { followSchema, removalSchema } from './follow-schema.ts';
 import { absolutePath, count, duration, program, rate, size } from './measures.ts';
 import { policyIssues } from './policy-checks.ts';
 import { classesSchema, policiesSchema } from './policy-schema.ts';
+import { pricesSchema } from './price-schema.ts';
 
 /**
  * The one table of what can be configured: keys, kinds, limits, defaults and what they mean. The loader, `config show`,
@@ -260,6 +261,7 @@ const settings = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'runs of the policies' }),
+  prices: pricesSchema,
 });
 
 export const configSchema = settings.superRefine(({ classes, policies }, context) => {

@@ -4,6 +4,7 @@ import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openCatalog } from '../../src/catalog/open.ts';
 import type { Entry } from '../../src/catalog/types.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/types.ts';
 import type { Seen } from '../../src/follow/fresh.ts';
 import { type Fid, ROOT_FID } from '../../src/identity/fid.ts';
 import type { FileAttributes } from '../../src/lustre/attributes.ts';
@@ -21,6 +22,10 @@ import { entry, fid, scratch } from './catalog.ts';
 import { FakeClock } from './fake-clock.ts';
 
 const IDLE: CurrentAction = { action: 'NOOP', state: 'none', done: 0n };
+const NO_PRICES: Pick<Config, 'archives' | 'prices'> = {
+  archives: new Map(),
+  prices: { currency: 'USD', accountTier: 'Hot', tiers: {} },
+};
 const nothing = () => undefined;
 const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
 
@@ -114,7 +119,7 @@ export class PolicyModel {
     this.#get(of).conduct = conduct;
   }
 
-  context(dry = false): RunContext {
+  context(dry = false, { archives, prices }: Pick<Config, 'archives' | 'prices'> = NO_PRICES): RunContext {
     return {
       mount: '/mnt/lustre',
       files: {
@@ -145,7 +150,9 @@ export class PolicyModel {
         policyRun: { stallTimeout: 300_000, verifiedWithin: 0 },
         removal: { grace: 300_000, by: 'policy', maxDeleteShare: 10, maxDeleteFree: 1000, window: 86_400_000 },
         lfs: 'lfs',
-        copytool: { blockSize: 'auto' } as RunContext['config']['copytool'],
+        copytool: { blockSize: 'auto', rangeSize: 4 << 20 } as RunContext['config']['copytool'],
+        archives,
+        prices,
       },
       clock: this.clock,
       log,
@@ -162,10 +169,12 @@ export class PolicyModel {
     const file = join(this.#place.directory, 'config.yaml');
     writeFileSync(file, `mount: /mnt/lustre\n${yaml}`);
     const { config } = await loadConfig({ file, flags: [], env: {} });
-    const policy = (await loadPolicies(config)).policies.get(name);
+    const { policies, classes } = await loadPolicies(config);
+    const policy = policies.get(name);
     if (policy === undefined) throw new Error(`no policy ${name}`);
-    return await runPolicy(this.context(dry), {
+    return await runPolicy(this.context(dry, config), {
       policy,
+      classes,
       trigger: trigger ?? { on: 'named', fires: true, why: 'test' },
       signal: new AbortController().signal,
       ...more,

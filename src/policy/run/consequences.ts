@@ -8,7 +8,7 @@ import type { FreeingGoal } from './goal.ts';
 import type { Chosen } from './judge.ts';
 import type { RunRoom } from './limits.ts';
 import { type LookOptions, lookAtFiles } from './look.ts';
-import { archiveOperations } from './operations.ts';
+import { archiveOperations, recallOperations } from './operations.ts';
 import type { Ended, Outstanding } from './outstanding.ts';
 import { markDirty, type Sent } from './sender.ts';
 import type { Suspension } from './suspension.ts';
@@ -28,6 +28,8 @@ export interface ConsequencesOptions {
   readonly room: RunRoom;
   readonly goal: FreeingGoal | undefined;
   readonly outstanding: () => Outstanding;
+  /** The access tier of a file's copy. */
+  readonly tierOf: (chosen: Chosen) => string;
 }
 
 /** What follows from what became of files: counts, failures, and what the catalog is told. */
@@ -150,16 +152,16 @@ export class Consequences {
   }
 
   #asked(chosen: Chosen): void {
-    const { tally, action, suspension, context } = this.#options;
+    const { tally, action, suspension, context, tierOf } = this.#options;
+    const { blockSize, rangeSize } = context.config.copytool;
     const { fid, size } = chosen.file.fresh.entry;
     tally.asked.add(size);
     tally.rule(chosen.rule.name).add(size);
     if (action === 'archive') {
-      const { writes, reads } = archiveOperations(size, context.config.copytool.blockSize);
-      tally.writes += writes;
-      tally.reads += reads;
+      tally.costs.add(tierOf(chosen), { operations: archiveOperations(size, blockSize), written: size });
       return;
     }
+    tally.costs.add(tierOf(chosen), { recall: recallOperations(size, rangeSize), retrieved: size });
     if (!context.effects.dry) tally.done.add(size);
     suspension.count('good');
     this.#recent.add(fid);

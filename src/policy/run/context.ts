@@ -8,6 +8,7 @@ import type { HsmRequest } from '../../lustre/lfs.ts';
 import type { OstUsage } from '../../lustre/ost-usage.ts';
 import type { CopyVerifier } from '../../request/types.ts';
 import type { Log } from '../../service/log.ts';
+import type { PolicyClass } from '../classes.ts';
 import type { Policy } from '../policies.ts';
 import type { Clock } from './clock.ts';
 import type { RunStep } from './steps.ts';
@@ -28,7 +29,7 @@ export interface RunContext {
   readonly verifier: () => Promise<CopyVerifier>;
   /** What the removal of dead files' copies works with. */
   readonly reaper: () => Promise<ReconcileContext>;
-  readonly config: Pick<Config, 'request' | 'policyRun' | 'removal' | 'lfs' | 'copytool'>;
+  readonly config: Pick<Config, 'request' | 'policyRun' | 'removal' | 'lfs' | 'copytool' | 'archives' | 'prices'>;
   readonly clock: Clock;
   readonly log: Log;
   /** Called after each step; it goes on when the promise is fulfilled. */
@@ -71,6 +72,8 @@ export interface RunRequest {
   readonly trigger: TriggerReport;
   readonly target?: RunTarget | undefined;
   readonly ignoreConditions?: boolean | undefined;
+  /** All that are configured: some decide on the access tier that an estimate counts with. */
+  readonly classes?: readonly PolicyClass[] | undefined;
   /** Besides the policy's own. */
   readonly maxFiles?: number | undefined;
   readonly maxBytes?: number | undefined;

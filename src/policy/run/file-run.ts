@@ -6,16 +6,18 @@ import { candidates } from './candidates.ts';
 import { Consequences } from './consequences.ts';
 import type { RunContext, RunRequest } from './context.ts';
 import { FreeingGoal } from './goal.ts';
-import { type Chosen, type JudgeOptions, judgeFile } from './judge.ts';
+import { type Chosen, type JudgeOptions, judgeFile, subjectOf } from './judge.ts';
 import { killedRuns } from './killed-runs.ts';
 import { RunRoom } from './limits.ts';
 import { type LookOptions, lookAtFiles } from './look.ts';
+import { VERIFICATION } from './operations.ts';
 import { Outstanding, StallError } from './outstanding.ts';
 import { RateLimit } from './rate.ts';
 import { conditionOf, needsFor, selectionOf } from './scope.ts';
 import { askedRow, Sender } from './sender.ts';
 import { Suspension } from './suspension.ts';
 import { RunTally } from './tally.ts';
+import { Tiering } from './tiering.ts';
 import type { Amount, RunOutcome, RunProgress } from './types.ts';
 import { Verification } from './verification.ts';
 
@@ -70,7 +72,11 @@ export class FileRun {
       served: context.served,
       now: clock.now(),
     };
-    this.#needs = needsFor(policy, target);
+    // Only an estimate is worth looking for what decides on a tier.
+    const classes = effects.dry ? (request.classes ?? []) : [];
+    const tiering = new Tiering({ config, classes, now: this.#judging.now });
+    const tierOf = ({ file, archive }: Chosen) => tiering.of(() => subjectOf(file), archive);
+    this.#needs = needsFor(policy, target, tiering.needs);
     const { source, catalog } = context;
     this.#look = { files, source, catalog, note: effects.note, now: () => clock.now() };
     this.#room = new RunRoom(policy, request, clock);
@@ -88,7 +94,7 @@ export class FileRun {
     const osts = request.trigger.on === 'ost_usage' ? request.trigger.osts : undefined;
     this.#goal = osts === undefined ? undefined : new FreeingGoal(osts);
     this.#consequences = new Consequences({
-      ...{ context, request, action, look: this.#look, tally: this.tally, suspension: this.#suspension },
+      ...{ context, request, action, look: this.#look, tally: this.tally, suspension: this.#suspension, tierOf },
       ...{ room: this.#room, goal: this.#goal, outstanding: () => this.#outstanding },
     });
     this.#verification = new Verification({
@@ -96,9 +102,7 @@ export class FileRun {
       verifier: context.verifier,
       within: config.policyRun.verifiedWithin,
       now: () => clock.now(),
-      onRequest: () => {
-        this.tally.reads += 1;
-      },
+      onRequest: (chosen) => this.tally.costs.add(tierOf(chosen), { operations: VERIFICATION }),
       signal: request.signal,
     });
     this.#sender = new Sender({

@@ -65,7 +65,11 @@ async function runOne(
   const run = async (): Promise<PolicyResult> => {
     const trigger = await look(policy);
     if (!trigger.fires) return { policy, trigger };
-    return { policy, trigger, summary: await runPolicy(context, { ...options, policy, trigger }) };
+    return {
+      policy,
+      trigger,
+      summary: await runPolicy(context, { ...options, classes: options.policies.classes, policy, trigger }),
+    };
   };
   // Nothing is touched, so it may be done beside anything.
   if (context.effects.dry) return await run();

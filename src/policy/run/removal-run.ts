@@ -11,9 +11,11 @@ import type { RunContext, RunRequest } from './context.ts';
 import { FailureBook } from './failure-book.ts';
 import { type JudgeOptions, ruledBy } from './judge.ts';
 import { RunRoom } from './limits.ts';
+import { removalOperations } from './operations.ts';
 import { RateLimit } from './rate.ts';
 import { Suspension } from './suspension.ts';
 import { RunTally } from './tally.ts';
+import { Tiering } from './tiering.ts';
 import type { RunOutcome } from './types.ts';
 
 const AT_ONCE = 16;
@@ -38,6 +40,7 @@ export class RemovalRun {
   readonly #suspension: Suspension;
   readonly #failures: FailureBook;
   readonly #brake: Brake;
+  readonly #tiering: Tiering;
   #limited = false;
   #braked = false;
 
@@ -53,6 +56,8 @@ export class RemovalRun {
       served: context.served,
       now: clock.now(),
     };
+    const { config } = context;
+    this.#tiering = new Tiering({ config, classes: request.classes ?? [], now: this.#judging.now });
     this.#room = new RunRoom(policy, request, clock);
     this.#rate = new RateLimit(policy.rate, clock);
     this.#suspension = new Suspension(policy.suspend);
@@ -129,7 +134,8 @@ export class RemovalRun {
     if (rule !== undefined) {
       this.tally.asked.add(size);
       this.tally.rule(rule.name).add(size);
-      this.tally.reads += 2;
+      const tier = this.#tiering.of(() => subjectOfDead(tombstone), tombstone.archive);
+      this.tally.costs.add(tier, { operations: removalOperations(this.#context.config.archives.size) });
     }
     if (reaper === undefined) return;
     try {

@@ -1,6 +1,7 @@
 import { pathFields, printable } from '../../lustre/printable.ts';
 import { EXIT, type ExitName } from '../../service/exit-code.ts';
 import { formatBytes, formatDuration } from '../../service/units.ts';
+import type { Estimate } from './cost.ts';
 import type { PolicyResult } from './policy-runs.ts';
 import { SKIP_REASONS, type SkipReason } from './reasons.ts';
 import type { Amount, RunFigures, RunProblem, RunProgress, RunSummary, TriggerReport } from './types.ts';
@@ -21,6 +22,8 @@ interface PolicyJson extends Partial<Omit<RunFigures, 'skipped'>> {
   readonly skipped?: Readonly<Record<string, number>>;
   readonly started?: string;
   readonly seconds?: number;
+  /** Of a dry run. */
+  readonly estimate?: Estimate;
   readonly problems?: readonly { path?: string; path_b64?: string; fid: string; code: string; text: string }[];
   readonly error?: { readonly code: string; readonly message: string };
   readonly exit: ExitName;
@@ -70,6 +73,7 @@ function policyJson(result: PolicyResult): PolicyJson {
     started: new Date(summary.started).toISOString(),
     seconds: Math.round(summary.elapsed) / 1000,
     ...{ matched, asked, done, outstanding, failed, markedDirty, skipped, failures, rules, requests, operations },
+    ...(summary.estimate === undefined ? {} : { estimate: summary.estimate }),
     problems: summary.problems.map(({ path, ...problem }) => ({
       ...problem,
       ...(path === undefined ? {} : pathFields(path)),
@@ -116,14 +120,39 @@ function headLines(summary: RunSummary): string[] {
   const lines = [
     `${policy}: ${parts.join(', ')} in ${formatDuration(Math.max(1000, Math.round(elapsed / 1000) * 1000))} (${trigger.why})`,
   ];
-  if (dryRun) lines.push(`  ${estimateText(summary)}`);
+  if (dryRun) lines.push(...estimateLines(summary));
   return lines;
 }
 
-function estimateText({ action, requests, operations }: RunSummary): string {
-  const { writes, reads } = operations;
+function estimateLines({ action, requests, operations, estimate }: RunSummary): string[] {
+  const { writes, reads, other, deletes } = operations;
   const lustre = action === 'remove' ? '' : `${requests} requests to the coordinator, `;
-  return `about ${lustre}${writes} write and ${reads} read operations of the storage service`;
+  const free = deletes === 0 ? '' : `, ${deletes} deletions`;
+  const lines = [
+    `  about ${lustre}${writes} writes, ${reads} reads, ${other} other operations${free} of the storage service`,
+  ];
+  if (estimate === undefined || writes + reads + other === 0) return lines;
+  const { tiers } = estimate;
+  if (Object.keys(tiers).length > 1) {
+    for (const [tier, { operations: of, written, recall }] of Object.entries(tiers)) {
+      const bytes = formatBytes(written + recall.retrieved);
+      lines.push(`    ${tier}: ${of.writes} writes, ${of.reads} reads, ${of.other} other operations, ${bytes}`);
+    }
+  }
+  return [...lines, ...costLines(action, estimate)];
+}
+
+function costLines(action: RunSummary['action'], { currency, asOf, cost, month, recall, missing }: Estimate): string[] {
+  const lines: string[] = [];
+  const money = (amount: number) => `${currency} ${amount.toFixed(amount < 1 ? 4 : 2)}`;
+  const parts: string[] = [];
+  if (cost !== null) parts.push(`${money(cost)} for these`);
+  if (action === 'archive' && month !== null) parts.push(`${money(month)} for what is written, each month`);
+  if (action === 'release' && recall !== null) parts.push(`${money(recall)} if all of it is read back`);
+  if (parts.length > 0) lines.push(`  about ${parts.join(', ')}${asOf === undefined ? '' : ` (prices: ${asOf})`}`);
+  if (missing.length > 0)
+    lines.push(`  no more can be said of its cost without ${missing.join(', ')}: see your price list`);
+  return lines;
 }
 
 function skipLines({ skipped }: RunSummary): string[] {

@@ -343,12 +343,42 @@ test('a dry run makes the same choice, and touches nothing, not even the catalog
     real.rules,
     real.requests,
   ]);
-  expect(dry.operations.writes).toBe(real.operations.writes);
+  expect(dry.operations).toEqual(real.operations);
+  expect(real.estimate).toBeUndefined();
   expect(await model.catalog.runs('policy', 10)).toHaveLength(1);
 
   function dump(): Buffer[] {
     return ['', '-wal'].map((suffix) => readFileSync(`${model.file}${suffix}`));
   }
+});
+
+test('a dry run tells what it would cost by the tier that the copies would go to', async () => {
+  const yaml = `
+archives: { 1: { endpoint: 'https://a.blob.core.windows.net', container: abc, credential: { type: managed_identity }, access_tier: Cool } }
+classes: { huge: { definition: size > 16MB, access_tier: Cold } }
+prices:
+  tiers:
+    Cool: { writes: 10, other: 1, written: 0, stored: 0 }
+    Cold: { writes: 100, other: 2, written: 1024, stored: 1, reads: 5, retrieved: 3 }`;
+  await model.addMany(2, () => ({ ...old(), size: 8n * MIB }));
+  await model.add({ ...old(), size: 24n * MIB });
+  const { estimate } = await model.run('archive', yaml, { dry: true });
+  // 2 × (1 write, 3 others); 4 writes and 3 others, 24 MiB.
+  expect(estimate).toMatchObject({
+    cost: 24 + (2 * 10 + 6 * 1 + 4 * 100 + 3 * 2) / 10_000,
+    month: 0.023438,
+    missing: [],
+    tiers: { Cool: { operations: { writes: 2, other: 6 } }, Cold: { operations: { writes: 4, other: 3 } } },
+  });
+  const huge = { ...old(), size: 24n * MIB, hsm: CLEAN, archive: 1, blocks: 8n, osts: [0] };
+  await model.addMany(3, () => ({ ...huge, mtime: model.ago(2 * DAY), atime: model.ago(2 * DAY) }));
+  const release = await model.run('release', yaml, { dry: true, trigger: watermark(1e12) });
+  // Three looks; 6 ranges and a look for each that is read back, 72 MiB.
+  expect(release.estimate).toMatchObject({
+    cost: 0.0006,
+    recall: Math.round(((18 * 5 + 3 * 2) / 10_000 + (72 / 1024) * 3) * 1e6) / 1e6,
+    tiers: { Cold: { operations: { other: 3 }, recall: { operations: { reads: 18, other: 3 } } } },
+  });
 });
 
 test('a run that was killed gets its end from the next one, and what it may have asked for is no failure', async () => {

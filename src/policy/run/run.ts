@@ -32,6 +32,7 @@ export async function runPolicy(context: RunContext, request: RunRequest): Promi
     ...work.tally.figures(outstanding),
     ...{ policy: policy.name, action: policy.action, dryRun: effects.dry, trigger, started, outcome, stoppedBy },
     elapsed: clock.now() - started,
+    estimate: effects.dry ? work.tally.costs.estimate(context.config.prices) : undefined,
     problems: work.tally.problems,
     exit: work.tally.exit(outcome, stoppedBy),
   };

@@ -12,11 +12,15 @@ export function conditionOf(policy: Policy, target: RunTarget | undefined, ignor
   return target === undefined ? ruled : allOf(target.expression, ruled);
 }
 
-/** What must be read of a file to judge it. */
-export function needsFor(policy: Policy, target: RunTarget | undefined): Needs {
+/** What must be read of a file to judge it. @param more what else is asked of it */
+export function needsFor(policy: Policy, target: RunTarget | undefined, more: Needs): Needs {
   const own = needsOf(target?.expression);
   const { paths, creation, xattrs } = policy.needs;
-  return { paths: paths || own.paths, creation: creation || own.creation, xattrs };
+  return {
+    paths: paths || own.paths || more.paths,
+    creation: creation || own.creation || more.creation,
+    xattrs: [...new Set([...xattrs, ...more.xattrs])],
+  };
 }
 
 /** How the catalog is asked for candidates. @param ost for those with objects there */

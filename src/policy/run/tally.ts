@@ -1,5 +1,6 @@
 import type { Why } from '../../request/types.ts';
 import type { ExitName } from '../../service/exit-code.ts';
+import { CostBook } from './cost.ts';
 import type { SkipReason } from './reasons.ts';
 import type { Amount, RunFigures, RunOutcome, RunProblem } from './types.ts';
 
@@ -33,8 +34,7 @@ export class RunTally {
   readonly markedDirty = new Sum();
   readonly problems: RunProblem[] = [];
   requests = 0;
-  writes = 0;
-  reads = 0;
+  readonly costs = new CostBook();
   readonly #skipped = new Map<SkipReason, number>();
   readonly #failures = new Map<string, { files: number; text: string }>();
   readonly #rules = new Map<string, Sum>();
@@ -75,7 +75,7 @@ export class RunTally {
       failures: Object.fromEntries(this.#failures),
       rules: Object.fromEntries([...this.#rules].map(([name, sum]) => [name, sum.amount])),
       requests: this.requests,
-      operations: { writes: this.writes, reads: this.reads },
+      operations: this.costs.operations,
     };
   }
 

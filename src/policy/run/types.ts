@@ -1,6 +1,8 @@
 import type { Fid } from '../../identity/fid.ts';
 import type { ExitName } from '../../service/exit-code.ts';
 import type { PolicyAction } from '../policies.ts';
+import type { Estimate } from './cost.ts';
+import type { Operations } from './operations.ts';
 import type { SkipReason } from './reasons.ts';
 
 /** Files and their bytes. */
@@ -71,7 +73,7 @@ export interface RunFigures {
   /** Requests sent to the coordinator, or, of a dry run, that would be. */
   readonly requests: number;
   /** Requests to the storage service that this makes, as far as can be told: see docs/policy-run.md. */
-  readonly operations: { readonly writes: number; readonly reads: number };
+  readonly operations: Operations;
 }
 
 export interface RunSummary extends RunFigures {
@@ -84,6 +86,8 @@ export interface RunSummary extends RunFigures {
   /** Milliseconds. */
   readonly elapsed: number;
   readonly outcome: RunOutcome;
+  /** Of a dry run. */
+  readonly estimate?: Estimate | undefined;
   readonly stoppedBy: Error | undefined;
   /** The first files that failed or were marked dirty. */
   readonly problems: readonly RunProblem[];

@@ -17,7 +17,7 @@ export interface VerificationOptions {
   /** A copy that was seen in the container so lately counts, milliseconds; 0: it is asked for in any case. */
   readonly within: number;
   readonly now: () => number;
-  readonly onRequest: () => void;
+  readonly onRequest: (chosen: Chosen) => void;
   readonly signal: AbortSignal;
 }
 
@@ -40,14 +40,15 @@ export class Verification {
     return verdicts;
   }
 
-  async #ask(verifier: CopyVerifier, { file, archive }: Chosen): Promise<CopyVerdict> {
+  async #ask(verifier: CopyVerifier, chosen: Chosen): Promise<CopyVerdict> {
     const { onRequest, signal } = this.#options;
+    const { file, archive } = chosen;
     const asked = { fid: file.fid, hsm: { states: file.fresh.entry.hsm, archive } };
-    onRequest();
+    onRequest(chosen);
     const first = await verifier.verify(asked);
     if (first.ok || !first.searched) return first;
     await delay(AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-    onRequest();
+    onRequest(chosen);
     return await verifier.verify(asked);
   }
 

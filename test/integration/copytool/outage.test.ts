@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ContainerSASPermissions } from '@azure/storage-blob';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { CopytoolFigures } from '../../../src/copytool/figures.ts';
+import { archiveOperations, type Operations, recallOperations } from '../../../src/policy/run/operations.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, type Rig, read } from './fixture.ts';
 import { FILE_COUNTS, type GatewayRig, startGatewayRig } from './gateway-rig.ts';
@@ -51,6 +52,31 @@ describe('an endpoint that is out of reach', () => {
   });
   afterEach(up);
   afterAll(() => it?.stop());
+
+  test('what archives and restores ask of the service is what dry runs of policies count', async () => {
+    const counted = async (path: string, work: () => Promise<unknown>): Promise<Operations> => {
+      const before = it.gateway.requests.length;
+      await work();
+      const name = rig().sandbox.blobName(path);
+      const asked = it.gateway.requests
+        .slice(before)
+        .filter(({ url }) => decodeURIComponent(new URL(url, 'http://x').pathname).endsWith(`/${name}`));
+      const count = (...operations: string[]) => asked.filter(({ operation }) => operations.includes(operation)).length;
+      return {
+        writes: count('Put Blob', 'Put Block', 'Put Block List'),
+        reads: count('Get Blob'),
+        other: count('Get Blob Properties'),
+        deletes: count('Delete Blob'),
+      };
+    };
+    for (const size of [0, 5, 65_536, 65_537, (1 << 20) + 1]) {
+      const path = rig().write(`counted-${size}`, randomBytes(size));
+      expect(await counted(path, () => rig().archive(path))).toEqual(archiveOperations(BigInt(size), 65_536));
+      if (size === 0) continue;
+      await rig().release(path);
+      expect(await counted(path, () => rig().ask('restore', path))).toEqual(recallOperations(BigInt(size), 65_536));
+    }
+  });
 
   test('actions are held beyond the coordinator’s timeout, another archive is served, and all go on afterwards', async () => {
     const { sandbox } = rig();

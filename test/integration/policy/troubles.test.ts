@@ -338,7 +338,7 @@ test('a dry run asks for nothing, writes nothing, and says what it would do (les
   const result = await it.sandbox.run(['policy-run', 'archive', '--dry-run', ...target('dry')]);
   expect(result.exitCode).toBe(0);
   expect(result.stdout).toMatch(
-    /archive: would archive 7 files .*\n {2}about 1 requests to the coordinator, 7 write and 14 read operations/,
+    /archive: would archive 7 files .*\n {2}about 1 requests to the coordinator, 7 writes, 0 reads, 14 other operations .*\n {2}no more can be said of its cost without prices\.tiers\.Hot\.writes,/,
   );
   expect(await sum()).toBe(before);
   expect(await under()).toEqual([]);
