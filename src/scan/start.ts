@@ -21,8 +21,8 @@ import type { ScanProblem, ScanProgress, ScanSummary } from './types.ts';
 
 /** Containers that do not answer in this time are not waited for: a scan does not need them. */
 const CONTAINER_PATIENCE_MS = 10_000;
-/** As long as directories' times are left to settle, and until what could not be looked at is looked at again. */
-const SETTLE_MS = 60_000;
+/** Until what could not be looked at is looked at again, at the latest. */
+const LOOK_AGAIN_MS = 60_000;
 
 export interface StartOptions {
   readonly config: Config;
@@ -83,7 +83,8 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
           source,
           startScanner: () => Scanner.start({ ...helper, mount: fs.mount, threads: config.scan.threads }),
           checkFileSystem: () => source.checkFileSystem(),
-          timing: () => ({ now: Date.now(), settle: SETTLE_MS, again: SETTLE_MS }),
+          // What it finds is for the follower, by the follower's settings.
+          timing: () => ({ now: Date.now(), settle: config.follow.settle, again: LOOK_AGAIN_MS }),
           onProgress: options.onProgress,
           onProblem: naming.add,
           step: stepHook<ScanStep>(process.env['LFSAZSYNC_TEST_STEPS']),
