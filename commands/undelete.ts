@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { renderTable } from '../src/cli/table.ts';
+import type { Config } from '../src/config/types.ts';
 import { OperatorError } from '../src/service/errors.ts';
 import type { RemovedJson, UndeletedJson } from '../src/undelete/report.ts';
 
@@ -24,6 +25,7 @@ export default class Undelete extends BaseCommand {
     'Files come back as released files with their owner, group, mode and time, and are read from the container when they are opened; symlinks and directories come back, too. Of a file that was modified after its last archive, what was archived comes back. Nothing that is there is overwritten.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --list /lustre/projects',
+    '<%= config.bin %> <%= command.id %> --list --search /lustre/projects',
     '<%= config.bin %> <%= command.id %> /lustre/projects/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive /lustre/projects/old',
   ];
@@ -35,8 +37,7 @@ export default class Undelete extends BaseCommand {
     recursive: Flags.boolean({ char: 'r', description: 'with all that was removed below it' }),
     search: Flags.boolean({
       description:
-        'look in the container, too, for what the catalog does not remember: after a catalog was lost, or when the storage service has brought deleted blobs back',
-      exclusive: ['list'],
+        'look in the container, too, for what the catalog does not remember: after a catalog was lost, or when the blobs were deleted and the storage account still keeps them (soft delete, versions)',
     }),
     list: Flags.boolean({ description: 'show what was removed there and below, latest first, and bring nothing back' }),
     limit: Flags.integer({
@@ -53,8 +54,10 @@ export default class Undelete extends BaseCommand {
     const { rawArguments } = await import('../src/request/paths.ts');
     const { config } = await this.loadConfig(flags);
     const args = rawArguments(argv.map(String));
-    if (flags.list)
-      return await this.#list(config, args.length === 0 ? [Buffer.from(config.mount)] : args, flags.limit ?? SHOWN);
+    if (flags.list) {
+      const places = args.length === 0 ? [Buffer.from(config.mount)] : args;
+      return await this.#list(config, places, { limit: flags.limit ?? SHOWN, search: flags.search });
+    }
     if (args.length === 0) {
       throw new OperatorError('Nothing is named.', {
         code: 'USAGE',
@@ -91,31 +94,35 @@ export default class Undelete extends BaseCommand {
   }
 
   async #list(
-    config: Parameters<typeof import('../src/undelete/start.ts').listUndeletable>[0]['config'],
+    config: Config,
     args: readonly Buffer[],
-    limit: number,
+    { limit, search }: { readonly limit: number; readonly search: boolean },
   ): Promise<UndeleteJson> {
-    const [{ listUndeletable }, { removedJson }] = await Promise.all([
+    const [{ listUndeletable }, { keptWords, removedJson }] = await Promise.all([
       import('../src/undelete/start.ts'),
       import('../src/undelete/report.ts'),
     ]);
+    const log = await this.openLog('undelete', config.log);
     const removed: RemovedJson[] = [];
     let count = 0;
-    await listUndeletable({
-      ...{ config, args },
-      onStone: (stone) => {
-        count += 1;
-        if (removed.length < limit) removed.push(removedJson(stone));
-      },
-    });
-    const rows = removed.map(({ removed: when, type, size, fid, path }) => [
-      when,
-      type,
-      String(size),
-      fid,
-      path ?? '?',
+    try {
+      await listUndeletable({
+        ...{ config, log, args, search, signal: this.shutdown.drain },
+        onStone: (stone, stray) => {
+          count += 1;
+          if (removed.length < limit) removed.push(removedJson(stone, stray));
+        },
+      });
+    } finally {
+      log.close();
+    }
+    const rows = removed.map((one) => [
+      ...[one.removed ?? '?', one.type, String(one.size), one.fid],
+      ...(search ? [keptWords(one)] : []),
+      one.path ?? '?',
     ]);
-    if (rows.length > 0) this.log(renderTable(['REMOVED', 'TYPE', 'SIZE', 'FID', 'PATH'], rows));
+    const head = ['REMOVED', 'TYPE', 'SIZE', 'FID', ...(search ? ['KEPT'] : []), 'PATH'];
+    if (rows.length > 0) this.log(renderTable(head, rows));
     this.log(`${count} removed${count > removed.length ? `; ${removed.length} of them shown (--limit)` : ''}`);
     return { removed, count };
   }

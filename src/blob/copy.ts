@@ -7,6 +7,8 @@ import type { BlobState } from './state.ts';
 import type { BlobStore, WriteCondition } from './store.ts';
 
 export interface CopyOptions {
+  /** Of the source, a previous version in place of what it is now; `source` is that version's state. */
+  readonly version?: string | undefined;
   /** State of the destination that it is made for. */
   readonly condition: WriteCondition;
   /** All metadata of the copy; the source's does not come along by itself. Its identity names the source's generation. */
@@ -40,10 +42,16 @@ export async function copyBlob(
       hint: 'Change its tier to Hot, Cool or Cold, and wait some hours; until then its copy stays where it is.',
     });
   }
-  const { condition, metadata, signal } = options;
+  const { version, condition, metadata, signal } = options;
   const tier = source.accessTier;
   try {
-    if (await store.isCopySource(source.name)) {
+    if (version !== undefined) {
+      if (!(await store.isCopySource(source.name, version)))
+        throw failure(store, source.name, 'INVALID', 'its name is too long for its versions to be copied', {
+          verb: 'copy',
+        });
+      await store.startCopy({ name: source.name, version }, name, { condition, metadata, tier, signal });
+    } else if (await store.isCopySource(source.name)) {
       await store.startCopy({ name: source.name, ifMatch: source.etag }, name, { condition, metadata, tier, signal });
     } else {
       await carryBlob(store, source, name, { condition, metadata, tier, signal });

@@ -38,7 +38,9 @@ export interface WriteFields {
 /** What a copy of a blob is to be; its content type comes along. */
 export interface CopyFields extends Omit<WriteFields, 'contentType'> {
   /** Version of the source that is copied. */
-  readonly sourceEtag: string;
+  readonly sourceEtag?: string;
+  /** A previous version of the source, which never changes, in place of what it is now. */
+  readonly sourceVersion?: string;
 }
 
 export interface RangeAsked {
@@ -102,11 +104,16 @@ export class HotRequests {
     return headers as PlainHeaders;
   }
 
-  /** List Blobs: the XML of the answer. */
-  async listBlobs(query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
+  /** List Blobs: the XML of the answer. @param version of the service, where ours does not know what is asked */
+  async listBlobs(
+    query: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+    version = SERVICE_VERSION,
+  ): Promise<string> {
     const asked = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
     const listing = ['restype=container', 'comp=list', ...asked].join('&');
-    const response = await this.#send('GET', undefined, listing, {}, { signal, success: [200] });
+    const fields = { 'x-ms-version': version };
+    const response = await this.#send('GET', undefined, listing, fields, { signal, success: [200] });
     return response.bodyAsText ?? '';
   }
 
@@ -116,20 +123,22 @@ export class HotRequests {
    * https://learn.microsoft.com/rest/api/storageservices/copy-blob
    */
   async copyBlob(name: string, source: string, copy: CopyFields, signal?: AbortSignal): Promise<Written> {
-    const { condition, metadata, tier, sourceEtag } = copy;
-    const fields: Fields = { 'x-ms-copy-source': this.#sourceUrl(source), 'x-ms-source-if-match': sourceEtag };
+    const { condition, metadata, tier, sourceEtag, sourceVersion } = copy;
+    const fields: Fields = { 'x-ms-copy-source': this.#sourceUrl(source, sourceVersion) };
+    if (sourceEtag !== undefined) fields['x-ms-source-if-match'] = sourceEtag;
     addWriteConditions(fields, { condition, metadata, tier });
     const { headers } = await this.#send('PUT', name, '', fields, { body: NOTHING, signal, success: [202] });
     return { etag: headers.get('etag') ?? '' };
   }
 
   /** Whether the service takes the URL of this blob as the source of a copy, by its length. */
-  isCopySource(name: string): boolean {
-    return this.#sourceUrl(name).length <= MAX_SOURCE_URL;
+  isCopySource(name: string, version?: string): boolean {
+    return this.#sourceUrl(name, version).length <= MAX_SOURCE_URL;
   }
 
-  #sourceUrl(name: string): string {
-    return `${this.#options.url}/${pathOf(name)}${this.#query}`;
+  #sourceUrl(name: string, version?: string): string {
+    const query = version === undefined ? '' : `versionid=${encodeURIComponent(version)}`;
+    return `${this.#options.url}/${pathOf(name)}${joined(this.#query, query)}`;
   }
 
   async #write(name: string, query: string, fields: Fields, body: Uint8Array, signal?: AbortSignal): Promise<Written> {
@@ -151,7 +160,7 @@ export class HotRequests {
     },
   ): Promise<PipelineResponse> {
     const { url, send } = this.#options;
-    fields['x-ms-version'] = SERVICE_VERSION;
+    fields['x-ms-version'] ??= SERVICE_VERSION;
     fields['user-agent'] = USER_AGENT;
     // Signed with what is in it; the HTTP client would say the same.
     if (rest.body !== undefined) fields['content-length'] = String(rest.body.length);

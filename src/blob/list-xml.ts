@@ -1,3 +1,4 @@
+import type { KeptEntry, KeptPage } from './kept.ts';
 import type { ListPage } from './list.ts';
 import { type BlobState, blobState } from './state.ts';
 
@@ -9,13 +10,27 @@ import { type BlobState, blobState } from './state.ts';
 
 /** @throws SyntaxError for what is not a whole listing */
 export function parseListing(xml: string): ListPage {
+  mustBeWhole(xml);
+  const blobs = [...elements(xml, 'Blob')].map(blobOf);
+  const directories = [...elements(xml, 'BlobPrefix')].map(nameOf);
+  return { blobs, directories, ...nextOf(xml) };
+}
+
+/** The same of a listing that includes what is deleted, snapshots and versions. @throws SyntaxError as above */
+export function parseKeptListing(xml: string): KeptPage {
+  mustBeWhole(xml);
+  return { entries: [...elements(xml, 'Blob')].map(keptOf), ...nextOf(xml) };
+}
+
+function mustBeWhole(xml: string): void {
   if (!/^\uFEFF?\s*(?:<\?xml[^>]*\?>)?\s*<EnumerationResults[\s>]/.test(xml.slice(0, 1000)))
     throw malformed('its beginning');
   if (!/<\/EnumerationResults>\s*$/.test(xml.slice(-100))) throw malformed('its end');
-  const blobs = [...elements(xml, 'Blob')].map(blobOf);
-  const directories = [...elements(xml, 'BlobPrefix')].map(nameOf);
+}
+
+function nextOf(xml: string): { next?: string } {
   const next = decoded(/<NextMarker>([^<]*)<\/NextMarker>/.exec(xml.slice(xml.lastIndexOf('</Blobs>') + 1))?.[1] ?? '');
-  return { blobs, directories, ...(next === '' ? {} : { next: own(next) }) };
+  return next === '' ? {} : { next: own(next) };
 }
 
 function* elements(xml: string, name: string): Generator<string> {
@@ -47,6 +62,25 @@ function blobOf(xml: string): BlobState {
     leaseState: fields['LeaseState'],
     customerKey: fields['CustomerProvidedKeySha256'],
   });
+}
+
+const WITH_PARTS = /<(Properties|Metadata|OrMetadata|Tags)>.*?<\/\1>/gs;
+
+function keptOf(xml: string): KeptEntry {
+  const fields = fieldsOf(xml.replace(WITH_PARTS, ''));
+  const properties = fieldsOf(part(xml, 'Properties') ?? '');
+  const { Snapshot: snapshot, VersionId: version } = fields;
+  const deletedAt = Date.parse(properties['DeletedTime'] ?? '');
+  const daysLeft = properties['RemainingRetentionDays'];
+  return {
+    state: blobOf(xml),
+    deleted: fields['Deleted'] === 'true',
+    current: fields['IsCurrentVersion'] === 'true',
+    ...(snapshot === undefined || snapshot === '' ? {} : { snapshot: own(snapshot) }),
+    ...(version === undefined || version === '' ? {} : { version: own(version) }),
+    ...(Number.isNaN(deletedAt) ? {} : { deletedAt: new Date(deletedAt) }),
+    ...(daysLeft === undefined || !/^\d+$/.test(daysLeft) ? {} : { daysLeft: Number(daysLeft) }),
+  };
 }
 
 /** A name with characters that XML can't hold comes percent-encoded. */

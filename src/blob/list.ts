@@ -1,11 +1,17 @@
 import type { HotRequests } from './hot-requests.ts';
-import { parseListing } from './list-xml.ts';
+import type { KeptPage } from './kept.ts';
+import { parseKeptListing, parseListing } from './list-xml.ts';
 import type { BlobState } from './state.ts';
 import type { BlobStore } from './store.ts';
 
 export interface ListOptions {
   /** Names that begin with this; a directory's is written with its slash, or it finds its neighbours too. */
   readonly startsWith?: string;
+  /**
+   * Names that are not before this. Of services and emulators that do not know it yet, some refuse it (INVALID), others may list
+   * from the beginning.
+   */
+  readonly startFrom?: string | undefined;
   /** Entries per page, at most 5,000. */
   readonly pageSize?: number;
   /** Where to go on: the `next` of an earlier page. */
@@ -40,20 +46,37 @@ async function* pages(store: BlobStore, depth: ListDepth, options: ListOptions):
   } while (from !== undefined);
 }
 
+/** The first version of the service that is sure to know `startFrom`. */
+const START_FROM_VERSION = '2026-02-06';
+
 export type ListDepth = 'flat' | 'level';
 
 /** One page, in one request. */
 export async function readPage(
   hot: Pick<HotRequests, 'listBlobs'>,
   depth: ListDepth,
-  { startsWith, pageSize, from, signal }: ListOptions,
+  options: ListOptions,
 ): Promise<ListPage> {
-  const query = {
-    include: 'copy,metadata',
+  const query = { include: 'copy,metadata', ...(depth === 'flat' ? {} : { delimiter: '/' }), ...queryOf(options) };
+  if (options.startFrom === undefined) return parseListing(await hot.listBlobs(query, options.signal));
+  return parseListing(
+    await hot.listBlobs({ ...query, startFrom: options.startFrom }, options.signal, START_FROM_VERSION),
+  );
+}
+
+/**
+ * One page with all that the account keeps: blobs, what is soft-deleted, snapshots, versions. What an account does not
+ * have turned on, it has none of.
+ */
+export async function readKeptPage(hot: Pick<HotRequests, 'listBlobs'>, options: ListOptions): Promise<KeptPage> {
+  const query = { include: 'copy,deleted,metadata,snapshots,versions', ...queryOf(options) };
+  return parseKeptListing(await hot.listBlobs(query, options.signal));
+}
+
+function queryOf({ startsWith, pageSize, from }: ListOptions): Record<string, string> {
+  return {
     ...(startsWith === undefined || startsWith === '' ? {} : { prefix: startsWith }),
-    ...(depth === 'flat' ? {} : { delimiter: '/' }),
     ...(pageSize === undefined ? {} : { maxresults: String(pageSize) }),
     ...(from === undefined ? {} : { marker: from }),
   };
-  return parseListing(await hot.listBlobs(query, signal));
 }

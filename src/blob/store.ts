@@ -7,7 +7,8 @@ import type { EndpointEvent, EndpointHealth, RequestKind } from './endpoint.ts';
 import { BlobError, describeSubject, isBlobError } from './errors.ts';
 import type { HeldTry } from './hold.ts';
 import { blockListXml, type WriteFields } from './hot-requests.ts';
-import { type ListDepth, type ListOptions, type ListPage, readPage } from './list.ts';
+import type { KeptPage } from './kept.ts';
+import { type ListDepth, type ListOptions, type ListPage, readKeptPage, readPage } from './list.ts';
 import { type BlobMetadata, mergeMetadata, metadataProblem } from './metadata.ts';
 import { prefixProblem, reservedName } from './naming.ts';
 import { type RangeRequest, type RangeResult, readRange } from './range.ts';
@@ -234,26 +235,32 @@ export class BlobStore {
 
   /**
    * Copy Blob: asks the service to copy the version `ifMatch` of a blob to another name; no data passes here. It may go
-   * on after this resolves: see copy.ts. SOURCE_CONDITION when the source is another version now.
+   * on after this resolves: see copy.ts. SOURCE_CONDITION when the source is another version now. With `version`, one of its
+   * previous versions, which never change.
    */
   async startCopy(
-    source: { readonly name: string; readonly ifMatch: string },
+    source: { readonly name: string } & ({ readonly ifMatch: string } | { readonly version: string }),
     name: string,
     options: Omit<PutOptions, 'held'>,
   ): Promise<Written> {
     this.#checkMetadata(name, options.metadata);
     const signal = this.#signal(options.signal);
     const { condition, metadata, tier } = options;
-    const { ifMatch: sourceEtag } = conditions(source) as { ifMatch: string };
-    const fields = { condition: conditions(condition), metadata, tier, sourceEtag };
+    const what =
+      'version' in source
+        ? { sourceVersion: source.version }
+        : { sourceEtag: (conditions(source) as { ifMatch: string }).ifMatch };
+    const fields = { condition: conditions(condition), metadata, tier, ...what };
     return this.#commit(name, condition, { verb: 'copy to', blob: name, kind: 'write', signal }, ({ hot }) =>
       hot.copyBlob(name, source.name, fields, signal),
     );
   }
 
   /** Whether the service can be given this blob as the source of a copy: the URL of a long name may be too long. */
-  isCopySource(name: string): Promise<boolean> {
-    return this.#wire.run({ verb: 'copy', blob: name, held: false }, async ({ hot }) => hot.isCopySource(name));
+  isCopySource(name: string, version?: string): Promise<boolean> {
+    return this.#wire.run({ verb: 'copy', blob: name, held: false }, async ({ hot }) =>
+      hot.isCopySource(name, version),
+    );
   }
 
   /**
@@ -341,6 +348,35 @@ export class BlobStore {
     }
   }
 
+  /**
+   * Undelete Blob: what was soft-deleted of this name is there again, with all its soft-deleted snapshots and versions.
+   * Does nothing to a blob that is there, but for those.
+   * https://learn.microsoft.com/rest/api/storageservices/undelete-blob
+   */
+  async undelete(name: string, signal?: AbortSignal): Promise<void> {
+    const own = this.#signal(signal);
+    await this.#wire.run({ verb: 'undelete', blob: name, kind: 'write', signal: own }, async (clients) =>
+      (await clients.sdk()).blob(name).undelete(abortable(own)),
+    );
+    this.#options.log?.info({ account: this.account, container: this.container, blob: name }, 'blob undeleted');
+  }
+
+  /** Deletes one snapshot, which never changes. False when there was none. */
+  async deleteSnapshot(name: string, snapshot: string, signal?: AbortSignal): Promise<boolean> {
+    const own = this.#signal(signal);
+    try {
+      await this.#audited('delete', `${name}?snapshot=${snapshot}`, '', () =>
+        this.#wire.run({ verb: 'delete a snapshot of', blob: name, kind: 'write', signal: own }, async (clients) =>
+          (await clients.sdk()).blob(name).withSnapshot(snapshot).delete(abortable(own)),
+        ),
+      );
+      return true;
+    } catch (error) {
+      if (isBlobError(error, 'NOT_FOUND')) return false;
+      throw error;
+    }
+  }
+
   /** Asks for another tier. From the Archive tier this takes hours; the content does not change, the ETag may. */
   async setTier(
     name: string,
@@ -415,6 +451,14 @@ export class BlobStore {
     const signal = this.#signal(options.signal);
     return this.#wire.run({ verb: 'list', signal }, async (clients) =>
       readPage(clients.hot, depth, { ...options, ...(signal === undefined ? {} : { signal }) }),
+    );
+  }
+
+  /** One page of all that the account keeps, deleted things, snapshots and versions included: see kept.ts. */
+  keptPage(options: ListOptions): Promise<KeptPage> {
+    const signal = this.#signal(options.signal);
+    return this.#wire.run({ verb: 'list what is kept in', signal }, async (clients) =>
+      readKeptPage(clients.hot, { ...options, ...(signal === undefined ? {} : { signal }) }),
     );
   }
 

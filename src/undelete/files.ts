@@ -1,4 +1,5 @@
 import { isBlobError } from '../blob/errors.ts';
+import { bringBack, type KeptBlob } from '../blob/kept.ts';
 import { metadataOf } from '../blob/metadata.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Tombstone } from '../catalog/types.ts';
@@ -11,9 +12,9 @@ import { formatGeneration } from '../identity/generation.ts';
 import { errnoText } from '../lustre/errno.ts';
 import type { Made, MakeItem } from '../lustre/importer.ts';
 import { printable } from '../lustre/printable.ts';
-import { type Directories, LAYOUT, split } from './directories.ts';
+import { type Directories, LAYOUT, lookUp, split } from './directories.ts';
 import type { FileRemains } from './remains.ts';
-import type { UndeleteContext, Undeleted } from './types.ts';
+import { RECALLED, type UndeleteContext, type Undeleted } from './types.ts';
 
 type Result = Pick<Undeleted, 'outcome' | 'now' | 'detail'>;
 
@@ -39,9 +40,15 @@ export async function reviveFile(
   const { parent: above, name } = split(path);
   const parent = await directories.ensure(above);
   if ('problem' in parent) return { outcome: 'failed', detail: parent.problem };
+  // Nothing is brought back in the container for nothing.
+  if (remains.kept !== undefined && (await lookUp(context, parent.fid, name)) !== undefined)
+    return { outcome: 'exists', detail: 'something has its name' };
   await context.catalog.apply({ checkpoints: [{ name: holdName(stone.fid), state: {} }] });
   await context.step('held');
-  const touched = remains.own ? await touch(context, remains) : remains.blob;
+  const blob = remains.kept === undefined ? remains.blob : await recall(context, stone, remains, remains.kept);
+  if (blob === undefined)
+    return await letGo(context, stone, { outcome: 'gone', detail: 'what was kept of its blob went meanwhile' });
+  const touched = remains.own ? await touch(context, { ...remains, blob }) : blob;
   if (touched === undefined) return await letGo(context, stone, { outcome: 'gone', detail: 'its blob went meanwhile' });
   await context.step('touched');
   const made = madeOf(await make(context, parent.fid, { ...remains, blob: touched }, name), remains);
@@ -58,6 +65,28 @@ export async function reviveFile(
   await context.step('done');
   const detail = [remains.note, missing].filter((one) => one !== undefined).join('; ');
   return { outcome: 'restored', now: made.fid, ...(detail === '' ? {} : { detail }) };
+}
+
+/** Makes what the account keeps the blob again. Undefined: it is gone, or its name is another's by now. */
+async function recall(
+  { fsUuid, log, signal, step }: UndeleteContext,
+  stone: Tombstone,
+  { store }: FileRemains,
+  kept: KeptBlob,
+): Promise<BlobState | undefined> {
+  const { how, version, state } = kept;
+  try {
+    const blob = await bringBack(store, kept, signal);
+    const { identity } = blob ?? {};
+    const isIt = identity?.fs === fsUuid && identity.kind === 'file' && identity.fid === stone.fid;
+    if (blob === undefined || !isIt || blob.length !== state.length) return undefined;
+    log.info('deleted blob brought back', { blob: state.name, container: store.container, how, version });
+    await step(RECALLED);
+    return blob;
+  } catch (error) {
+    if (isBlobError(error, 'CONDITION', 'NOT_FOUND')) return undefined;
+    throw error;
+  }
 }
 
 /** Changes the blob's ETag and nothing else. Undefined: it is gone, or another's by now. */

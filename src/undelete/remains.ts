@@ -1,3 +1,4 @@
+import { type KeptBlob, keptAt, type Named } from '../blob/kept.ts';
 import { parseOwnMetadata } from '../blob/metadata.ts';
 import { pathOf } from '../blob/naming.ts';
 import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
@@ -17,6 +18,8 @@ export interface FileRemains {
   readonly archive: number;
   readonly store: BlobStore;
   readonly blob: BlobState;
+  /** The blob itself was deleted: it has to be brought back first, as this. */
+  readonly kept?: KeptBlob;
   readonly bind: Binding;
   readonly attributes: MakeAttributes;
   /** Whether the blob is the dead file's own, which will be deleted one day: then it is made the new file's. */
@@ -31,7 +34,7 @@ export interface FileRemains {
 
 export type Remains =
   | FileRemains
-  | { readonly kind: 'symlink'; readonly target: Buffer; readonly attributes: MakeAttributes }
+  | { readonly kind: 'symlink'; readonly target: Buffer; readonly attributes: MakeAttributes; readonly kept?: KeptBlob }
   | { readonly kind: 'dir'; readonly attributes: MakeAttributes }
   | { readonly kind: 'gone'; readonly detail: string };
 
@@ -45,14 +48,26 @@ export async function remainsOf(context: Context, stone: Tombstone): Promise<Rem
   if (stone.type === 'dir') return { kind: 'dir', attributes: { uid, gid, mode, mtime } };
   if (stone.type === 'symlink') return await symlinkRemains(context, stone);
   if (stone.type !== 'file') return { kind: 'gone', detail: `a ${stone.type} is not kept in the container` };
-  return (await ownRemains(context, stone)) ?? (await boundRemains(context, stone)) ?? nothing();
+  return (
+    (await ownRemains(context, stone)) ??
+    (await boundRemains(context, stone)) ??
+    (await deletedRemains(context, stone)) ??
+    nothing()
+  );
 }
 
 const nothing = (): Remains => ({ kind: 'gone', detail: 'its blob is not in the container any more' });
 
+interface Found {
+  readonly archive: number;
+  readonly store: BlobStore;
+  readonly blob: BlobState;
+  readonly kept?: KeptBlob;
+}
+
 /** Its own copy; or what has become of that. */
 async function ownRemains({ archives, fsUuid, signal }: Context, stone: Tombstone): Promise<Remains | undefined> {
-  let best: { archive: number; store: BlobStore; blob: BlobState } | undefined;
+  let best: Found | undefined;
   for (const [archive, store] of archives) {
     for (const name of namesOf(stone, { archive, store })) {
       const blob = await store.head(name, { signal });
@@ -60,17 +75,62 @@ async function ownRemains({ archives, fsUuid, signal }: Context, stone: Tombston
       if (seqOf(blob) > seqOf(best?.blob)) best = { archive, store, blob };
     }
   }
-  if (best === undefined) return undefined;
-  const { blob, archive, store } = best;
+  return best === undefined ? undefined : remainsIn(best, stone, fsUuid);
+}
+
+/** What the account keeps of its copy, which was deleted: soft-deleted, or a version. */
+async function deletedRemains({ archives, fsUuid, signal }: Context, stone: Tombstone): Promise<Remains | undefined> {
+  let best: (Found & { kept: KeptBlob }) | undefined;
+  let taken: KeptBlob | undefined;
+  const isCopy = ({ identity }: BlobState) =>
+    identity?.fs === fsUuid && identity.kind === 'file' && identity.fid === stone.fid;
+  for await (const { archive, store, named } of keptOf({ archives, signal }, stone, isCopy)) {
+    if (named.live !== undefined) {
+      taken ??= named.taken;
+      continue;
+    }
+    const { kept } = named;
+    if (best === undefined || isLater(kept.state, best.blob)) best = { archive, store, blob: kept.state, kept };
+  }
+  if (best !== undefined) return remainsIn(best, stone, fsUuid);
+  if (taken === undefined) return undefined;
+  const { state, version } = taken;
+  const detail = `the blob ${JSON.stringify(state.name)} is another's by now; the account still has its version ${version}`;
+  return { kind: 'gone', detail };
+}
+
+/** What is kept under the names at which something dead may have had its blob. */
+async function* keptOf(
+  { archives, signal }: Pick<Context, 'archives' | 'signal'>,
+  stone: Tombstone,
+  wanted: (state: BlobState) => boolean,
+): AsyncGenerator<{ archive: number; store: BlobStore; named: Named }> {
+  for (const [archive, store] of archives) {
+    for (const name of namesOf(stone, { archive, store })) {
+      const named = await keptAt(store, name, wanted, signal);
+      if (named !== undefined) yield { archive, store, named };
+    }
+  }
+}
+
+function isLater(a: BlobState, b: BlobState): boolean {
+  if (seqOf(a) !== seqOf(b)) return seqOf(a) > seqOf(b);
+  return a.lastModified > b.lastModified;
+}
+
+function remainsIn({ blob, archive, store, kept }: Found, stone: Tombstone, fsUuid: string): Remains {
   const { generation, size, fid } = blob.identity ?? {};
   if (generation === undefined || size !== blob.length)
     return { kind: 'gone', detail: `the blob ${JSON.stringify(blob.name)} is not what was archived` };
   if (blob.copyStatus !== undefined && blob.copyStatus !== 'success')
     return { kind: 'gone', detail: `the copy to ${JSON.stringify(blob.name)} is ${blob.copyStatus}` };
-  if (blob.accessTier === 'Archive')
-    return { kind: 'gone', detail: `the blob ${JSON.stringify(blob.name)} is in the Archive tier: rehydrate it first` };
+  if (blob.accessTier === 'Archive') {
+    const first = kept === undefined ? 'rehydrate it' : 'undelete it in the service, and rehydrate it';
+    return { kind: 'gone', detail: `the blob ${JSON.stringify(blob.name)} is in the Archive tier: ${first} first` };
+  }
   const bind = { fs: fsUuid, fid: stone.fid, generation };
-  const common = { kind: 'file', archive, store, blob, bind, own: true, ...asItWas(stone, blob) } as const;
+  const recall = kept === undefined ? {} : { kept };
+  const common = { kind: 'file', archive, store, blob, ...recall, bind, own: true, ...asItWas(stone, blob) } as const;
   const paths = pathsOf(stone, blob, { archive, store });
   return fid === stone.fid ? { ...common, paths } : { ...common, paths, successor: fid as Fid };
 }
@@ -93,21 +153,33 @@ async function boundRemains({ archives, catalog, signal }: Context, stone: Tombs
 const isStill = ({ bind, size }: KnownBinding, blob: BlobState, now: Binding) =>
   bind === formatBinding(now) && size === blob.length;
 
-async function symlinkRemains({ archives, fsUuid, signal }: Context, stone: Tombstone): Promise<Remains> {
+async function symlinkRemains(context: Context, stone: Tombstone): Promise<Remains> {
+  const { archives, fsUuid, signal } = context;
   const { uid, gid, mode, mtime } = stone;
+  const attributes = { uid, gid, mode, mtime };
+  const isMarker = ({ identity }: BlobState) =>
+    identity?.fs === fsUuid && identity.fid === stone.fid && identity.kind === 'symlink';
   for (const [archive, store] of archives) {
     for (const name of namesOf(stone, { archive, store })) {
       const blob = await store.head(name, { signal });
-      const { identity } = blob ?? {};
-      if (blob === undefined || identity?.fs !== fsUuid || identity.fid !== stone.fid || identity.kind !== 'symlink')
-        continue;
-      const read = readBlob(blob, { prefix: store.prefix, defaults: READ_DEFAULTS });
-      if (read.kind !== 'symlink') continue;
+      const read = blob !== undefined && isMarker(blob) ? symlinkOf(blob, store) : undefined;
+      if (read === undefined) continue;
       const target = read.target ?? (await bodyOf(store, name, signal));
-      if (target !== undefined) return { kind: 'symlink', target, attributes: { uid, gid, mode, mtime } };
+      if (target !== undefined) return { kind: 'symlink', target, attributes };
     }
   }
+  // The target is in the metadata, too, but for the longest: the marker can stay deleted.
+  for await (const { store, named } of keptOf(context, stone, isMarker)) {
+    const kept = named.live === undefined ? named.kept : named.taken;
+    const target = kept === undefined ? undefined : symlinkOf(kept.state, store)?.target;
+    if (kept !== undefined && target !== undefined) return { kind: 'symlink', target, attributes, kept };
+  }
   return { kind: 'gone', detail: 'its marker, which had the target, is not in the container any more' };
+}
+
+function symlinkOf(blob: BlobState, { prefix }: BlobStore) {
+  const read = readBlob(blob, { prefix, defaults: READ_DEFAULTS });
+  return read.kind === 'symlink' ? read : undefined;
 }
 
 async function bodyOf(store: BlobStore, name: string, signal: AbortSignal): Promise<Buffer | undefined> {

@@ -1,9 +1,11 @@
+import type { KeptBlob } from '../blob/kept.ts';
 import type { Tombstone } from '../catalog/types.ts';
 import type { FileType } from '../lustre/attributes.ts';
 import { printable } from '../lustre/printable.ts';
 import type { ExitName } from '../service/exit-code.ts';
 import { formatBytes } from '../service/units.ts';
 import type { UndeleteCounts } from './run.ts';
+import type { Stray } from './search.ts';
 import type { Undeleted, UndeleteOutcome } from './types.ts';
 
 /** One thing in --json. Bytes of names that are not UTF-8 are escaped as on the terminal. */
@@ -14,6 +16,10 @@ export interface UndeletedJson {
   readonly outcome: UndeleteOutcome;
   readonly new_fid?: string;
   readonly size?: number;
+  /** Its blob was deleted, and came back from this. */
+  readonly kept?: KeptBlob['how'];
+  /** Days for which the account still keeps it. */
+  readonly days_left?: number;
   readonly detail?: string;
 }
 
@@ -23,28 +29,46 @@ export interface RemovedJson {
   readonly path: string | null;
   /** Bytes. */
   readonly size: number;
-  /** ISO 8601. */
-  readonly removed: string;
+  /** ISO 8601; of what only the container knows of, when its blob was deleted, or null: the service does not say. */
+  readonly removed: string | null;
   readonly mode: string;
   readonly uid: number;
   readonly gid: number;
+  /** With --search, of what the catalog does not remember: what the container, or the account, has of it. */
+  readonly kept?: 'blob' | KeptBlob['how'];
+  /** Days for which the account still keeps it. */
+  readonly days_left?: number;
 }
 
-export function undeletedJson({ fid, type, path, outcome, now, size, detail }: Undeleted): UndeletedJson {
+export function undeletedJson({ fid, type, path, outcome, now, size, kept, detail }: Undeleted): UndeletedJson {
   return {
     ...{ fid, type, path: path === undefined ? null : printable(path), outcome },
     ...(now === undefined ? {} : { new_fid: now }),
     ...(size === undefined ? {} : { size: Number(size) }),
+    ...(kept === undefined ? {} : { kept: kept.how }),
+    ...(kept?.daysLeft === undefined ? {} : { days_left: kept.daysLeft }),
     ...(detail === undefined ? {} : { detail }),
   };
 }
 
-export function removedJson({ fid, type, path, size, diedAt, mode, uid, gid }: Tombstone): RemovedJson {
+export function removedJson(
+  { fid, type, path, size, diedAt, mode, uid, gid }: Tombstone,
+  stray?: Pick<Stray, 'kept'>,
+): RemovedJson {
+  const isKnown = stray === undefined || stray.kept?.deletedAt !== undefined;
   return {
     ...{ fid, type, path: path === undefined ? null : printable(path), size: Number(size) },
-    removed: new Date(diedAt * 1000).toISOString(),
+    removed: isKnown ? new Date(diedAt * 1000).toISOString() : null,
     ...{ mode: mode.toString(8).padStart(4, '0'), uid, gid },
+    ...(stray === undefined ? {} : { kept: stray.kept?.how ?? 'blob' }),
+    ...(stray?.kept?.daysLeft === undefined ? {} : { days_left: stray.kept.daysLeft }),
   };
+}
+
+/** What is left of something that is listed, and for how long. */
+export function keptWords({ kept, days_left: days }: RemovedJson): string {
+  if (kept === undefined) return '-';
+  return days === undefined ? kept : `${kept}, ${days} ${days === 1 ? 'day' : 'days'} left`;
 }
 
 /** A line about something that did not come back as it was. */

@@ -55,9 +55,10 @@ export async function runUndelete(
   for (const target of targets) {
     const bounds = { concurrency: options.concurrency, signal: context.signal };
     await forEachBounded(stonesOf(context, target), work, bounds);
-    const found = options.search && 'path' in target ? await strays(context, target.path) : [];
+    const searched = options.search && 'path' in target ? await strays(context, target.path, target.recursive) : [];
+    const found = searched.map(({ stone }) => stone);
     for (const stone of found) if (stone.type === 'dir') directories.remember(stone);
-    const wanted = found.filter(({ path }) => 'recursive' in target && (target.recursive || path?.equals(target.path)));
+    const wanted = found.filter(({ path }) => 'path' in target && isWithin(path, target));
     await forEachBounded(wanted, work, bounds);
     if (options.dryRun) continue;
     for (const stone of wanted) if (stone.type === 'dir') await directories.finish(stone);
@@ -68,6 +69,18 @@ export async function runUndelete(
   }
   return counts;
 }
+
+/** Directories above the target are found, too, for what they were like. */
+export function isWithin(
+  path: Buffer | undefined,
+  target: { readonly path: Buffer; readonly recursive: boolean },
+): boolean {
+  if (path === undefined) return false;
+  if (path.equals(target.path)) return true;
+  return target.recursive && (target.path.length === 0 || path.indexOf(Buffer.concat([target.path, SLASH])) === 0);
+}
+
+const SLASH = Buffer.from('/');
 
 /** The dead that a target stands for, latest dead first; directories so come before what was in them. */
 export async function* stonesOf({ catalog }: Pick<UndeleteContext, 'catalog'>, target: UndeleteTarget) {
@@ -97,7 +110,8 @@ async function undelete(
   const remains = await remainsOf(context, stone);
   const size = remains.kind === 'file' ? { size: remains.blob.length } : {};
   const at = path ?? (remains.kind === 'file' ? remains.paths[0] : undefined);
-  const item = { fid, type, path: at, ...size };
+  const kept = 'kept' in remains && remains.kept !== undefined ? { kept: remains.kept } : {};
+  const item = { fid, type, path: at, ...size, ...kept };
   if (remains.kind === 'gone') return { ...item, outcome: 'gone', detail: remains.detail };
   if (at === undefined) return { ...item, outcome: 'failed', detail: 'nobody knows its name' };
   if (dryRun) return { ...item, ...(await look(context, at, remains)) };

@@ -1,4 +1,4 @@
-import { listFlat } from '../blob/list.ts';
+import { type KeptBlob, keptAt, listKept, type Named } from '../blob/kept.ts';
 import { parseOwnMetadata } from '../blob/metadata.ts';
 import { blobNameOf, isReservedName, pathOf } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
@@ -10,54 +10,85 @@ import { ERRNO } from '../lustre/errno.ts';
 import { ErrnoError } from '../service/errors.ts';
 import type { UndeleteContext } from './types.ts';
 
-interface Stray {
+/** Something dead that only the container knows of. */
+export interface Stray {
   readonly stone: Tombstone;
-  readonly seq: number;
+  /** Its blob was deleted, too, and this is kept of it. */
+  readonly kept?: KeptBlob;
 }
 
+type Context = Pick<UndeleteContext, 'archives' | 'catalog' | 'fs' | 'fsUuid' | 'signal'>;
+
 /**
- * The dead that the catalog does not remember but the container has something of, at a path (relative to the root) and
- * below it: after a catalog was lost, or when the storage service has brought deleted blobs back. Dead is ENOENT by FID,
- * twice, under our UUID. Of several blobs of one file the latest version counts. Ordered by name, so a directory comes
- * before what was in it.
+ * The dead that the catalog does not remember but the container has something of, or the account keeps something of: at a
+ * path (relative to the root), if wanted all below it, and the directories above it. After a catalog was lost; after the
+ * blobs were deleted, too. Dead is ENOENT by FID, twice, under our UUID. Of several blobs of one file the latest version
+ * counts. Ordered by name, so a directory comes before what was in it.
  */
-export async function strays(context: UndeleteContext, path: Buffer): Promise<Tombstone[]> {
-  const found = new Map<Fid, Stray>();
+export async function strays(context: Context, path: Buffer, recursive: boolean): Promise<Stray[]> {
+  const found = new Map<Fid, Stray & { readonly blob: BlobState }>();
+  const { fsUuid } = context;
   for (const [archive, store] of context.archives) {
-    for await (const page of pagesAt(store, path, context.signal)) {
-      const ours = page.filter(
-        ({ name, identity }) => identity?.fs === context.fsUuid && !isReservedName(name, store.prefix),
+    const isOurs = ({ name, identity }: BlobState) => identity?.fs === fsUuid && !isReservedName(name, store.prefix);
+    for await (const page of pagesAt(store, { path, recursive }, isOurs, context.signal)) {
+      const blobs = page.map((named) => named.live ?? named.kept.state);
+      const dead = await unknownDead(
+        context,
+        new Set(blobs.filter(isOurs).map(({ identity }) => identity?.fid as Fid)),
       );
-      const dead = await unknownDead(context, new Set(ours.map(({ identity }) => identity?.fid as Fid)));
-      for (const blob of ours) {
-        const stone = stoneOf(blob, archive, store.prefix);
-        const seq = blob.identity?.generation?.seq ?? 0;
-        if (stone === undefined || !dead.has(stone.fid) || (found.get(stone.fid)?.seq ?? -1) >= seq) continue;
-        found.set(stone.fid, { stone, seq });
+      for (const [index, blob] of blobs.entries()) {
+        const named = page[index] as Named;
+        const kept = named.live === undefined ? named.kept : undefined;
+        const stone = isOurs(blob) ? stoneOf(blob, kept, archive, store.prefix) : undefined;
+        if (stone === undefined || !dead.has(stone.fid) || !isBetter({ blob, kept }, found.get(stone.fid))) continue;
+        found.set(stone.fid, { stone, blob, ...(kept === undefined ? {} : { kept }) });
       }
     }
   }
-  return [...found.values()].map(({ stone }) => stone);
+  return [...found.values()];
 }
 
-async function* pagesAt(store: BlobStore, path: Buffer, signal: AbortSignal): AsyncGenerator<readonly BlobState[]> {
-  if (path.length === 0) {
-    for await (const { blobs } of listFlat(store, {
-      startsWith: store.prefix === '' ? '' : `${store.prefix}/`,
-      signal,
-    }))
-      yield blobs;
-    return;
+interface Candidate {
+  readonly blob: BlobState;
+  readonly kept?: KeptBlob | undefined;
+}
+
+/** Of two blobs of one file: what is there before what is only kept, then the later one. */
+function isBetter(one: Candidate, other: Candidate | undefined): boolean {
+  if (other === undefined) return true;
+  const isThere = ({ kept }: Candidate) => kept === undefined;
+  if (isThere(one) !== isThere(other)) return isThere(one);
+  const seq = ({ blob }: Candidate) => blob.identity?.generation?.seq ?? 0;
+  if (seq(one) !== seq(other)) return seq(one) > seq(other);
+  return one.blob.lastModified > other.blob.lastModified;
+}
+
+async function* pagesAt(
+  store: BlobStore,
+  { path, recursive }: { readonly path: Buffer; readonly recursive: boolean },
+  wanted: (state: BlobState) => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Named[]> {
+  const named = path.length === 0 ? undefined : blobNameOf(path, store.prefix);
+  if (named?.ok === false) return;
+  for (const name of named === undefined ? [] : namesDownTo(named.name, store.prefix)) {
+    const there = await keptAt(store, name, wanted, signal);
+    if (there !== undefined) yield [there];
   }
-  const named = blobNameOf(path, store.prefix);
-  if (!named.ok) return;
-  const itself = await store.head(named.name, { signal });
-  if (itself !== undefined) yield [itself];
-  for await (const { blobs } of listFlat(store, { startsWith: `${named.name}/`, signal })) yield blobs;
+  if (!recursive) return;
+  const above = named?.name ?? store.prefix;
+  yield* listKept(store, { startsWith: above === '' ? '' : `${above}/`, wanted, signal });
+}
+
+/** `p/a`, `p/a/b`, … */
+function namesDownTo(name: string, prefix: string): string[] {
+  const root = prefix === '' ? 0 : prefix.length + 1;
+  const segments = name.slice(root).split('/');
+  return segments.map((_, index) => name.slice(0, root) + segments.slice(0, index + 1).join('/'));
 }
 
 /** Which of these are dead, and without a tombstone. */
-async function unknownDead(context: UndeleteContext, fids: ReadonlySet<Fid>): Promise<Set<Fid>> {
+async function unknownDead(context: Context, fids: ReadonlySet<Fid>): Promise<Set<Fid>> {
   const list = [...fids];
   const looks = await context.fs.files.getMany(
     list.map((fid) => ({ fid })),
@@ -74,15 +105,19 @@ async function unknownDead(context: UndeleteContext, fids: ReadonlySet<Fid>): Pr
 }
 
 /** What the blob says of the dead one. Markers of further links say nothing that their file's copy does not. */
-function stoneOf({ name, identity, metadata, length, lastModified }: BlobState, archive: number, prefix: string) {
+function stoneOf(
+  { name, identity, metadata, length, lastModified }: BlobState,
+  kept: KeptBlob | undefined,
+  archive: number,
+  prefix: string,
+): Tombstone | undefined {
   const path = pathOf(name, prefix);
   if (identity === undefined || identity.kind === 'link' || path === undefined) return undefined;
   const { uid = 0, gid = 0, mode = 0o600, mtime = 0n } = parseOwnMetadata(metadata).attributes;
-  const stone: Tombstone = {
+  return {
     ...{ fid: identity.fid, type: identity.kind, path, size: length, mode, uid, gid, archive },
     mtime: Number(mtime / 1_000_000_000n),
-    diedAt: Math.floor(lastModified.getTime() / 1000),
+    diedAt: Math.floor((kept?.deletedAt ?? lastModified).getTime() / 1000),
     blobs: [{ archive, name, kind: identity.kind }],
   };
-  return stone;
 }

@@ -1,3 +1,4 @@
+import type { KeptBlob } from '../blob/kept.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Fid } from '../identity/fid.ts';
@@ -11,7 +12,9 @@ import type { Log } from '../service/log.ts';
  * completed by being asked for again.
  */
 export const UNDELETE_STEPS = ['held', 'touched', 'made', 'stamped', 'done'] as const;
-export type UndeleteStep = (typeof UNDELETE_STEPS)[number];
+/** Between `held` and `touched`, if the blob itself was deleted and is there again. */
+export const RECALLED = 'recalled';
+export type UndeleteStep = (typeof UNDELETE_STEPS)[number] | typeof RECALLED;
 
 export interface UndeleteContext {
   readonly fs: LustreFileSystem;
@@ -46,6 +49,8 @@ export interface Undeleted {
   readonly now?: Fid;
   /** Bytes, of files. */
   readonly size?: bigint;
+  /** Its blob itself was deleted, and this is kept of it. */
+  readonly kept?: KeptBlob;
   /** Why not, or what is not as it was. */
   readonly detail?: string;
 }
