@@ -29,10 +29,21 @@ test('ranges go on where they were, and end', async () => {
   await catalog.apply({ imports: { restart: true, ranges: [range('b/'), range('a/')] } });
   expect(await catalog.importRanges(10)).toEqual([range('a/'), range('b/')]);
   await catalog.apply({
-    imports: { ranges: [range('a/', 'next'), { place: 'a/x/', flat: true }], rangesDone: ['b/'] },
+    imports: { ranges: [range('a/', 'next'), { place: 'a/x/', flat: true }], rangesDone: [{ place: 'b/' }] },
   });
   expect(await catalog.importRanges(1)).toEqual([range('a/', 'next')]);
   expect(await catalog.importRangeCount()).toBe(2);
+  // Parts of one directory: each ends where the next begins, and each is done on its own.
+  const part = { place: 'a/', start: 'a/m', flat: false, end: 'a/z' };
+  await catalog.apply({ imports: { ranges: [part, { ...range('a/', 'next'), end: 'a/m' }] } });
+  await catalog.apply({ imports: { ranges: [{ ...part, token: 'on', end: 'a/p' }] } });
+  expect(await catalog.importRanges(10)).toEqual([
+    { ...range('a/', 'next'), end: 'a/m' },
+    { ...part, token: 'on', end: 'a/p' },
+    { place: 'a/x/', flat: true },
+  ]);
+  await catalog.apply({ imports: { rangesDone: [{ place: 'a/' }] } });
+  expect(await catalog.importRanges(1)).toEqual([{ ...part, token: 'on', end: 'a/p' }]);
   await catalog.apply({ imports: { restart: true, ranges: [range('')] } });
   expect(await catalog.importRanges(10)).toEqual([range('')]);
 });

@@ -21,13 +21,14 @@ export class Imports {
       this.#sql('DELETE FROM import_work').run();
       this.#sql('DELETE FROM import_links').run();
     }
-    for (const { place, flat, token } of changes.ranges ?? []) {
+    for (const { place, start = '', end, flat, token } of changes.ranges ?? []) {
       this.#sql(
-        `INSERT INTO import_work (place, flat, token) VALUES (?, ?, ?)
-         ON CONFLICT DO UPDATE SET flat = excluded.flat, token = excluded.token`,
-      ).run(place, flat ? 1 : 0, token ?? null);
+        `INSERT INTO import_work (place, start, stop, flat, token) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET flat = excluded.flat, stop = excluded.stop, token = excluded.token`,
+      ).run(place, start, end ?? null, flat ? 1 : 0, token ?? null);
     }
-    for (const place of changes.rangesDone ?? []) this.#sql('DELETE FROM import_work WHERE place = ?').run(place);
+    for (const { place, start = '' } of changes.rangesDone ?? [])
+      this.#sql('DELETE FROM import_work WHERE place = ? AND start = ?').run(place, start);
     for (const { name, path, target, etag } of changes.links ?? []) {
       this.#sql('INSERT OR REPLACE INTO import_links (name, path, target, etag) VALUES (?, ?, ?, ?)').run(
         name,
@@ -60,11 +61,13 @@ export class Imports {
   }
 
   ranges(limit: number): ImportRange[] {
-    return this.#sql('SELECT place, flat, token FROM import_work ORDER BY place LIMIT ?')
+    return this.#sql('SELECT place, start, stop, flat, token FROM import_work ORDER BY place, start LIMIT ?')
       .all(limit)
-      .map(([place, flat, token]) => ({
+      .map(([place, start, end, flat, token]) => ({
         place: place as string,
         flat: flat === 1,
+        ...(start === '' ? {} : { start: start as string }),
+        ...(end === null ? {} : { end: end as string }),
         ...(token === null ? {} : { token: token as string }),
       }));
   }

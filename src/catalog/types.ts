@@ -279,12 +279,20 @@ export interface Usage {
 /** The checkpoint that is there as long as an import is under way, or waits to go on. */
 export const IMPORT_CHECKPOINT = 'import';
 
-/** A beginning of blob names that an import has to list: one level, or everything below; from the token on. */
+/** Names that an import has to list, from the token on: one level, or everything below. */
 export interface ImportRange {
+  /** What they begin with. */
   readonly place: string;
   readonly flat: boolean;
+  /** They are not before this, in the order of names. */
+  readonly start?: string | undefined;
+  /** They are before this. */
+  readonly end?: string | undefined;
   readonly token?: string | undefined;
 }
+
+/** What tells ranges apart. */
+export type ImportRangeKey = Pick<ImportRange, 'place' | 'start'>;
 
 /** A hard link that an import is to make when all files are there. */
 export interface ImportLink {
@@ -328,7 +336,7 @@ export interface ImportChanges {
   /** Begin anew: what was left of ranges and links goes. Directories that wait for their attributes get them all the same. */
   readonly restart?: boolean;
   readonly ranges?: readonly ImportRange[];
-  readonly rangesDone?: readonly string[];
+  readonly rangesDone?: readonly ImportRangeKey[];
   readonly links?: readonly ImportLink[];
   readonly linksDone?: readonly string[];
   readonly directories?: readonly ImportDirectory[];

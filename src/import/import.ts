@@ -33,7 +33,8 @@ export interface ImportOptions {
   readonly catalog: Catalog | undefined;
   /** Without: a dry run, which makes nothing and remembers nothing. */
   readonly lustre: LustrePart | undefined;
-  readonly list: (range: ImportRange) => Promise<Page>;
+  /** @param most names on the page */
+  readonly list: (range: ImportRange, most?: number) => Promise<Page>;
   readonly head: (name: string) => Promise<BlobState | undefined>;
   readonly readBody: (blob: BlobState) => Promise<Buffer>;
   /** Begin anew, whatever was stopped before. */

@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { CatalogBatch, ImportedBlob, ImportRange } from '../catalog/types.ts';
+import type { CatalogBatch, ImportedBlob, ImportRange, ImportRangeKey } from '../catalog/types.ts';
 
 /** Where an import keeps how far it is, and what is known of what it meets. */
 export interface Ledger {
@@ -38,6 +38,9 @@ export class CatalogLedger implements Ledger {
   }
 }
 
+/** A text that tells ranges apart; no name holds a NUL. */
+export const rangeKey = ({ place, start = '' }: ImportRangeKey): string => `${place}\0${start}`;
+
 /** Of a dry run: ranges in memory, and nothing else is kept. @param catalog if there is one: what is there already */
 export class DryLedger implements Ledger {
   readonly #ranges = new Map<string, ImportRange>();
@@ -64,7 +67,7 @@ export class DryLedger implements Ledger {
   }
 
   async commit({ imports = {} }: CatalogBatch): Promise<void> {
-    for (const range of imports.ranges ?? []) this.#ranges.set(range.place, range);
-    for (const place of imports.rangesDone ?? []) this.#ranges.delete(place);
+    for (const range of imports.ranges ?? []) this.#ranges.set(rangeKey(range), range);
+    for (const range of imports.rangesDone ?? []) this.#ranges.delete(rangeKey(range));
   }
 }

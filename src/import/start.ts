@@ -176,8 +176,8 @@ function containerPart(
 ): Pick<ImportOptions, 'prefix' | 'list' | 'head' | 'readBody'> {
   return {
     prefix: store.prefix,
-    list: ({ place, flat, token }: ImportRange): Promise<Page> =>
-      store.listPage(flat ? 'flat' : 'level', { startsWith: place, pageSize: PAGE, from: token, signal }),
+    list: ({ place, start, flat, token }: ImportRange, pageSize = PAGE): Promise<Page> =>
+      store.listPage(flat ? 'flat' : 'level', { startsWith: place, startFrom: start, pageSize, from: token, signal }),
     head: (name) => store.head(name, { signal }),
     readBody: async ({ name, etag, length }: BlobState) => {
       const into = Buffer.alloc(Number(length));

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { startGateway } from '../support/blob-gateway.ts';
@@ -13,13 +14,19 @@ import { measure, type ProcessCost } from './process-cost.ts';
  * What an import makes of a container, beside a bare loop of llapi_hsm_import on as many threads in the same stand-in; how fast
  * it lists, and how much memory it has, at ten times as many blobs. Listings are made up as they are asked for.
  *
- *     node test/bench/import.ts [--files 50000] [--listed 1000000] [--threads 16] [--json FILE]
+ * Last, one directory of so many blobs behind an endpoint with latency, whether it knows `startFrom` or not: listed in parts, or page
+ * after page.
+ *
+ *     node test/bench/import.ts [--files 50000] [--listed 1000000] [--threads 16] [--latency 50] [--only-listing] [--json FILE]
  */
 const { values: options } = parseArgs({
   options: {
     files: { type: 'string', default: '50000' },
     listed: { type: 'string', default: '1000000' },
     threads: { type: 'string', default: '16' },
+    /** Milliseconds for each request, of the last two. */
+    latency: { type: 'string', default: '50' },
+    'only-listing': { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
@@ -36,11 +43,16 @@ await using sandbox = await startSandbox({ standInOnly: true });
 const gateway = await startGateway(/BlobEndpoint=([^;]+)/.exec(sandbox.connectionString)?.[1] ?? '');
 const connectionString = sandbox.connectionString.replace(/BlobEndpoint=[^;]+/, `BlobEndpoint=${gateway.endpoint}`);
 let listing = new GeneratedListing(files);
-gateway.interfere = ({ url, operation }) => {
+let latency = 0;
+let knowsStartFrom = true;
+gateway.interfere = async ({ url, operation }) => {
   gateway.requests.length = 0;
   if (operation !== 'GET container list') return undefined;
+  if (latency > 0) await delay(latency);
+  const query = new URL(url, 'http://x').searchParams;
+  if (!knowsStartFrom && query.has('startFrom')) return { answer: { status: 400, code: 'InvalidHeaderValue' } };
   const headers = { 'content-type': 'application/xml', 'x-ms-request-id': 'bench', 'x-ms-version': '2023-11-03' };
-  return { answer: { status: 200, headers, body: listing.answer(new URL(url, 'http://x').searchParams) } };
+  return { answer: { status: 200, headers, body: listing.answer(query) } };
 };
 writeFileSync(join(sandbox.dir, 'connection-string'), connectionString, { mode: 0o600 });
 
@@ -80,15 +92,23 @@ async function importing(what: string, args: readonly string[], name: string): P
 }
 
 const figures: Figure[] = [];
-figures.push(bareLoop());
-figures.push(await importing('import', ['--to', join(sandbox.mount, 'first')], 'first'));
-figures.push(await importing('again, with its catalog', ['--to', join(sandbox.mount, 'first')], 'first'));
-figures.push(await importing('again, without', ['--to', join(sandbox.mount, 'first')], 'again'));
-const small = new GeneratedListing(Number(options.listed) / 10);
-listing = small;
+if (!options['only-listing']) {
+  figures.push(bareLoop());
+  figures.push(await importing('import', ['--to', join(sandbox.mount, 'first')], 'first'));
+  figures.push(await importing('again, with its catalog', ['--to', join(sandbox.mount, 'first')], 'first'));
+  figures.push(await importing('again, without', ['--to', join(sandbox.mount, 'first')], 'again'));
+}
+const listed = Number(options.listed);
+listing = new GeneratedListing(listed / 10);
 figures.push(await importing('dry run', ['--dry-run'], 'dry'));
-listing = new GeneratedListing(Number(options.listed), 10_000);
+listing = new GeneratedListing(listed, 10_000);
 figures.push(await importing('dry run', ['--dry-run'], 'dry-large'));
+listing = new GeneratedListing(listed, listed);
+latency = Number(options.latency);
+knowsStartFrom = false;
+figures.push(await importing('dry run, one directory, page after page', ['--dry-run'], 'dry-flat'));
+knowsStartFrom = true;
+figures.push(await importing('dry run, one directory, in parts', ['--dry-run'], 'dry-parts'));
 await gateway.stop();
 
 const line = ({ what, count, seconds, cost }: Figure): string =>

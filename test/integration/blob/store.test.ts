@@ -20,6 +20,8 @@ import { blobNameOf, pathOf } from '../../../src/blob/naming.ts';
 import { checkContainer } from '../../../src/blob/preflight.ts';
 import { requestRehydration } from '../../../src/blob/rehydrate.ts';
 import type { Fid } from '../../../src/identity/fid.ts';
+import { DryLedger } from '../../../src/import/ledger.ts';
+import { listAll } from '../../../src/import/lister.ts';
 import { FID, FS, metadata, useAzurite } from './setup.ts';
 
 const world = useAzurite();
@@ -476,6 +478,37 @@ test('listings: in pages, with metadata; one level with its directories', async 
   const level = await collect(listLevel(store, { startsWith: 'd/' }));
   expect(level.blobs.map(({ name }) => name)).toEqual(['d/1', 'd/2']);
   expect(level.directories).toEqual(['d/e/']);
+});
+
+test('listings from a name on: in pages; an import lists one directory in parts with it, each blob once', async () => {
+  const store = await world.open();
+  const names = Array.from(
+    { length: 60 },
+    (_, index) => `d/${index % 3 === 0 ? 'ü' : 'f'}${String(index).padStart(3, '0')}`,
+  );
+  for (const name of [...names, 'd/g/deep', 'e'])
+    await store.put(name, Buffer.alloc(0), { condition: ABSENT, metadata: {} });
+  const from = await collect(listFlat(store, { startsWith: 'd/', startFrom: 'd/f058', pageSize: 1 }));
+  expect([from.blobs.length, from.blobs[0]?.name, from.count]).toEqual([22, 'd/f058', 22]);
+  const level = await collect(listLevel(store, { startsWith: 'd/', startFrom: 'd/f9' }));
+  expect([level.blobs.length, level.directories]).toEqual([20, ['d/g/']]);
+  for (const flat of [true, false]) {
+    const ledger = new DryLedger(undefined, 1);
+    await ledger.commit({ imports: { ranges: [{ place: 'd/', flat }] } });
+    const [seen, starts]: [string[], Set<string | undefined>] = [[], new Set()];
+    await listAll({
+      ...{ ledger, prefix: '', wanted: () => true, concurrency: 3, signal: new AbortController().signal },
+      list: ({ place, start, flat: whole, token }, pageSize = 5) =>
+        store.listPage(whole ? 'flat' : 'level', { startsWith: place, startFrom: start, pageSize, from: token }),
+      take: async (blobs, progress) => {
+        seen.push(...blobs.map(({ name }) => name));
+        for (const { start } of progress.ranges ?? []) starts.add(start);
+        await ledger.commit({ imports: progress });
+      },
+    });
+    expect(seen.sort()).toEqual([...names, 'd/g/deep'].sort());
+    expect(starts.size).toBeGreaterThan(2);
+  }
 });
 
 test('the Archive tier: told as such, or asked back when configured', async () => {
