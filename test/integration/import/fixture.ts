@@ -90,7 +90,7 @@ export class ImportRig {
   }
 
   async import(...args: string[]): Promise<ImportJson & { readonly exitCode: number; readonly stderr: string }> {
-    const { exitCode, stdout, stderr } = await this.sandbox.run(['import', '--json', ...args], { timeout: 600_000 });
+    const { exitCode, stdout, stderr } = await this.sandbox.run(['import', '--json', ...args], { timeout: 7_200_000 });
     const json = JSON.parse(stdout) as ImportJson;
     return { ...json, exitCode: exitCode ?? -1, stderr };
   }

@@ -152,3 +152,41 @@ test('a blob that a stranger overwrote: the restore fails clearly, and --refresh
   });
   expect(await read(it.at(top, 'kept'))).toBe('mine');
 });
+
+test('imported with a warning: the Archive tier, of which the restore says what it needs, and leases; snapshots are not seen', async () => {
+  fresh();
+  for (const name of ['cold', 'leased', 'snapped']) await it.put(`${top}/${name}`, 'x');
+  const container = it.sandbox.containerClient;
+  await container.getBlockBlobClient(`${top}/snapped`).createSnapshot();
+  await it.put(`${top}/snapped`, 'newer');
+  const lease = container.getBlockBlobClient(`${top}/leased`).getBlobLeaseClient();
+  await lease.acquireLease(-1);
+  await container.getBlockBlobClient(`${top}/cold`).setAccessTier('Archive');
+  const report = `${it.sandbox.dir}/warnings.ndjson`;
+  const done = await it.import('--prefix', top, '--report', report);
+  expect(done).toMatchObject({ exitCode: 0, listed: 3, warnings: 2, made: { files: 3 } });
+  const lines = readFileSync(report, 'utf8').trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line)).map(({ outcome, blob, code }) => [outcome, blob, code])).toEqual([
+    ['warning', `${top}/cold`, 'archive-tier'],
+    ['warning', `${top}/leased`, 'leased'],
+  ]);
+  expect(await read(it.at(top, 'snapped'))).toBe('newer');
+  expect(await read(it.at(top, 'leased'))).toBe('x');
+  expect(await read(it.at(top, 'cold'))).toBe('ENODATA');
+  const fid = await it.fid(it.at(top, 'cold'));
+  const said = it.rig.copytool.lines.filter(({ record, text }) => record?.['fid'] === fid && /rehydrat/.test(text));
+  expect(said.length).toBeGreaterThan(0);
+  await lease.releaseLease();
+});
+
+test('--max-errors: so many are passed over, one more ends it; the same command goes on', async () => {
+  fresh();
+  for (const letter of ['a', 'b', 'c']) await it.put(`${top}/${letter.repeat(256)}`, 'x');
+  await it.put(`${top}/good`, 'x');
+  expect(await it.import('--prefix', top, '--max-errors', '2')).toMatchObject({
+    exitCode: 1,
+    error: { code: 'IMPORT_ERRORS', hint: expect.stringContaining('goes on where this one stopped') },
+  });
+  expect(await it.import('--prefix', top, '--max-errors', '3')).toMatchObject({ exitCode: 3, refused: 3 });
+  expect(statSync(it.at(top, 'good')).size).toBe(1);
+});

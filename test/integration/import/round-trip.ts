@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { comparable, Follower, ImportRig, seeTree } from './fixture.ts';
 
+/** For any of the steps, of any number of files on a busy machine. */
+const LONG = 7_200_000;
 const SCRIPT = join(import.meta.dirname, 'tree.py');
 
 /**
@@ -13,13 +15,13 @@ export async function roundTrip(files: number): Promise<void> {
   const first = await ImportRig.start();
   let second: ImportRig | undefined;
   try {
-    const made = await first.sandbox.exec('python3', [SCRIPT, first.at('tree'), String(files)], { timeout: 600_000 });
+    const made = await first.sandbox.exec('python3', [SCRIPT, first.at('tree'), String(files)], { timeout: LONG });
     expect(made, made.stderr).toMatchObject({ exitCode: 0 });
     const archived = await first.sandbox.run(['archive', '--recursive', '--wait', first.at('tree')], {
-      timeout: 1_800_000,
+      timeout: LONG,
     });
     expect(archived, archived.stderr).toMatchObject({ exitCode: 0 });
-    const scanned = await first.sandbox.run(['scan'], { timeout: 600_000 });
+    const scanned = await first.sandbox.run(['scan'], { timeout: LONG });
     expect(scanned, scanned.stderr).toMatchObject({ exitCode: 0 });
     const follower = await Follower.open(first.rig);
     await follower.work();
@@ -42,13 +44,13 @@ export async function roundTrip(files: number): Promise<void> {
     const before = seeTree(second.at('tree'));
     expect(comparable(before)).toEqual(comparable(withoutContents(wanted)));
     const restored = await second.sandbox.run(['restore', '--recursive', '--wait', second.at('tree')], {
-      timeout: 1_800_000,
+      timeout: LONG,
     });
     expect(restored, restored.stderr).toMatchObject({ exitCode: 0 });
     expect(comparable(seeTree(second.at('tree'), true))).toEqual(comparable(wanted));
     // What was just imported is not written back, whatever is looked at.
     const etags = await etagsOf(first);
-    const followed = await second.sandbox.run(['changelog-follow', '--once'], { timeout: 600_000 });
+    const followed = await second.sandbox.run(['changelog-follow', '--once'], { timeout: LONG });
     expect(followed, followed.stderr).toMatchObject({ exitCode: 0 });
     const next = await Follower.open(second.rig);
     for await (const entries of next.catalog.entries()) await next.look(...entries.map(({ fid }) => fid));
