@@ -307,94 +307,101 @@ describe('with the reaper', () => {
   test.each([
     ['soft delete', { softDelete: 7 }, { kept: 'soft-deleted', days_left: 7, removed: expect.any(String) }],
     ['versioning', { versioning: true }, { kept: 'version', removed: null }],
-  ] as const)('what it deleted comes back where the account has %s', async (what, keeping, told) => {
-    const { sandbox, rig } = reaping;
-    const account = await startKeepingAccount(sandbox.connectionString, sandbox.container, keeping);
-    try {
-      const env = { AZURE_STORAGE_CONNECTION_STRING: account.connectionString };
-      const top = (...names: string[]) => reaping.path(what, ...names);
-      const say = async (...args: string[]) => {
-        const { exitCode, stdout, stderr } = await sandbox.run(['undelete', '--json', ...args], { env });
-        return { code: exitCode, answer: JSON.parse(stdout) as Answer, stderr };
-      };
-      const follow = async () => {
-        const { exitCode, stderr } = await sandbox.run(['changelog-follow', '--once'], { env });
-        expect([exitCode, stderr]).toEqual([0, expect.any(String)]);
-      };
-      await rig.copytool.stop();
-      await rig.restart(env);
-      mkdirSync(top('d/deep'), { recursive: true });
-      for (const name of ['d/f', 'd/deep/ü &<>', 'd/empty']) {
-        writeFileSync(top(name), name === 'd/empty' ? '' : `first ${name}`);
-        await rig.archive(top(name));
+  ] as const)(
+    'what it deleted comes back where the account has %s',
+    async (what, keeping, told) => {
+      const { sandbox, rig } = reaping;
+      const account = await startKeepingAccount(sandbox.connectionString, sandbox.container, keeping);
+      try {
+        const env = { AZURE_STORAGE_CONNECTION_STRING: account.connectionString };
+        const top = (...names: string[]) => reaping.path(what, ...names);
+        const say = async (...args: string[]) => {
+          const { exitCode, stdout, stderr } = await sandbox.run(['undelete', '--json', ...args], { env });
+          return { code: exitCode, answer: JSON.parse(stdout) as Answer, stderr };
+        };
+        const follow = async () => {
+          const { exitCode, stderr } = await sandbox.run(['changelog-follow', '--once'], { env });
+          expect([exitCode, stderr]).toEqual([0, expect.any(String)]);
+        };
+        await rig.copytool.stop();
+        await rig.restart(env);
+        mkdirSync(top('d/deep'), { recursive: true });
+        for (const name of ['d/f', 'd/deep/ü &<>', 'd/empty']) {
+          writeFileSync(top(name), name === 'd/empty' ? '' : `first ${name}`);
+          await rig.archive(top(name));
+        }
+        // Written over: a snapshot, or a version.
+        writeFileSync(top('d/f'), 'content of f');
+        await rig.archive(top('d/f'));
+        symlinkSync('nowhere ü', top('d/l'));
+        chmodSync(top('d/deep'), 0o2751);
+        chmodSync(top('d/f'), 0o4711);
+        for (const name of ['d/f', 'd/deep', 'd']) utimesSync(top(name), 1_600_000_000, 1_600_000_001);
+        await follow();
+        const before = seen(top());
+        rmSync(top('d'), { recursive: true });
+        await follow();
+        expect(await rig.content(top('d/f'))).toBeUndefined();
+        const { removed, error } = (await say('--list', '--search', top())).answer;
+        expect(error).toBeUndefined();
+        expect(removed.map(({ path }) => path.split(`${what}/`)[1]).sort()).toEqual(Object.keys(before).sort());
+        for (const one of removed) expect(one).toMatchObject(told);
+        const shown = await sandbox.run(['undelete', '--list', '--search', top()], { env });
+        expect(shown.stdout).toMatch(
+          what === 'versioning' ? / version +\S.*d\/f\n/ : / soft-deleted, 7 days left +\S.*d\/f\n/,
+        );
+        if (what === 'soft delete') {
+          const unknown = await say('-r', top('d'));
+          expect([unknown.code, unknown.answer.error?.hint]).toEqual([1, expect.stringContaining('--search')]);
+          expect(counts((await say('-r', '-n', '--search', top('d'))).answer)).toEqual({ would: 6 });
+          // What has the name stays, and nothing is brought back in the container for nothing.
+          mkdirSync(top('d'));
+          writeFileSync(top('d/f'), 'another');
+          expect(counts((await say('--search', top('d/f'))).answer)).toEqual({ exists: 1 });
+          expect(await rig.content(top('d/f'))).toBeUndefined();
+          rmSync(top('d'), { recursive: true });
+          const back = await say('-r', '--search', top('d'));
+          expect([back.code, counts(back.answer)], JSON.stringify(back)).toEqual([0, { restored: 6 }]);
+          expect(seen(top())).toEqual(before);
+        } else {
+          // Killed when the blob is there again and the file is not; the reaper comes by.
+          reaping.hold(RECALLED);
+          const args = ['undelete', '--search', top('d/f')];
+          const killed = sandbox.startService(args, { ...env, LFSAZSYNC_TEST_STEPS: rig.steps });
+          await reaping.held(RECALLED);
+          await killed.crash();
+          reaping.letAllGo();
+          expect([await rig.content(top('d/f')), existsSync(top('d/f'))]).toEqual(['content of f', false]);
+          await follow();
+          // Versions that were deleted in their turn are undeleted first.
+          account.deleteVersions(rig.blob(top('d/empty')).name, 3);
+          const back = await say('-r', '--search', top('d'));
+          // The directory itself came back with the first one, which did not come to setting its time.
+          expect([back.code, counts(back.answer)], JSON.stringify(back)).toEqual([0, { restored: 5 }]);
+          expect({ ...seen(top()), d: undefined }).toEqual({ ...before, d: undefined });
+          expect(lstatSync(top('d')).mode).toBe((before['d'] as { mode: number }).mode);
+        }
+        expect(await read(top('d/f'))).toBe('content of f');
+        expect(await read(top('d/deep/ü &<>'))).toBe('first d/deep/ü &<>');
+
+        // They are files like any other: followed, and removed again, so nothing that came along is in the way.
+        await follow();
+        expect((await rig.blob(top('d/f')).getProperties()).metadata?.['lfsazsync_fid']).toBe(
+          await rig.fid(top('d/f')),
+        );
+        rmSync(top('d'), { recursive: true });
+        await follow();
+        expect(await rig.content(top('d/f'))).toBeUndefined();
+        expect(counts((await say('--search', top('d/f'))).answer)).toEqual({ restored: 1 });
+        expect(await read(top('d/f'))).toBe('content of f');
+      } finally {
+        await rig.copytool.stop();
+        await rig.restart();
+        await account.stop();
       }
-      // Written over: a snapshot, or a version.
-      writeFileSync(top('d/f'), 'content of f');
-      await rig.archive(top('d/f'));
-      symlinkSync('nowhere ü', top('d/l'));
-      chmodSync(top('d/deep'), 0o2751);
-      chmodSync(top('d/f'), 0o4711);
-      for (const name of ['d/f', 'd/deep', 'd']) utimesSync(top(name), 1_600_000_000, 1_600_000_001);
-      await follow();
-      const before = seen(top());
-      rmSync(top('d'), { recursive: true });
-      await follow();
-      expect(await rig.content(top('d/f'))).toBeUndefined();
-      const unknown = await say('-r', top('d'));
-      expect([unknown.code, unknown.answer.error?.hint]).toEqual([1, expect.stringContaining('--search')]);
-      expect((await say('--list', top())).answer.count).toBe(0);
-      const { removed, error } = (await say('--list', '--search', top())).answer;
-      expect(error).toBeUndefined();
-      expect(removed.map(({ path }) => path.split(`${what}/`)[1]).sort()).toEqual(Object.keys(before).sort());
-      for (const one of removed) expect(one).toMatchObject(told);
-      const shown = await sandbox.run(['undelete', '--list', '--search', top()], { env });
-      expect(shown.stdout).toMatch(
-        what === 'versioning' ? / version +\S.*d\/f\n/ : / soft-deleted, 7 days left +\S.*d\/f\n/,
-      );
-      expect(counts((await say('-r', '-n', '--search', top('d'))).answer)).toEqual({ would: 6 });
-      expect(await rig.content(top('d/f'))).toBeUndefined();
-
-      // What has the name stays, and nothing is brought back in the container for nothing.
-      mkdirSync(top('d'));
-      writeFileSync(top('d/f'), 'another');
-      const taken = await say('--search', top('d/f'));
-      expect([taken.code, counts(taken.answer)]).toEqual([1, { exists: 1 }]);
-      expect(await rig.content(top('d/f'))).toBeUndefined();
-      rmSync(top('d'), { recursive: true });
-
-      // Killed when the blob is there again and the file is not.
-      reaping.hold(RECALLED);
-      const args = ['undelete', '--search', top('d/f')];
-      const killed = sandbox.startService(args, { ...env, LFSAZSYNC_TEST_STEPS: rig.steps });
-      await reaping.held(RECALLED);
-      await killed.crash();
-      reaping.letAllGo();
-      expect([await rig.content(top('d/f')), existsSync(top('d/f'))]).toEqual(['content of f', false]);
-      await follow();
-      // Versions that were deleted in their turn are undeleted first.
-      if (what === 'versioning') account.deleteVersions(rig.blob(top('d/empty')).name, 3);
-      const back = await say('-r', '--search', top('d'));
-      // The directory itself came back with the first one, which did not come to setting its time.
-      expect([back.code, counts(back.answer)], JSON.stringify(back)).toEqual([0, { restored: 5 }]);
-      expect({ ...seen(top()), d: undefined }).toEqual({ ...before, d: undefined });
-      expect(lstatSync(top('d')).mode).toBe((before['d'] as { mode: number }).mode);
-      expect(await read(top('d/f'))).toBe('content of f');
-      expect(await read(top('d/deep/ü &<>'))).toBe('first d/deep/ü &<>');
-
-      // They are files like any other: followed, and removed again, so nothing that came along is in the way.
-      await follow();
-      expect((await rig.blob(top('d/f')).getProperties()).metadata?.['lfsazsync_fid']).toBe(await rig.fid(top('d/f')));
-      rmSync(top('d'), { recursive: true });
-      await follow();
-      expect(await rig.content(top('d/f'))).toBeUndefined();
-      expect(counts((await say('--search', top('d/f'))).answer)).toEqual({ restored: 1 });
-      expect(await read(top('d/f'))).toBe('content of f');
-    } finally {
-      await rig.copytool.stop();
-      await rig.restart();
-      await account.stop();
-    }
-  });
+    },
+    240_000,
+  );
 
   test('a deletion that was decided on before finds another ETag, and the file is whole', async () => {
     const path = reaping.path('f');
