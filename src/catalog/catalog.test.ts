@@ -25,6 +25,32 @@ const pathsOf = async (of: Fid) =>
 const archived = { hsm: 0x9, archive: 1 };
 const copy: KnownBlob = { archive: 1, name: 'd/a', kind: 'file', generation: '1-x', size: 6n, archivedAt: 5 };
 
+describe('writes at the same time', () => {
+  test('count in the order that they were asked for, each with a later stamp', async () => {
+    const names = Array.from({ length: 600 }, (_, at) => `n${at}`);
+    const writes = names.map((name) => catalog.apply({ puts: [put(fid(1), [link(ROOT_FID, name)])] }));
+    await Promise.all(writes);
+    expect(await pathsOf(fid(1))).toEqual(['n599']);
+    const seen = async (of: Fid) => (await catalog.known([of])).get(of)?.entry?.seen as number;
+    await Promise.all([2, 3, 4].map((of) => catalog.apply({ puts: [put(fid(of), [])] })));
+    const stamps = [await seen(fid(2)), await seen(fid(3)), await seen(fid(4))];
+    expect(new Set(stamps).size).toBe(3);
+    expect(stamps).toEqual([...stamps].sort((a, b) => a - b));
+  });
+
+  test('fail each for itself', async () => {
+    await catalog.claim('one');
+    const outcomes = await Promise.allSettled([
+      catalog.apply({ puts: [put(fid(1), [])] }),
+      catalog.claim('another'),
+      catalog.apply({ puts: [put(fid(2), [])] }),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(outcomes[1]).toMatchObject({ reason: { code: 'CATALOG_OTHER_FILE_SYSTEM' } });
+    expect(await catalog.present([fid(1), fid(2)])).toEqual(new Set([fid(1), fid(2)]));
+  });
+});
+
 describe('entries', () => {
   test('come back as they were put, the largest numbers too', async () => {
     const largest = {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as others, setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError } from '../service/errors.ts';
 import type { Database, Query } from './database.ts';
 import { damaged, isCatalogError } from './errors.ts';
@@ -14,11 +14,21 @@ export interface Moment {
 
 /** How long a write waits for those of other processes, milliseconds. Their transactions take a few milliseconds each. */
 const BUSY_TIMEOUT = 60_000;
+/** Writes in one transaction, at most. */
+const MOST_TOGETHER = 256;
+
+/** A write that waits for its turn. */
+interface Waiting {
+  readonly work: (moment: Moment) => unknown;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /**
  * The rules for using one database file from several processes: writes take turns (those of this process in the order
  * asked, without blocking its event loop while another process writes), carry a stamp, and count only if the file is
- * still the one at its name and of this program's schema.
+ * still the one at its name and of this program's schema. Writes that are asked for at the same time share a transaction,
+ * and so the disk's sync, which is most of what a small one costs; each is done when that is.
  */
 export class Connection {
   readonly database: Database;
@@ -26,7 +36,8 @@ export class Connection {
   readonly #tick: Query;
   readonly #version: Query;
   readonly #onRollback: () => void;
-  #last: Promise<unknown> = Promise.resolve();
+  #waiting: Waiting[] = [];
+  #writing = false;
 
   constructor(database: Database, onRollback: () => void) {
     this.database = database;
@@ -40,9 +51,32 @@ export class Connection {
 
   /** Does `work` in a write transaction. Resolves when it is on the disk. */
   write<T>(work: (moment: Moment) => T): Promise<T> {
-    const turn = this.#last.then(() => this.#patiently(() => this.#transaction(work)));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ work, resolve: resolve as Waiting['resolve'], reject });
+      if (!this.#writing) void this.#writeAll();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      // Whoever is ready to write does so now, too.
+      await others();
+      await this.#together(this.#waiting.splice(0, MOST_TOGETHER));
+    }
+    this.#writing = false;
+  }
+
+  /** One that fails takes nothing of the others with it: then each has a transaction of its own. */
+  async #together(group: readonly Waiting[]): Promise<void> {
+    try {
+      const results = await this.#patiently(() => this.#transaction(group.map(({ work }) => work)));
+      for (const [index, { resolve }] of group.entries()) resolve(results[index]);
+    } catch (error) {
+      // Who has waited for other processes for so long in vain does not do so once more for each.
+      if (group.length === 1 || isCatalogError(error, 'CATALOG_BUSY')) for (const { reject } of group) reject(error);
+      else for (const one of group) await this.#together([one]);
+    }
   }
 
   /** Reads, seeing one state of the catalog all through. */
@@ -50,22 +84,25 @@ export class Connection {
     return this.#patiently(() => this.database.snapshot(() => this.#reading(work)));
   }
 
-  #transaction<T>(work: (moment: Moment) => T): T {
-    let result: T;
+  /** Does one after the other, each with a stamp of its own; all of them or none. */
+  #transaction(works: readonly ((moment: Moment) => unknown)[]): unknown[] {
+    let results: unknown[];
     try {
-      result = this.database.transaction(() => {
+      results = this.database.transaction(() => {
         this.#checkVersion();
-        const ms = Date.now();
-        const stamp = this.#tick.get(ms)?.[0] as number | undefined;
-        if (stamp === undefined) throw damaged(this.database.file, 'its clock is missing');
-        return this.#reading(() => work({ stamp, ms }));
+        return works.map((work) => {
+          const ms = Date.now();
+          const stamp = this.#tick.get(ms)?.[0] as number | undefined;
+          if (stamp === undefined) throw damaged(this.database.file, 'its clock is missing');
+          return this.#reading(() => work({ stamp, ms }));
+        });
       });
     } catch (error) {
       this.#onRollback();
       throw error;
     }
     this.#checkPlace();
-    return result;
+    return results;
   }
 
   /** Codes and keys that nobody wrote are damage that SQLite does not see. */
