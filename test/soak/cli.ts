@@ -29,7 +29,8 @@ const { values } = parseArgs({
 const MOST_FAILURES = 5;
 
 function numberOf(name: 'minutes' | 'seed' | 'runs' | 'operations' | 'shrink', otherwise: number): number {
-  const number = Number(values[name] ?? otherwise);
+  if (values[name] === undefined) return otherwise;
+  const number = Number(values[name]);
   if (!Number.isFinite(number) || number < 0) throw new Error(`--${name} is a number, not ${values[name]}`);
   return number;
 }
