@@ -24,8 +24,12 @@ const SHORT_NAMES: Readonly<Record<string, string>> = { mdts: 'LFSAZSYNC_MDT', l
 
 /** All settings, in the schema's order. */
 export function configKeys(): readonly ConfigKey[] {
-  return [...walk(configSchema, [])];
+  keys ??= [...walk(configSchema, [])];
+  return keys;
 }
+
+/** Walked once: the schema never changes. */
+let keys: readonly ConfigKey[] | undefined;
 
 /** The keys that may stand at a place, for suggestions; empty where any key may. */
 export function keysAt(path: readonly string[]): readonly string[] {

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type CommandOf, commandsOf } from '../../scripts/reference/command-line.ts';
+import { NOT_EXECUTED, SCRIPT } from '../support/docs-script.ts';
 import { projectRoot } from '../support/project.ts';
+import { GUIDES, REFERENCE, shownCommands } from '../support/shown-commands.ts';
 
 const commands = commandsOf(join(projectRoot, 'oclif.manifest.json'));
 const topics = new Set(commands.flatMap(({ id }) => prefixesOf(id)));
@@ -92,6 +94,25 @@ describe('commands that the documents show', () => {
     expect(problemOf(['archive', '--recursive', '--such-flag'])).toBe('archive has no flag --such-flag');
     expect(problemOf(['archivee'])).toBe('there is no such command');
     expect(problemOf(['journal', 'lost'])).toBe('there is no command journal lost');
+  });
+});
+
+describe('each line of a block of commands', () => {
+  const shown = shownCommands([...GUIDES, REFERENCE]);
+  const planned = [
+    ...SCRIPT.flatMap(({ lines }) => Object.keys(lines)),
+    ...NOT_EXECUTED.flatMap(({ commands: listed }) => listed),
+  ];
+
+  it('is executed by a test, or listed with the reason why it can not be', () => {
+    const left = shown.filter(({ text }) => !planned.includes(text));
+    expect(left.map(({ text, places }) => `${places.join(', ')}: ${text}`)).toEqual([]);
+  });
+
+  it('is executed as it is shown: nothing is executed that no document shows', () => {
+    expect(planned.filter((line) => !shown.some(({ text }) => text === line))).toEqual([]);
+    expect(new Set(planned).size).toBe(planned.length);
+    expect(SCRIPT.flatMap(({ lines }) => Object.keys(lines)).length).toBeGreaterThan(100);
   });
 });
 
