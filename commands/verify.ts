@@ -3,9 +3,14 @@ import type { VerifyJson } from '../src/audit/verify/report.ts';
 import type { VerifyFinding } from '../src/audit/verify/types.ts';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { ProgressDisplay } from '../src/cli/progress-display.ts';
+import { parseDuration } from '../src/service/units.ts';
+
+const duration = Flags.custom<number>({ parse: async (text) => parseDuration(text), helpValue: 'DURATION' });
 
 /** Findings that are shown one by one; all are counted, and in the report. */
 const EXAMPLES = 100;
+/** Followers are rarely further behind. */
+const SETTLE_MS = 10_000;
 
 export default class Verify extends BaseCommand {
   static override summary = 'Hold file system, catalog and container against each other';
@@ -21,6 +26,9 @@ export default class Verify extends BaseCommand {
     checksum: Flags.boolean({ description: 'read the copies’ contents, and those of files whose data are in Lustre' }),
     repair: Flags.boolean({ description: 'hand to the follower, or to the next archive, what they can put right' }),
     report: Flags.string({ description: 'a file that gets a line of JSON for each finding', helpValue: 'FILE' }),
+    settle: duration({
+      description: 'tell of a difference that is there after this time, too (default: 10s)',
+    }),
     parallel: Flags.integer({
       description: 'requests at the same time (default: the setting sweep.parallel)',
       helpValue: 'N',
@@ -43,11 +51,11 @@ export default class Verify extends BaseCommand {
     let found = 0;
     try {
       const { summary, ...place } = await startVerify({
-        config,
-        log,
+        ...{ config, log, version: this.config.version },
         path: flags.path === undefined ? undefined : rawArguments([flags.path])[0],
         parallel: config.sweep.parallel,
         checksum: flags.checksum,
+        settle: flags.settle ?? SETTLE_MS,
         repair: flags.repair,
         report: flags.report,
         signal: this.shutdown.drain,

@@ -3,6 +3,7 @@ import { ACTION_KINDS } from '../copytool/stats.ts';
 import { formatBytes, formatRate } from '../service/units.ts';
 import { placeOf } from '../status/journal.ts';
 import type { Part } from '../status/part.ts';
+import { NO_SCHEDULE, POLICY_HEADER, policyCells } from '../status/policy-rows.ts';
 import { age } from '../status/problems.ts';
 import { FILE_STATES, isRun, type Problem, type StatusSnapshot } from '../status/types.ts';
 import { renderTable } from './table.ts';
@@ -22,6 +23,7 @@ export function renderSnapshot(snapshot: StatusSnapshot): string {
     files(snapshot),
     osts(snapshot),
     actions(snapshot),
+    policies(snapshot),
     runs(snapshot),
     events(snapshot),
   ]
@@ -154,6 +156,12 @@ function actions({ services: { copytool } }: StatusSnapshot): string {
   for (const { at, kind, path, fid, code, reason, hint } of lastFailures.slice(0, EVENTS))
     parts.push(`failed ${at}: ${kind} of ${path ?? fid}: ${code}: ${reason}${hint === undefined ? '' : `\n  ${hint}`}`);
   return parts.join('\n\n');
+}
+
+function policies({ policies: all, time }: StatusSnapshot): string {
+  if (all.length === 0) return '';
+  const table = renderTable(POLICY_HEADER, policyCells(all, time));
+  return all.some(({ by }) => by !== null) ? table : `${table}\n${NO_SCHEDULE}`;
 }
 
 function runs({ catalog }: StatusSnapshot): string {

@@ -1,12 +1,14 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import { catalogFile } from '../catalog/place.ts';
-import type { Cursor, Usage } from '../catalog/types.ts';
+import type { Cursor, Run, Usage } from '../catalog/types.ts';
 import { hasCopy, isArchived, isDirty, isLost, isReleased } from '../lustre/hsm-state.ts';
 import { type JournalRow, journalRows } from './journal.ts';
-import { type Amount, type CatalogStatus, FILE_STATES, type FileState } from './types.ts';
+import { type Amount, type CatalogStatus, FILE_STATES, type FileState, type RunStatus } from './types.ts';
 
 const RUNS = 20;
+/** Among so many there is one of each policy that runs at all. */
+const POLICY_RUNS = 1_000;
 const EVENTS = 50;
 const QUARANTINE = 20;
 
@@ -14,6 +16,8 @@ const QUARANTINE = 20;
 export interface CatalogFacts {
   readonly status: CatalogStatus;
   readonly cursors: readonly Cursor[];
+  /** The last run of each policy, by its name. */
+  readonly lastPolicyRuns: ReadonlyMap<string, RunStatus>;
   /** Seconds since 1970 of the oldest change that waits in the catalog. */
   readonly oldestChange: number | undefined;
 }
@@ -29,7 +33,7 @@ export async function readCatalog(stateDir: string): Promise<CatalogFacts> {
 }
 
 async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
-  const [uuid, scanned, scanning, usage, marks, journal, dead, runs, events, cursors] = await Promise.all([
+  const [uuid, scanned, scanning, usage, marks, journal, dead, runs, policyRuns, events, cursors] = await Promise.all([
     catalog.fileSystem(),
     catalog.lastScan(),
     catalog.scanning(),
@@ -38,6 +42,7 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
     catalog.journalStats(),
     catalog.deaths(0),
     catalog.runs(undefined, RUNS),
+    catalog.runs('policy', POLICY_RUNS),
     catalog.events(EVENTS),
     catalog.cursors(),
   ]);
@@ -49,6 +54,8 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
     usage.filter(({ type }) => types.includes(type)).reduce((sum, one) => sum + Number(one.count), 0);
   return {
     cursors,
+    // The latest come first.
+    lastPolicyRuns: new Map(policyRuns.toReversed().map((run) => [run.name, runStatus(run)])),
     oldestChange: [marks.oldest, journal.oldestWaiting].filter((time) => time !== undefined).sort((a, b) => a - b)[0],
     status: {
       file: catalog.file,
@@ -67,18 +74,22 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
       },
       quarantine,
       tombstones: { count: dead.count, bytes: dead.bytes, oldest: ofSeconds(dead.oldest) },
-      runs: runs.map(({ id, kind, name, detail, started, ended, outcome }) => ({
-        ...{ id, kind, name, detail },
-        started: new Date(started).toISOString(),
-        ended: ofMs(ended),
-        outcome: outcome ?? null,
-      })),
+      runs: runs.map(runStatus),
       events: events.map(({ at, level, kind, message, run, fid }) => ({
         ...{ at: new Date(at).toISOString(), level, kind, message },
         ...(run === undefined ? {} : { run }),
         ...(fid === undefined ? {} : { fid }),
       })),
     },
+  };
+}
+
+function runStatus({ id, kind, name, detail, started, ended, outcome }: Run): RunStatus {
+  return {
+    ...{ id, kind, name, detail },
+    started: new Date(started).toISOString(),
+    ended: ofMs(ended),
+    outcome: outcome ?? null,
   };
 }
 

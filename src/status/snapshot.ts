@@ -11,6 +11,7 @@ import { type CatalogFacts, readCatalog } from './catalog.ts';
 import { askChangelogs, changelogsOf, recoveryPointOf } from './changelogs.ts';
 import { containersOf, probeContainer } from './containers.ts';
 import { type Part, partOf } from './part.ts';
+import { policiesOf, scheduleOf } from './policies.ts';
 import { healthOf } from './problems.ts';
 import { serviceAt } from './services.ts';
 import {
@@ -46,15 +47,18 @@ export class SnapshotGatherer {
   async gather(): Promise<StatusSnapshot> {
     const { config, version, actions, patience } = this.#options;
     const probe = { mount: config.mount, liblustreapi: config.liblustreapi, helper: config.helper, patience };
-    const [copytool, follower, runs, catalog, fileSystem, osts] = await Promise.all([
+    const [copytool, follower, runs, schedule, catalog, fileSystem, osts] = await Promise.all([
       serviceAt<CopytoolFigures>(this.#service('copytool', copytoolSocket(config.mount)), patience, { actions }),
       serviceAt<FollowFigures>(this.#service('changelog-follow', followSocket(config.mount)), patience),
       this.#runs(patience),
+      this.#rarely('schedule', () => scheduleOf(config, patience)),
       partOf('the catalog', patience, () => readCatalog(config.stateDir)),
       this.#rarely('file system', () => partOf('the file system', patience, () => readMountState(probe))),
       this.#rarely('osts', () => this.#osts(patience)),
     ]);
-    const [containers, changelogs] = await Promise.all([
+    const lastRuns = catalog.available ? catalog.lastPolicyRuns : new Map();
+    const [policies, containers, changelogs] = await Promise.all([
+      policiesOf({ config, schedule, lastRuns, patience }),
       copytool.state === 'running'
         ? containersOf(copytool.figures)
         : this.#rarely('containers', () => this.#probeContainers(patience)),
@@ -66,7 +70,8 @@ export class SnapshotGatherer {
             )
           : [],
     ]);
-    return assemble({ config, version, copytool, follower, runs, catalog, fileSystem, osts, containers, changelogs });
+    const services = { copytool, follower, runs, policies };
+    return assemble({ config, version, ...services, catalog, fileSystem, osts, containers, changelogs });
   }
 
   #service(service: string, name: string) {
@@ -119,6 +124,7 @@ interface Gathered {
   readonly copytool: StatusSnapshot['services']['copytool'];
   readonly follower: StatusSnapshot['services']['changelog-follow'];
   readonly runs: Readonly<Record<RunName, Service<RunHolder>>>;
+  readonly policies: StatusSnapshot['policies'];
   readonly catalog: Part<CatalogFacts>;
   readonly fileSystem: StatusSnapshot['fileSystem'];
   readonly osts: StatusSnapshot['osts'];
@@ -127,7 +133,8 @@ interface Gathered {
 }
 
 function assemble(found: Gathered): StatusSnapshot {
-  const { config, version, copytool, follower, runs, catalog, fileSystem, osts, containers, changelogs } = found;
+  const { config, version, copytool, follower, runs, policies, catalog, fileSystem, osts, containers, changelogs } =
+    found;
   const now = Date.now();
   const oldest = catalog.available ? catalog.oldestChange : undefined;
   const head = {
@@ -143,6 +150,7 @@ function assemble(found: Gathered): StatusSnapshot {
     containers,
     changelogs,
     recoveryPoint: recoveryPointOf(oldest, catalog.available, changelogs, now),
+    policies,
     catalog: catalog.available ? { available: true as const, ...catalog.status } : catalog,
     osts,
   };

@@ -18,7 +18,7 @@ export type Service<F extends object> =
   | { readonly state: 'unavailable'; readonly code: string; readonly reason: string; readonly hint?: string };
 
 /** Work of which there is one at a time for a catalog, begun by hand, by a timer or by a service. */
-export const RUN_NAMES = ['scan', 'sweep', 'import'] as const;
+export const RUN_NAMES = ['scan', 'sweep', 'import', 'verify'] as const;
 export type RunName = (typeof RUN_NAMES)[number];
 export const isRun = (name: string): name is RunName => (RUN_NAMES as readonly string[]).includes(name);
 
@@ -38,6 +38,8 @@ export interface StatusSnapshot {
   readonly containers: readonly ContainerStatus[];
   readonly changelogs: readonly ChangelogStatus[];
   readonly recoveryPoint: RecoveryPoint;
+  /** In the configuration's order. */
+  readonly policies: readonly PolicyStatus[];
   readonly catalog: Part<CatalogStatus>;
   readonly osts: Part<{
     readonly targets: readonly OstStatus[];
@@ -140,6 +142,21 @@ export interface RunStatus extends Pick<Run, 'id' | 'kind' | 'name' | 'detail'> 
   readonly started: string;
   readonly ended: string | null;
   readonly outcome: string | null;
+}
+
+/** A policy of the configuration: what of it runs, ran and will run on this machine. */
+export interface PolicyStatus {
+  readonly policy: string;
+  /** Its triggers for people: `every 5m`, `an OST at 85 %`, `manual`. */
+  readonly triggers: readonly string[];
+  /** The run under way: its process, and since when. */
+  readonly running: { readonly pid: number; readonly since: string } | null;
+  /** The last run that the catalog knows of. */
+  readonly last: Pick<RunStatus, 'started' | 'ended' | 'outcome'> | null;
+  /** When its triggers are looked at next, or would fire at the earliest if that is later; null: nobody here knows. */
+  readonly next: string | null;
+  /** Who will: a resident `policy-run`, or systemd's timer. */
+  readonly by: 'policy-run' | 'timer' | null;
 }
 
 export interface EventStatus extends Pick<CatalogEvent, 'level' | 'kind' | 'message'> {

@@ -9,6 +9,10 @@ beforeAll(async () => {
 });
 afterAll(async () => await world?.stop());
 
-test.each(SCRIPT)('$name', async (stage) => {
-  expect(await runStage(world, stage, () => true)).toEqual([]);
-});
+test.each(SCRIPT)(
+  '$name',
+  async (stage) => {
+    expect(await runStage(world, stage, () => true)).toEqual([]);
+  },
+  600_000,
+);

@@ -78,7 +78,7 @@ async function waiting(world: DocsWorld): Promise<void> {
   await waitUntil(
     'the change waits in the journal',
     async () => (await world.run('lfsazsync journal list --json')).stdout.includes(world.fidOf('projects/results.h5')),
-    { interval: 300 },
+    { interval: 300, timeout: 300_000 },
   );
 }
 
@@ -238,6 +238,8 @@ export const SCRIPT: readonly Stage[] = [
   },
   {
     name: 'services that are steered',
+    // So that what is in the journal stays there.
+    before: (world) => world.run('lfsazsync changelog-follow ctl pause'),
     lines: {
       'lfsazsync copytool ctl status': {},
       'lfsazsync copytool ctl status --json --actions 1000': {},
@@ -270,6 +272,7 @@ export const SCRIPT: readonly Stage[] = [
   {
     name: 'what was removed',
     before: async (world) => {
+      await world.run('lfsazsync changelog-follow ctl resume');
       world.file('projects/gone');
       await world.noteFid('projects/gone');
       await world.run('lfsazsync archive --recursive --wait /lustre/projects');

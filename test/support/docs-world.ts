@@ -164,6 +164,7 @@ export class DocsWorld {
     };
     await waitUntil(`${names} are known to be removed`, async () => (await missing()).length === 0, {
       interval: 300,
+      timeout: 300_000,
       detail: async () => (await this.run('lfsazsync undelete --list --json /lustre')).stdout,
     });
   }
@@ -176,7 +177,7 @@ export class DocsWorld {
       const { mdts, marks, journal } = JSON.parse(last) as FollowFigures;
       return mdts.every(({ lag }) => lag.caughtUp) && marks.count + journal.waiting + journal.atWork === 0;
     };
-    await waitUntil('the container is in step', quiet, { interval: 300, detail: () => last });
+    await waitUntil('the container is in step', quiet, { interval: 300, timeout: 300_000, detail: () => last });
   }
 
   fidOf(name: string): string {

@@ -6,7 +6,7 @@ import type { LustreFileSystem } from '../../lustre/file-system.ts';
 import type { Scanner } from '../../lustre/scanner.ts';
 import type { ScanTarget } from '../../scan/types.ts';
 import type { Checksums } from './checksums.ts';
-import type { Findings } from './findings.ts';
+import type { FindingSink } from './doubts.ts';
 import { type Looked, lookAtMany } from './look.ts';
 import type { VerifyTally } from './tally.ts';
 import type { VerifyProgress } from './types.ts';
@@ -26,6 +26,8 @@ export interface VerifyOptions {
   readonly pageSize?: number;
   /** Read the contents, too. */
   readonly checksum: boolean;
+  /** A difference is told when it is there after this time, too, of a file that has not changed meanwhile. Milliseconds. */
+  readonly settle: number;
   /** Put right what is provably safe to. */
   readonly repair: boolean;
   readonly onProgress?: (progress: () => VerifyProgress) => void;
@@ -35,7 +37,7 @@ export interface VerifyOptions {
 /** What the phases work with. */
 export interface VerifyContext extends VerifyOptions {
   readonly tally: VerifyTally;
-  readonly findings: Findings;
+  readonly findings: FindingSink;
   /** Without `checksum`: nothing is read. */
   readonly checksums: Checksums | undefined;
   /** Seconds since 1970: what was seen in the container from then on, this run has seen. */
@@ -43,10 +45,14 @@ export interface VerifyContext extends VerifyOptions {
   readonly tell: () => void;
 }
 
-/** Looks at FIDs; counts those that could not be looked at. */
+/** Looks at FIDs, at what could not be looked at once more: users rename while it is asked for. Counts what is left of it. */
 export async function look(context: VerifyContext, fids: readonly Fid[]): Promise<Map<Fid, Looked>> {
   const looked = await lookAtMany({ source: context.source, files: context.fs.files }, fids);
-  for (const one of looked.values()) if (one === 'failed') context.tally.failed += 1;
+  const failed = fids.filter((fid) => looked.get(fid) === 'failed');
+  for (const [fid, one] of await lookAtMany({ source: context.source, files: context.fs.files }, failed)) {
+    looked.set(fid, one);
+    if (one === 'failed') context.tally.failed += 1;
+  }
   return looked;
 }
 

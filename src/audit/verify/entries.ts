@@ -2,6 +2,7 @@ import type { Entry, Known, Link } from '../../catalog/types.ts';
 import { type Fid, ROOT_FID } from '../../identity/fid.ts';
 import { forEachBounded } from '../../service/bounded.ts';
 import { look, type VerifyContext } from './context.ts';
+import type { FindingSink } from './doubts.ts';
 import { verifyLacks } from './lacks.ts';
 import type { Alive, Looked } from './look.ts';
 
@@ -70,7 +71,8 @@ async function verifyUnknown(context: VerifyContext, fids: readonly Fid[]): Prom
   if (fids.length === 0) return;
   for (const [fid, one] of await look(context, fids)) {
     if (one === 'dead' || one === 'failed' || (await catalog.present([fid])).has(fid)) continue;
-    await findings.add({ code: 'catalog-missing', fid, path: one.paths[0], remedy: 'follower' });
+    const again = (sink: FindingSink) => verifyUnknown({ ...context, findings: sink }, [fid]);
+    await findings.add({ code: 'catalog-missing', fid, path: one.paths[0], remedy: 'follower' }, undefined, again);
     await verifyLacks(context, one, undefined);
   }
 }
@@ -80,16 +82,22 @@ async function confirmStale(context: VerifyContext, fid: Fid): Promise<void> {
   const { catalog, findings } = context;
   const [one, known] = [(await look(context, [fid])).get(fid), (await catalog.known([fid])).get(fid)];
   if (one === undefined || one === 'failed' || known?.entry === undefined || agrees(one, known)) return;
+  const again = (sink: FindingSink) => confirmStale({ ...context, findings: sink }, fid);
   if (one === 'dead')
-    await findings.add({ code: 'catalog-dead', fid, path: await pathIn(context, fid), remedy: 'follower' });
+    await findings.add(
+      { code: 'catalog-dead', fid, path: await pathIn(context, fid), remedy: 'follower' },
+      undefined,
+      again,
+    );
   else
-    await findings.add({
-      code: 'catalog-stale',
-      fid,
-      path: one.paths[0],
-      remedy: 'follower',
-      detail: differing(one.entry, known.entry),
-    });
+    await findings.add(
+      {
+        ...{ code: 'catalog-stale', fid, path: one.paths[0], remedy: 'follower' },
+        detail: differing(one.entry, known.entry),
+      },
+      undefined,
+      again,
+    );
 }
 
 async function pathIn({ catalog }: VerifyContext, fid: Fid): Promise<Buffer | undefined> {

@@ -5,10 +5,12 @@ import type { Fid } from '../../identity/fid.ts';
 import type { LustreFiles } from '../../lustre/attributes.ts';
 import { HSM, isClean, isReleased } from '../../lustre/hsm-state.ts';
 import { ErrnoError } from '../../service/errors.ts';
+import type { FindingSink } from './doubts.ts';
 import type { VerifyTally } from './tally.ts';
 import type { VerifyFinding } from './types.ts';
 
-type Found = Omit<VerifyFinding, 'repaired'>;
+/** A finding before anything was done about it. */
+export type Found = Omit<VerifyFinding, 'repaired'>;
 
 export interface FindingsOptions {
   readonly catalog: Catalog;
@@ -20,7 +22,7 @@ export interface FindingsOptions {
 }
 
 /** Takes findings: tells them, counts them, and hands them over to who puts them right. */
-export class Findings {
+export class Findings implements FindingSink {
   readonly #options: FindingsOptions;
 
   constructor(options: FindingsOptions) {
@@ -28,7 +30,6 @@ export class Findings {
   }
 
   /**
-   * @param blob what was seen of a blob whose file the catalog does not know: the follower needs it
    * Nothing is told of a file that is in the journal: the follower is about to look at it. What was given up is told.
    */
   async add(found: Found, blob?: KnownBlob): Promise<void> {

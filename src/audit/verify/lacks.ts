@@ -7,6 +7,8 @@ import { isMarkerOf } from '../imported.ts';
 import { type Subject, subjectAt } from '../subject.ts';
 import { isResident, stateOf } from './blob-codes.ts';
 import { look, type VerifyContext } from './context.ts';
+import type { FindingSink } from './doubts.ts';
+import type { Found } from './findings.ts';
 import { type Alive, ownerOf } from './look.ts';
 
 /** Tells which blobs of something alive are not there, as far as this run has not seen them. */
@@ -58,25 +60,30 @@ async function lacksCopy(context: VerifyContext, archive: number, store: BlobSto
   if (copy !== undefined) return;
   const [name] = subjectAt(now.entry, now.paths, store.prefix).names;
   const resident = isResident(now);
-  await findings.add({
+  const again = (sink: FindingSink) => lacksCopy({ ...context, findings: sink }, archive, store, alive);
+  const found: Found = {
     ...{ code: resident ? 'missing' : 'lost', fid: now.entry.fid, path: now.paths[0], archive },
     ...(name === undefined ? {} : { blob: name }),
     detail: misses.map((miss) => `${JSON.stringify(miss.name)}: ${miss.found}`).join('; '),
     remedy: resident ? 'archive' : 'none',
-  });
+  };
+  await findings.add(found, undefined, again);
 }
 
 async function lacksMarkers(
   context: VerifyContext,
   archive: number,
   store: BlobStore,
-  { entry, paths }: Alive,
+  alive: Alive,
   names: readonly string[],
   imported: readonly KnownBlob[] = [],
 ): Promise<void> {
   if (names.length === 0) return;
   const { signal, fsUuid, findings } = context;
-  const { fid } = entry;
+  const {
+    entry: { fid },
+    paths,
+  } = alive;
   for (const blob of names) {
     const there = await store.head(blob, { signal });
     if (there?.identity?.fs === fsUuid && there.identity.fid === fid) continue;
@@ -84,6 +91,8 @@ async function lacksMarkers(
     const now = (await look(context, [fid])).get(fid);
     if (now === undefined || now === 'dead' || now === 'failed') return;
     if (!subjectAt(now.entry, now.paths, store.prefix).names.has(blob)) continue;
-    await findings.add({ code: 'missing', fid, path: paths[0], archive, blob, remedy: 'follower' });
+    const again = (sink: FindingSink) =>
+      lacksMarkers({ ...context, findings: sink }, archive, store, alive, [blob], imported);
+    await findings.add({ code: 'missing', fid, path: paths[0], archive, blob, remedy: 'follower' }, undefined, again);
   }
 }

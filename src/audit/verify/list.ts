@@ -12,6 +12,7 @@ import { knownBlobOf, otherArchivesInside } from '../known-blob.ts';
 import { type ListRange, ParallelListing } from '../parallel-listing.ts';
 import { codesOf, isResident, type OwnBlob, remedyFor, stateOf } from './blob-codes.ts';
 import { look, seenAt, type VerifyContext } from './context.ts';
+import type { FindingSink } from './doubts.ts';
 import type { Alive, Looked } from './look.ts';
 
 const PAGE_SIZE = 1_000;
@@ -117,11 +118,16 @@ function codesIn(
 async function confirm(
   context: VerifyContext,
   place: Place,
-  { name, identity: { fid } }: OwnBlob,
+  first: OwnBlob,
   before: readonly Difference[],
 ): Promise<void> {
   const { archive, store } = place;
   const { catalog, findings, fsUuid, signal } = context;
+  const {
+    name,
+    identity: { fid },
+  } = first;
+  const again = (sink: FindingSink) => confirm({ ...context, findings: sink }, place, first, before);
   const looked = (await look(context, [fid])).get(fid);
   const there = await store.head(name, { signal });
   const identity = there?.identity;
@@ -132,14 +138,14 @@ async function confirm(
     // What is known to be dead goes when its time has come.
     if ((await catalog.tombstone(fid)) !== undefined) return;
     const seen = { ...knownBlobOf(blob, archive), verifiedAt: seenAt(context) };
-    return await findings.add({ code: 'orphan', fid, archive, blob: name, remedy: 'follower' }, seen);
+    return await findings.add({ code: 'orphan', fid, archive, blob: name, remedy: 'follower' }, seen, again);
   }
   const known = (await catalog.known([fid])).get(fid);
   const [path] = looked.paths;
   for (const code of codesIn(context, place, blob, looked, known)) {
     if (!before.includes(code)) continue;
     const found = { code, fid, archive, blob: name, remedy: remedyFor(code, looked) };
-    await findings.add(path === undefined ? found : { ...found, path });
+    await findings.add(path === undefined ? found : { ...found, path }, undefined, again);
   }
 }
 

@@ -23,7 +23,11 @@ export async function verifyStaleBlobs(context: VerifyContext): Promise<void> {
   }
 }
 
-async function verifyRow(context: VerifyContext, { fid, blob: { archive, name } }: Row): Promise<void> {
+async function verifyRow(context: VerifyContext, row: Row): Promise<void> {
+  const {
+    fid,
+    blob: { archive, name },
+  } = row;
   const { archives, catalog, findings, fsUuid, signal } = context;
   const store = archives.get(archive);
   if (store === undefined || !(await catalog.present([fid])).has(fid)) return;
@@ -32,5 +36,6 @@ async function verifyRow(context: VerifyContext, { fid, blob: { archive, name } 
   const one = (await look(context, [fid])).get(fid);
   if (one === undefined || one === 'failed' || one === 'dead') return;
   if (subjectAt(one.entry, one.paths, store.prefix).names.has(name)) return;
-  await findings.add({ code: 'catalog-blob', fid, path: one.paths[0], archive, blob: name, remedy: 'follower' });
+  const stale = { code: 'catalog-blob', fid, path: one.paths[0], archive, blob: name, remedy: 'follower' } as const;
+  await findings.add(stale, undefined, (sink) => verifyRow({ ...context, findings: sink }, row));
 }

@@ -7,8 +7,10 @@ import { catalogFile } from '../../catalog/place.ts';
 import type { Config } from '../../config/types.ts';
 import { LustreSource } from '../../follow/lustre-source.ts';
 import { openFileSystem } from '../../lustre/file-system.ts';
+import { printable } from '../../lustre/printable.ts';
 import { Scanner } from '../../lustre/scanner.ts';
 import { EVERYTHING, targetAt } from '../../scan/target.ts';
+import { lockRun } from '../../service/control/run-lock.ts';
 import { OperatorError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
 import { mustHaveArchives } from '../start-sweep.ts';
@@ -18,12 +20,16 @@ import { runVerify } from './verify.ts';
 
 export interface StartVerifyOptions {
   readonly config: Config;
+  /** Of this program. */
+  readonly version: string;
   readonly log: Log;
   /** A directory; undefined: everything. */
   readonly path: Buffer | undefined;
   /** Requests at the same time. */
   readonly parallel: number;
   readonly checksum: boolean;
+  /** Milliseconds: see `VerifyOptions`. */
+  readonly settle: number;
   readonly repair: boolean;
   /** A file that gets a line of JSON for every finding. */
   readonly report: string | undefined;
@@ -62,12 +68,14 @@ export async function startVerify(options: StartVerifyOptions): Promise<Verified
     if (uuid === undefined) throw unknown(fs.mount);
     await catalog.claim(uuid);
     const archives = await openOwnStores(config.archives, uuid, signal);
-    const report = options.report === undefined ? undefined : await openReport(options.report);
+    const announced = await announce(options, fs.mount);
+    let report: Report | undefined;
     try {
+      report = options.report === undefined ? undefined : await openReport(options.report);
       const target = options.path === undefined ? EVERYTHING : await targetAt(options.path, fs.mount, fs.files);
-      const { parallel, checksum, repair, onProgress } = options;
+      const { parallel, checksum, settle, repair, onProgress } = options;
       const summary = await runVerify({
-        ...{ catalog, fs, fsUuid: uuid, archives, target, parallel, checksum, repair, onProgress, signal },
+        ...{ catalog, fs, fsUuid: uuid, archives, target, parallel, checksum, settle, repair, onProgress, signal },
         source: new LustreSource(fs, uuid),
         startScanner: () => Scanner.start({ ...helper, mount: fs.mount, threads: config.scan.threads }),
         onFinding: async (finding) => {
@@ -77,6 +85,7 @@ export async function startVerify(options: StartVerifyOptions): Promise<Verified
       });
       return { summary, mount: fs.mount, uuid, catalog: catalog.file, path: target.path };
     } finally {
+      await announced?.release();
       await report?.close();
       for (const store of archives.values()) store.close();
     }
@@ -85,6 +94,17 @@ export async function startVerify(options: StartVerifyOptions): Promise<Verified
     await fs.close();
   }
 }
+
+/** Lets `status` tell of it. Of several at work one is told of: they don't keep each other from anything. */
+async function announce({ config, version, log, path }: StartVerifyOptions, mount: string) {
+  const what = path === undefined ? mount : printable(path);
+  const hint = '';
+  return await lockRun({ directory: config.stateDir, version, name: 'verify', path: what, hint, log }).catch(
+    () => undefined,
+  );
+}
+
+type Report = Awaited<ReturnType<typeof openReport>>;
 
 async function openReport(file: string) {
   const stream = createWriteStream(file, { mode: 0o640 });

@@ -1,6 +1,7 @@
 import { newSince } from '../since.ts';
 import { Checksums } from './checksums.ts';
-import type { VerifyContext, VerifyOptions } from './context.ts';
+import { look, type VerifyContext, type VerifyOptions } from './context.ts';
+import { Doubts } from './doubts.ts';
 import { verifyEntries, verifyWalk } from './entries.ts';
 import { Findings } from './findings.ts';
 import { verifyBlobs } from './list.ts';
@@ -12,7 +13,7 @@ const CHECKPOINT = 'verify';
 
 /**
  * Holds file system, catalog and container against each other, page by page, and tells every difference that is there when
- * it is looked at a second time. What it sees of the container it notes in the catalog; anything else is only changed with
+ * it is looked at a second time, and after a while (`settle`) once more. What it sees of the container it notes in the catalog; anything else is only changed with
  * `repair`: the files are handed to the follower, or marked to be archived anew.
  */
 export async function runVerify(
@@ -49,10 +50,15 @@ async function verify(options: Parameters<typeof runVerify>[0]): Promise<VerifyS
   const since = await newSince(catalog);
   await catalog.apply({ checkpoints: [{ name: CHECKPOINT, state: { since } }] });
   let phase: VerifyPhase = 'list';
+  const doubts: Doubts = new Doubts({
+    ...{ tally, signal, settle: options.settle },
+    findings: new Findings({ catalog, files: fs.files, tally, repair, onFinding }),
+    look: async (fid) => (await look(context, [fid])).get(fid) ?? 'failed',
+  });
   const context: VerifyContext = {
     ...options,
     tally,
-    findings: new Findings({ catalog, files: fs.files, tally, repair, onFinding }),
+    findings: doubts,
     checksums: options.checksum ? new Checksums(fs, signal) : undefined,
     since,
     tell: () => onProgress?.(() => ({ ...tally.counts(), phase, elapsed: elapsed() })),
@@ -66,5 +72,6 @@ async function verify(options: Parameters<typeof runVerify>[0]): Promise<VerifyS
       if (!signal.aborted) throw error;
     }
   }
+  await doubts.settle();
   return { ...tally.counts(), outcome: signal.aborted ? 'stopped' : 'complete', started, elapsed: elapsed() };
 }

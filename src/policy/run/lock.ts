@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { lockRun } from '../../service/control/run-lock.ts';
 import { OperatorError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
+import { policyLock } from './socket.ts';
 
 const POLL_MS = 500;
 const HELD = 'POLICY_RUNNING';
@@ -24,7 +25,7 @@ export async function lockPolicy(
     try {
       return await lockRun({
         ...o,
-        name: `policy-${policy}`,
+        name: policyLock(policy),
         path: `the policy ${policy}`,
         title: `A run of the policy ${policy}`,
         code: HELD,

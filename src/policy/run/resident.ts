@@ -2,13 +2,13 @@ import { mkdir } from 'node:fs/promises';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Config } from '../../config/types.ts';
 import { ControlServer } from '../../service/control/server.ts';
-import { socketName } from '../../service/control/socket-path.ts';
 import type { ServiceLog } from '../../service/log.ts';
 import { serviceManager } from '../../service/service-manager.ts';
 import { loadPolicies } from '../policies.ts';
 import { runOnce } from './once.ts';
 import type { PolicyResult } from './policy-runs.ts';
 import { isQuiet, toJson } from './report.ts';
+import { policyRunSocket } from './socket.ts';
 import type { RunProgress } from './types.ts';
 
 export interface StayOptions {
@@ -27,9 +27,6 @@ export interface StayOptions {
   /** Begins nothing more; what was asked for goes on in Lustre. */
   readonly signal: AbortSignal;
 }
-
-/** The name of the control socket, in `run_dir`: one for each mount. @param mount as configured */
-export const policyRunSocket = (mount: string): string => socketName('policy-run', mount.replace(/\/+$/, ''));
 
 /** Keeps systemd's watchdog quiet. */
 const BEAT_MS = 1_000;
@@ -79,6 +76,8 @@ class Resident {
   readonly #running = new Map<string, { readonly since: Date; progress?: () => RunProgress; end: Promise<void> }>();
   readonly #last = new Map<string, { readonly at: Date; readonly result: PolicyResult }>();
   #config: Config;
+  /** When the triggers are looked at again. */
+  #next: Date | undefined;
   #wake: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(options: StayOptions) {
@@ -99,6 +98,7 @@ class Resident {
     });
     while (!signal.aborted) {
       const next = performance.now() + every;
+      this.#next = new Date(Date.now() + every);
       await this.#begin();
       let timer: NodeJS.Timeout | undefined;
       const due = new Promise<void>((resolve) => {
@@ -124,6 +124,8 @@ class Resident {
       time: new Date().toISOString(),
       process: { pid: process.pid, version, startedAt: this.#started.toISOString() },
       everySeconds: every / 1000,
+      next: this.#next?.toISOString() ?? null,
+      names: this.#options.names,
       running: [...this.#running].map(([policy, { since, progress }]) => ({
         policy,
         since: since.toISOString(),

@@ -67,6 +67,7 @@ const snapshot: StatusSnapshot = {
     scan: { state: 'unavailable', code: 'SERVICE_SILENT', reason: 'the scan does not answer' },
     sweep: { state: 'not-running' },
     import: { state: 'not-running' },
+    verify: { state: 'running', figures: { pid: 99, since: '2026-01-01T11:00:00.000Z', path: '/mnt/lustre' } },
   },
   fileSystem: { available: true, fsname: 'lustre', llapi: '2.15.5', uuid: 'u' },
   containers: [{ archive: 1, endpoint: 'https://a', container: 'c', state: 'unreachable', code: 'NETWORK' }],
@@ -77,6 +78,17 @@ const snapshot: StatusSnapshot = {
     },
   ],
   recoveryPoint: { since: '2026-01-01T11:58:30.000Z', ageSeconds: 90, partial: true },
+  policies: [
+    {
+      ...{ policy: 'archive', triggers: ['every 5m'], next: '2026-01-01T12:04:00.000Z', by: 'timer' },
+      last: { started: '2026-01-01T11:00:00.000Z', ended: '2026-01-01T11:01:00.000Z', outcome: 'complete' },
+      running: null,
+    },
+    {
+      ...{ policy: 'release', triggers: ['an OST at 85 %'], last: null, next: null, by: null },
+      running: { pid: 4242, since: '2026-01-01T11:59:00.000Z' },
+    },
+  ],
   catalog: {
     available: true,
     ...{ file: '/var/lib/lfsazsync/catalog.db', uuid: 'u', scanned: '2026-01-01T00:00:00.000Z', scanning: null },
@@ -166,7 +178,13 @@ test('every pane shows its own', async () => {
   await press('2', 'project/file-0', '50 %', '100B/s');
   await press('3', '1234', 'to be scanned again: records are missing', 'odd/name', 'a stranger’s blob', '9 dead kept');
   await press('4', /released +5 +2KiB/, '91.0 %', 'released from 85 % on, down to 80 %');
-  await press('5', 'something went wrong', /policy +archive +2026-01-01 11:00:00 +1m +complete/);
+  await press(
+    '5',
+    'something went wrong',
+    /archive +every 5m +1h ago +complete +in 4m \(timer\)/,
+    /release +an OST at 85 % +now, for 1m +process 4242/,
+    /policy +archive +2026-01-01 11:00:00 +1m +complete/,
+  );
   await press('\t', 'error: archive 1');
 });
 

@@ -1,6 +1,7 @@
 import { ACTION_KINDS } from '../../copytool/stats.ts';
 import { formatBytes, formatRate } from '../../service/units.ts';
 import { placeOf } from '../journal.ts';
+import { NO_SCHEDULE, POLICY_HEADER, policyCells } from '../policy-rows.ts';
 import { age } from '../problems.ts';
 import { FILE_STATES, isRun, type Problem, type StatusSnapshot } from '../types.ts';
 import type { History } from './history.ts';
@@ -24,7 +25,7 @@ export const paneRows: Readonly<Record<PaneName, (view: View) => Row[]>> = {
   actions: (view) => [...throughput(view), ...actions(view), ...troubles(view)],
   changes: (view) => [...waiting(view), ...changelogs(view), ...quarantine(view)],
   files: (view) => [...files(view), ...osts(view)],
-  runs: (view) => [...runs(view), ...events(view)],
+  runs: (view) => [...policies(view), ...runs(view), ...events(view)],
 };
 
 const SEVERITY: Readonly<Record<Problem['severity'], Colour>> = { error: 'red', warning: 'yellow' };
@@ -256,6 +257,14 @@ function osts({ snapshot: { osts: found }, width, marks }: View): Row[] {
   });
   const note = high === null ? [] : [dim(`files are released from ${high} % on, down to ${low} %`)];
   return [heading('OSTs'), ...rows, ...note, blank];
+}
+
+function policies({ snapshot: { policies: all, time } }: View): Row[] {
+  if (all.length === 0) return [];
+  const rows = table(POLICY_HEADER, policyCells(all, time), (index) => ({
+    colour: all[index]?.running === null ? undefined : 'green',
+  }));
+  return [heading('Policies'), ...rows, ...(all.some(({ by }) => by !== null) ? [] : [dim(NO_SCHEDULE)]), blank];
 }
 
 function runs({ snapshot: { catalog } }: View): Row[] {

@@ -18,7 +18,7 @@ const blob = (...names: string[]) => it.rig.sandbox.blobName(at(...names));
 const client = (name: string) => it.rig.sandbox.containerClient.getBlockBlobClient(name);
 
 async function verify(...argv: string[]): Promise<VerifyJson> {
-  const result = await it.rig.sandbox.run(['verify', '--json', ...argv]);
+  const result = await it.rig.sandbox.run(['verify', '--json', '--settle', '0s', ...argv]);
   expect([0, 3], result.stderr + result.stdout).toContain(result.exitCode);
   const json = JSON.parse(result.stdout) as VerifyJson;
   expect(json.exit.code).toBe(result.exitCode);

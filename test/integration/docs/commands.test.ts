@@ -14,6 +14,10 @@ beforeAll(async () => {
 });
 afterAll(async () => await world?.stop());
 
-test.each(SCRIPT)('$name', async (stage) => {
-  expect(await runStage(world, stage, (text) => shown.has(text))).toEqual([]);
-});
+test.each(SCRIPT)(
+  '$name',
+  async (stage) => {
+    expect(await runStage(world, stage, (text) => shown.has(text))).toEqual([]);
+  },
+  600_000,
+);

@@ -1,8 +1,9 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { policyRunSocket } from '../../../src/policy/run/resident.ts';
+import { policyRunSocket } from '../../../src/policy/run/socket.ts';
 import { askService } from '../../../src/service/control/client.ts';
+import type { StatusSnapshot } from '../../../src/status/types.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, usePolicyBench } from './policy-bench.ts';
 
@@ -44,7 +45,16 @@ test('as a service: looks again and again, is steered by its socket and by SIGHU
     schema: 1,
     service: 'policy-run',
     everySeconds: 1,
+    next: expect.stringMatching(/^\d{4}-/),
+    names: [],
     process: { pid: service.pid },
+  });
+
+  // `status` knows when it looks next.
+  const { stdout } = await it.sandbox.run(['status', '--json', '--timeout', '60']);
+  expect((JSON.parse(stdout) as StatusSnapshot).policies[0]).toMatchObject({
+    ...{ policy: 'archive', triggers: ['every 1s'], by: 'policy-run' },
+    next: expect.stringMatching(/^\d{4}-/),
   });
 
   // Files that come later are found once the catalog knows them.

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { FILE_STATES, type StatusSnapshot } from '../../../src/status/types.ts';
 import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
+import { waitUntil } from '../../support/wait.ts';
 
 let sandbox: Sandbox;
 
@@ -54,6 +55,7 @@ describe('with nothing running', () => {
       scan: { state: 'not-running' },
       sweep: { state: 'not-running' },
       import: { state: 'not-running' },
+      verify: { state: 'not-running' },
     });
     expect(json.containers).toMatchObject([{ archive: 1, state: 'ok', container: sandbox.container }]);
     expect(json.fileSystem).toMatchObject({ available: true, fsname: 'lustrefs', uuid: null });
@@ -87,7 +89,7 @@ describe('with a copytool and a catalog', () => {
     expect(exitCode).toBe(3);
     expect(codes(json)).toEqual(['FOLLOWER_NOT_RUNNING']);
     expect(Object.keys(json)).toEqual(
-      'schema time host version mount health services fileSystem containers changelogs recoveryPoint catalog osts'.split(
+      'schema time host version mount health services fileSystem containers changelogs recoveryPoint policies catalog osts'.split(
         ' ',
       ),
     );
@@ -152,6 +154,29 @@ describe('with a copytool and a catalog', () => {
     const [, outer = '', inner = ''] = doc.split(/\| field (?:of `catalog` )?\| \|\n/);
     expect(named(outer.split('\n\n')[0] ?? '').sort()).toEqual(Object.keys(json).sort());
     expect([...named(inner), 'available'].sort()).toEqual(Object.keys(json.catalog).sort());
+  });
+
+  test('a verification that is under way, and each policy', async () => {
+    // Nobody reads the report yet: it waits.
+    const report = join(sandbox.dir, 'report');
+    expect(await sandbox.exec('mkfifo', [report])).toMatchObject({ exitCode: 0 });
+    const verify = sandbox.startService(['verify', '--settle', '0s', '--report', report]);
+    const { json } = await waitUntil('it is told of', async () => {
+      const found = await status();
+      return found.json.services.verify.state === 'running' ? found : undefined;
+    });
+    expect(json.services.verify).toMatchObject({ figures: { pid: verify.pid, path: sandbox.mount } });
+    expect(json.policies).toEqual(
+      ['archive', 'release', 'remove'].map((policy) => ({
+        ...{ policy, running: null, last: null, next: null, by: null },
+        triggers: [expect.any(String)],
+      })),
+    );
+    const { stdout } = await sandbox.run(['status', '--timeout', '60']);
+    expect(stdout).toMatch(/^verify +running, of /m);
+    expect(stdout).toMatch(/^archive +every 5m +never$/m);
+    await sandbox.exec('cat', [report]);
+    expect([0, 3]).toContain((await verify.exited()).exitCode);
   });
 
   test('a copytool that is stopped in its tracks holds nothing up', async () => {
