@@ -36,9 +36,8 @@ export const NOT_EXECUTED: readonly { readonly commands: readonly string[]; read
       'az group create --name RG --location westeurope',
       'az deployment group create --resource-group RG --template-file infra.bicep',
       'az deployment group create --resource-group RG --template-file lfsazsync.bicep --parameters subnet_id=… lustre_mgs=… storage_account_name=… storage_container_name=lustre ssh_key="$(cat ~/.ssh/id_ed25519.pub)" release_url=https://…/lfsazsync_0.1.0_amd64.deb release_sha256=… changelog_user=cl1',
-      'az storage blob undelete --container-name CONTAINER --name projects/results.h5',
     ],
-    why: 'needs an Azure subscription, and the account’s soft delete, which Azurite does not have',
+    why: 'needs an Azure subscription',
   },
   {
     commands: [
@@ -291,6 +290,12 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync undelete --recursive /lustre/projects/old': {
         before: (world) => removedAgain(world, 'projects/old'),
       },
+      'lfsazsync undelete --list --search /mnt/lustre/projects': {
+        before: (world) => removedAgain(world, 'projects/old'),
+        says: /projects\/old/,
+      },
+      'lfsazsync undelete --list --search /lustre/projects': { says: /projects\/old/ },
+      'lfsazsync undelete --search --recursive /mnt/lustre/projects/old': {},
       'lfsazsync undelete --search /mnt/lustre/projects/results.h5': {
         before: (world) => removedAgain(world, 'projects/results.h5'),
       },
