@@ -11,6 +11,8 @@ import type { FollowStats } from './stats.ts';
 const CHECK_AFTER = 100;
 const CHECK_EVERY_MS = 1_000;
 const AGAIN_MS = 60_000;
+/** Other processes find dead, too, and ring no bell here: without any, it is looked so often. */
+const EMPTY_EVERY_MS = 5_000;
 /** Every pass looks at all tombstones: passes take no more than this share of the time. */
 const SHARE = 5;
 
@@ -73,8 +75,11 @@ export async function reapOn(o: ReapingOptions): Promise<void> {
     const took = performance.now() - begun;
     await pause(Math.max(CHECK_EVERY_MS, took * SHARE), stop);
     const { oldest } = await context.catalog.deaths(0);
-    const due = oldest === undefined ? Number.POSITIVE_INFINITY : oldest * 1000 + o.settings().grace - Date.now();
-    await bell.wait(kept > 0 || due <= 0 ? AGAIN_MS : due + CHECK_EVERY_MS, stop);
+    if (oldest === undefined) await bell.wait(EMPTY_EVERY_MS, stop);
+    else {
+      const due = oldest * 1000 + o.settings().grace - Date.now();
+      await bell.wait(kept > 0 || due <= 0 ? AGAIN_MS : due + CHECK_EVERY_MS, stop);
+    }
   }
 }
 
