@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
 
@@ -48,4 +49,41 @@ test('the services of this configuration below a scratch root: made, unchanged, 
   expect(existsSync(join(root, UNIT))).toBe(false);
   expect(existsSync(sandbox.configFile)).toBe(true);
   expect(existsSync(join(sandbox.dir, 'state/catalog.db'))).toBe(true);
+});
+
+test('back to an older program, when the catalog is a newer one’s: refused, and built anew as the guide says', async () => {
+  const identity = async () => {
+    const { exitCode, stdout } = await sandbox.run(['setup', '--no-services', '--json']);
+    expect(exitCode, stdout).toBe(0);
+    return (JSON.parse(stdout) as { uuid: string }).uuid;
+  };
+  const uuid = await identity();
+  expect(await sandbox.run(['scan'])).toMatchObject({ exitCode: 0 });
+  const configuration = readFileSync(sandbox.configFile, 'utf8');
+  const state = join(sandbox.dir, 'state');
+  const database = new DatabaseSync(join(state, 'catalog.db'));
+  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
+  database.exec(`PRAGMA user_version = ${version + 1}`);
+  database.close();
+
+  for (const command of [['scan'], ['find'], ['sweep'], ['policy-run'], ['changelog-follow', '--once']]) {
+    const { exitCode, stderr } = await sandbox.run(command);
+    expect({ command, exitCode }).toEqual({ command, exitCode: 1 });
+    expect(stderr).toMatch(/newer version of lfsazsync/);
+  }
+  const old = join(state, 'old');
+  mkdirSync(old);
+  for (const name of readdirSync(state).filter((one) => one.startsWith('catalog.db')))
+    renameSync(join(state, name), join(old, name));
+  for (const command of [['scan'], ['sweep'], ['verify', '--settle', '0s']]) {
+    const { exitCode, stderr, stdout } = await sandbox.run(command);
+    expect({ command, exitCode, said: exitCode === 0 ? '' : stderr + stdout }).toEqual({
+      command,
+      exitCode: 0,
+      said: '',
+    });
+  }
+  // Neither the identity nor the configuration has changed.
+  expect(await identity()).toBe(uuid);
+  expect(readFileSync(sandbox.configFile, 'utf8')).toBe(configuration);
 });
