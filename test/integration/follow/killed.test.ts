@@ -13,6 +13,8 @@ import { FollowRig } from './rig.ts';
 const ELSEWHERE = /^(?:move|imported)\./;
 
 let it: FollowRig;
+/** Of different sizes: `mirrored` tells the two by that. */
+const CONTENTS = { a: 'content of a', b: 'content of b, which is longer' } as const;
 let changes = 0;
 const at = (...names: string[]) => it.path('t', ...names);
 beforeAll(async () => {
@@ -27,7 +29,7 @@ afterAll(() => it?.stop());
 async function prepare(): Promise<void> {
   mkdirSync(at('d0', 'sub'), { recursive: true });
   symlinkSync('target', at('d0', 'link'));
-  for (const name of ['a', 'b']) writeFileSync(at(name), `content of ${name}`);
+  for (const name of ['a', 'b'] as const) writeFileSync(at(name), CONTENTS[name]);
   writeFileSync(at('d0', 'in'), 'content of in');
   const archived = await it.sandbox.run(['archive', '--wait', '--recursive', at()]);
   expect(archived, archived.stderr).toMatchObject({ exitCode: 0 });
@@ -49,9 +51,9 @@ function change(): void {
 }
 
 async function expectContents(): Promise<void> {
-  const [a, b] = changes % 2 === 1 ? ['b', 'a'] : ['a', 'b'];
-  expect(await it.rig.content(at('a'))).toBe(`content of ${a}`);
-  expect(await it.rig.content(at('b'))).toBe(`content of ${b}`);
+  const [a, b] = changes % 2 === 1 ? (['b', 'a'] as const) : (['a', 'b'] as const);
+  expect(await it.rig.content(at('a'))).toBe(CONTENTS[a]);
+  expect(await it.rig.content(at('b'))).toBe(CONTENTS[b]);
   expect(await it.rig.content(at(`d${changes}`, 'in'))).toBe('content of in');
 }
 
@@ -95,7 +97,7 @@ test('killed again and again at random, while users work; then users read', asyn
   await it.once();
   await it.mirrored();
   await expectContents();
-  const [a, b] = changes % 2 === 1 ? ['b', 'a'] : ['a', 'b'];
-  expect(await read(at('a'))).toBe(`content of ${a}`);
-  expect(await read(at('b'))).toBe(`content of ${b}`);
+  const [a, b] = changes % 2 === 1 ? (['b', 'a'] as const) : (['a', 'b'] as const);
+  expect(await read(at('a'))).toBe(CONTENTS[a]);
+  expect(await read(at('b'))).toBe(CONTENTS[b]);
 });
