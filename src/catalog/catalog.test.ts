@@ -420,7 +420,12 @@ describe('marks and journal', () => {
       notBefore: 9000,
       progress: Buffer.from('at'),
     });
-    await catalog.apply({ outcomes: [{ ...failed, quarantine: true }] });
+    // What comes anew begins where the work is, unless it is to begin afresh.
+    await catalog.apply({ journal: [{ fid: fid(1), reasons: 1, since: 50 }] });
+    expect((await catalog.journalEntry(fid(1)))?.progress).toEqual(Buffer.from('at'));
+    const afresh = await catalog.apply({ journal: [{ fid: fid(1), reasons: 1, since: 50, afresh: true }] });
+    expect((await catalog.journalEntry(fid(1)))?.progress).toBeUndefined();
+    await catalog.apply({ outcomes: [{ ...failed, stamp: afresh.stamp, quarantine: true }] });
     expect(await catalog.journalDue(99_999, 10)).toMatchObject([{ fid: fid(2) }]);
     expect(await catalog.quarantine(undefined, 10)).toMatchObject([{ fid: fid(1), tries: 2 }]);
     expect(await catalog.journalStats()).toEqual({ count: 2, quarantined: 1, oldest: 30, oldestWaiting: 40 });

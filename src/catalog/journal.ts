@@ -22,13 +22,13 @@ export class Journal {
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
-    // New work on something given up: it has changed, so it is tried again, from the beginning.
+    // New work on something given up: it has changed, so it is tried again as if for the first time.
     this.#put = database.prepare(
-      `INSERT INTO journal (fid, reasons, since, not_before_ms, tries, stamp) VALUES (?, ?, ?, ?, 0, ?)
+      `INSERT INTO journal (fid, reasons, since, not_before_ms, tries, stamp) VALUES (?1, ?2, ?3, ?4, 0, ?5)
        ON CONFLICT DO UPDATE SET reasons = reasons | excluded.reasons, since = min(since, excluded.since),
          not_before_ms = CASE WHEN quarantined_ms IS NULL THEN min(not_before_ms, excluded.not_before_ms) ELSE excluded.not_before_ms END,
          tries = CASE WHEN quarantined_ms IS NULL THEN tries ELSE 0 END,
-         quarantined_ms = NULL, stamp = excluded.stamp`,
+         progress = CASE WHEN ?6 THEN NULL ELSE progress END, quarantined_ms = NULL, stamp = excluded.stamp`,
     );
     this.#get = database.prepare(`SELECT ${COLUMNS} FROM journal WHERE fid = ?`);
     this.#due = database.prepare(
@@ -57,7 +57,7 @@ export class Journal {
   }
 
   put(fid: number, put: JournalPut, stamp: Stamp): void {
-    this.#put.run(fid, put.reasons, put.since, put.notBefore ?? 0, stamp);
+    this.#put.run(fid, put.reasons, put.since, put.notBefore ?? 0, stamp, put.afresh === true ? 1 : 0);
   }
 
   settle(fid: number, outcome: JournalOutcome, nowMs: number): void {

@@ -138,6 +138,8 @@ export interface JournalPut {
   readonly since: number;
   /** Milliseconds since 1970 before which it is not to be done; with a row that is there already, the earlier counts. */
   readonly notBefore?: number;
+  /** How far work on it has got counts no more: it begins anew. */
+  readonly afresh?: boolean;
 }
 
 export interface JournalEntry {

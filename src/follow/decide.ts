@@ -104,8 +104,13 @@ function decideAlive(
     put: { entry, ...(links === undefined ? {} : { links }) },
     ...(blob === undefined ? {} : { blob }),
     ...bindingOf(fresh),
-    ...(reasons === 0 ? {} : { journal: { fid, reasons, since, notBefore: timing.now + wait } }),
+    ...(reasons === 0 ? {} : { journal: journalPut({ fid, reasons, since, notBefore: timing.now + wait }) }),
   };
+}
+
+/** A directory that moves again has all below it moved again, however far the last time had got. */
+function journalPut(put: JournalPut): JournalPut {
+  return (put.reasons & REASON.TREE) === 0 ? put : { ...put, afresh: true };
 }
 
 function reasonsFor(fresh: Fresh, known: Known | undefined, newCopy: boolean): number {

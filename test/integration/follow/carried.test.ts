@@ -133,6 +133,26 @@ describe.each(['2.15', '2.17'] as const)('Lustre %s', (version) => {
     await it.mirrored();
   });
 
+  test('a directory that moves back while what is in it is being moved', async () => {
+    fresh();
+    mkdirSync(at('here'));
+    for (const name of ['a', 'b']) await archived(`here/${name}`, `content of ${name}`);
+    await it.mirrored();
+    // By then everything below has been told to move, and has moved or will.
+    it.hold('marker.written');
+    renameSync(at('here'), at('there'));
+    await it.held('marker.written');
+    await it.statusWhere('all below has moved', ({ journal }) => journal.waiting <= 1);
+    renameSync(at('there'), at('here'));
+    await it.statusWhere(
+      'the move back is seen',
+      ({ mdts, marks }) => marks.count === 0 && mdts.every(({ lag }) => lag.caughtUp),
+    );
+    it.letAllGo();
+    await it.mirrored();
+    expect(await it.rig.content(at('here', 'a'))).toBe('content of a');
+  });
+
   test('deletions; open files; special files are told, and are no error', async () => {
     fresh();
     await archived('a', 'going');
