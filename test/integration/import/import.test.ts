@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, read } from '../copytool/fixture.ts';
 import { ImportRig, seeTree } from './fixture.ts';
 
@@ -124,10 +125,10 @@ test('a blob that a stranger overwrote: the restore fails clearly, and --refresh
   await it.sandbox.containerClient.deleteBlob(`${top}/gone`);
   expect(await read(it.at(top, 'data'))).toBe('ENODATA');
   const fid = await it.fid(it.at(top, 'data'));
-  const line = it.rig.copytool.lines.findLast(
-    ({ record }) => record?.['fid'] === fid && record?.['outcome'] !== undefined,
+  const line = await waitUntil('the copytool tells what came of it', () =>
+    it.rig.copytool.lines.findLast(({ record }) => record?.['fid'] === fid && record?.['outcome'] !== undefined),
   );
-  expect(line?.text).toMatch(/has changed since the import|5 bytes|the import recorded/);
+  expect(line.text).toMatch(/has changed since the import|5 bytes|the import recorded/);
   // Without --refresh it is only told.
   expect(await it.import('--prefix', top)).toMatchObject({ exitCode: 3, conflicts: 1, refreshed: 0 });
   writeFileSync(it.at(top, 'kept'), 'mine');
@@ -174,8 +175,9 @@ test('imported with a warning: the Archive tier, of which the restore says what 
   expect(await read(it.at(top, 'leased'))).toBe('x');
   expect(await read(it.at(top, 'cold'))).toBe('ENODATA');
   const fid = await it.fid(it.at(top, 'cold'));
-  const said = it.rig.copytool.lines.filter(({ record }) => record?.['fid'] === fid).map(({ text }) => text);
-  expect(said.join('\n')).toMatch(/blob-archived.*it is in the Archive tier/);
+  await it.rig.copytool.waitFor(
+    ({ record, text }) => record?.['fid'] === fid && /blob-archived.*it is in the Archive tier/.test(text),
+  );
   await lease.releaseLease();
 });
 

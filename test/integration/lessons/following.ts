@@ -99,12 +99,18 @@ export class Following {
   }
 
   /** Waits until the follower has nothing left to do. */
-  async idle(): Promise<FollowStatus> {
-    return await waitUntil('the follower has nothing left to do', async () => {
-      const status = await this.status();
-      const isIdle = status.recoveryPoint === null && status.mdts.every(({ lag }) => lag.caughtUp);
-      return isIdle && status.journal.waiting === 0 ? status : undefined;
-    });
+  async idle(timeout?: number): Promise<FollowStatus> {
+    let last: FollowStatus | undefined;
+    const isIdle = ({ recoveryPoint, mdts, journal }: FollowStatus) =>
+      recoveryPoint === null && mdts.every(({ lag }) => lag.caughtUp) && journal.waiting === 0;
+    return await waitUntil(
+      'the follower has nothing left to do',
+      async () => {
+        last = await this.status();
+        return isIdle(last) ? last : undefined;
+      },
+      { ...(timeout === undefined ? {} : { timeout }), detail: () => JSON.stringify(last) },
+    );
   }
 
   /** Everything in the container: names, versions. */
