@@ -16,6 +16,7 @@
 
 enum {
 	XATTR_BYTES = 65536,
+	USER_XATTR_BYTES = 8192, /* of a value: more fits into no blob's metadata */
 	MANY_MAX = 1000,
 	NAMES_MAX = 64,
 	LINKS_MAX = 65536,
@@ -32,6 +33,7 @@ enum want {
 	WANT_PATHS = 16,
 	WANT_XATTRS = 32,
 	WANT_LAYOUT = 64,
+	WANT_USER_XATTRS = 128,
 };
 
 struct get {
@@ -55,6 +57,7 @@ static bool parse_get(struct fields *f, struct get *g)
 	} wants[] = {
 		{ "stat", WANT_STAT },	 { "hsm", WANT_HSM },	    { "action", WANT_ACTION }, { "dv", WANT_DV },
 		{ "paths", WANT_PATHS }, { "xattrs", WANT_XATTRS }, { "layout", WANT_LAYOUT },
+		{ "user_xattrs", WANT_USER_XATTRS },
 	};
 	const struct json *want = json_get(f->object, "want"), *names = json_get(f->object, "xattrs");
 
@@ -279,6 +282,65 @@ static void add_xattrs(const struct helper *h, const struct lu_fid *fid, const s
 	free(value);
 }
 
+static bool is_user_xattr(const char *name)
+{
+	return strncmp(name, "user.", 5) == 0 || strcmp(name, "system.posix_acl_access") == 0 ||
+	       strcmp(name, "system.posix_acl_default") == 0;
+}
+
+/* What users may set: all user.* and the ACLs, as [name, value] in base64; a value that is too large is null. */
+static void add_user_xattrs(const struct helper *h, const struct lu_fid *fid, struct buf *out)
+{
+	char path[PATH_BYTES], value[USER_XATTR_BYTES];
+	size_t start = out->len;
+	char *list = malloc(XATTR_BYTES);
+	ssize_t size;
+	bool first = true;
+
+	if (!list) {
+		add_rc(out, -ENOMEM);
+		return;
+	}
+	fs_fid_path(h, fid, path);
+	size = llistxattr(path, list, XATTR_BYTES);
+	if (size < 0 && errno == EOPNOTSUPP)
+		size = 0;
+	if (size < 0) {
+		add_rc(out, -errno);
+		free(list);
+		return;
+	}
+	buf_str(out, "[");
+	for (const char *name = list; name < list + size; name += strlen(name) + 1) {
+		ssize_t len;
+
+		if (!is_user_xattr(name))
+			continue;
+		len = lgetxattr(path, name, value, sizeof(value));
+		if (len < 0 && errno == ENODATA)
+			continue;
+		if (len < 0 && errno != ERANGE && errno != E2BIG) {
+			int rc = -errno;
+
+			buf_cut(out, start);
+			add_rc(out, rc);
+			free(list);
+			return;
+		}
+		buf_str(out, first ? "[" : ",[");
+		first = false;
+		buf_json_base64(out, name, strlen(name));
+		buf_str(out, ",");
+		if (len < 0)
+			buf_str(out, "null");
+		else
+			buf_json_base64(out, value, (size_t)len);
+		buf_str(out, "]");
+	}
+	buf_str(out, "]");
+	free(list);
+}
+
 static void add_layout(const struct helper *h, const struct lu_fid *fid, bool regular, struct buf *out)
 {
 	struct lov_layout layout;
@@ -335,6 +397,10 @@ static int get_by_fid(const struct helper *h, const struct get *g, const struct 
 	if (g->want & WANT_XATTRS) {
 		buf_str(out, ",\"xattrs\":");
 		add_xattrs(h, fid, g, out);
+	}
+	if (g->want & WANT_USER_XATTRS) {
+		buf_str(out, ",\"user_xattrs\":");
+		add_user_xattrs(h, fid, out);
 	}
 	if (g->want & WANT_LAYOUT) {
 		buf_str(out, ",\"layout\":");

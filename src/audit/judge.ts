@@ -1,6 +1,7 @@
 import { linkHash, metadataOf, parseOwnMetadata } from '../blob/metadata.ts';
 import { isReservedName } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
+import { encodeXattrs, readXattrs } from '../blob/xattrs.ts';
 import type { KnownBinding } from '../catalog/types.ts';
 import type { BlobIdentity } from '../identity/blob-identity.ts';
 import { formatGeneration } from '../identity/generation.ts';
@@ -97,7 +98,7 @@ function judgeMarker(blob: OwnBlob, subject: Subject): Difference[] {
 }
 
 /** Times are compared in whole seconds, as Lustre keeps them; what does not fit into metadata is left out there. */
-function judgeAttributes(blob: OwnBlob, { mode, uid, gid, mtime }: Subject): Difference[] {
+function judgeAttributes(blob: OwnBlob, { mode, uid, gid, mtime, userXattrs }: Subject): Difference[] {
   const attributes = { mode, uid, gid, mtime: BigInt(mtime) * 1_000_000_000n };
   const wanted = metadataOf({ identity: blob.identity, attributes });
   const there = parseOwnMetadata(blob.metadata);
@@ -107,6 +108,8 @@ function judgeAttributes(blob: OwnBlob, { mode, uid, gid, mtime }: Subject): Dif
   for (const [key, value] of Object.entries(wanted)) {
     if (!TIMES.has(key) && keys.get(key) !== value) return ['attributes'];
   }
+  const shown = blob.identity.kind === 'file' || blob.identity.kind === 'dir' ? userXattrs : undefined;
+  if (shown !== undefined && encodeXattrs(shown).text !== readXattrs(blob.metadata)) return ['attributes'];
   return [];
 }
 

@@ -1,3 +1,4 @@
+import type { UserXattr } from '../blob/xattrs.ts';
 import type { Entry, PathResult } from '../catalog/types.ts';
 import { nameLinks } from '../copies/names.ts';
 import type { FileType } from '../lustre/attributes.ts';
@@ -22,6 +23,8 @@ export interface Subject {
   readonly names: ReadonlySet<string>;
   /** Links that no blob can have the name of. */
   readonly unnameable: number;
+  /** Extended attributes of users, where they are known: the catalog does not have them. */
+  readonly userXattrs?: readonly UserXattr[] | undefined;
 }
 
 /** An entry of the catalog with its names; undefined: where it is is not known. @param prefix that of the container */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BlobIdentity, blobIdentityOf, identityMetadata } from '../identity/blob-identity.ts';
+import { encodeXattrs, type UserXattr, XATTR_KEY } from './xattrs.ts';
 
 /** Metadata of a blob: keys and ASCII values. */
 export type BlobMetadata = Record<string, string>;
@@ -12,6 +13,8 @@ export interface ObjectAttributes {
   readonly mode: number;
   /** Nanoseconds since the epoch; may be negative. */
   readonly mtime: bigint;
+  /** Of files and directories, where they are kept (`metadata.xattrs`); undefined: nothing is said of them. */
+  readonly userXattrs?: readonly UserXattr[] | undefined;
 }
 
 export interface MetadataInput {
@@ -45,6 +48,10 @@ export function metadataOf({ attributes, identity, target, linkTo }: MetadataInp
     lfsazsync_mode: octal(attributes.mode & 0o7777),
     lfsazsync_mtime: formatNanoseconds(attributes.mtime),
   };
+  if (kind === 'file' || kind === 'dir') {
+    const { text } = encodeXattrs(attributes.userXattrs ?? []);
+    if (text !== undefined) metadata[XATTR_KEY] = text;
+  }
   if (kind === 'symlink' && target !== undefined) addIfFits(metadata, 'symlink', percentEncode(target));
   if (
     kind === 'link' &&
@@ -109,7 +116,14 @@ export function mergeMetadata(
   const merged: BlobMetadata = {};
   for (const [key, value] of Object.entries(current)) if (!patched.has(key.toLowerCase())) merged[key] = value;
   for (const [key, value] of Object.entries(patch)) if (value !== undefined) merged[key] = value;
+  // Where others have filled the metadata, users' extended attributes are what can be done without.
+  if (metadataBytes(merged) > MAX_METADATA_BYTES) delete merged[XATTR_KEY];
   return merged;
+}
+
+/** As {@link metadataOf}, to be merged into what is there: what the file has not any more goes, if that is known. */
+export function metadataPatch(input: MetadataInput): Record<string, string | undefined> {
+  return { ...(input.attributes.userXattrs === undefined ? {} : { [XATTR_KEY]: undefined }), ...metadataOf(input) };
 }
 
 /** Bytes that the service counts against {@link MAX_METADATA_BYTES}: all names and values. */

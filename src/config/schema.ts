@@ -221,6 +221,15 @@ const settings = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'requests to the coordinator' }),
+  metadata: z
+    .strictObject({
+      xattrs: z.boolean().prefault(false).meta({
+        description:
+          'whether extended attributes of users (`user.*`) and POSIX ACLs of files and directories are kept in the metadata of their blobs, and given back by `import` and `undelete`',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'what the container is told of files' }),
   scan: z
     .strictObject({
       threads: count(1, 256).prefault(8).meta({ description: 'threads that walk the file system' }),

@@ -1,6 +1,7 @@
 import { metadataOf } from '../blob/metadata.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { CommitDecision } from '../blob/upload.ts';
+import { encodeXattrs } from '../blob/xattrs.ts';
 import type { NamedPath } from '../copies/names.ts';
 import { type ConflictSettings, type Decision, decideDestination, type Newcomer } from '../identity/destination.ts';
 import { formatGeneration, type Generation } from '../identity/generation.ts';
@@ -72,6 +73,9 @@ export class CommitGate {
       attributes: stat,
       identity: { fs: context.fsUuid, fid: file.fid, kind: 'file', generation, size: bytes },
     });
+    const { leftOut } = encodeXattrs(stat.userXattrs ?? []);
+    if (leftOut > 0) context.stats.xattrsLeftOut += leftOut;
+    if (leftOut > 0) context.log.warn('extended attributes do not fit into metadata', { fid: file.fid, leftOut });
     await this.#audit(decision, there);
     // Last of all: whether the coordinator still knows this action as ours. A cancelled one is never committed.
     await task.report();

@@ -102,6 +102,7 @@ export interface CopytoolFigures {
       | 'orphansRemoved'
       | 'markedDirty'
       | 'layoutsLost'
+      | 'xattrsLeftOut'
       | 'helperRestarts'
       | 'adopted'
       | 'adoptedEnded'
@@ -200,6 +201,7 @@ export function figuresOf(sources: FiguresSources, named: number): CopytoolFigur
       orphansRemoved: stats.orphansRemoved,
       markedDirty: stats.markedDirty,
       layoutsLost: stats.layoutsLost,
+      xattrsLeftOut: stats.xattrsLeftOut,
       helperRestarts: stats.helperRestarts,
       adopted: stats.adoption.adopted,
       adoptedEnded: stats.adoption.ended,

@@ -92,7 +92,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     threads: helperThreads(config.copytool),
     onDiagnostic,
   };
-  const fs = await openFileSystem({ ...helper, mount: config.mount });
+  const fs = await openFileSystem({ ...helper, mount: config.mount, xattrs: config.metadata.xattrs });
   atEnd(() => fs.close());
   const endpoints = new EndpointWatch({ log, holdTimeout: config.copytool.holdTimeout });
   atEnd(() => endpoints.stop());

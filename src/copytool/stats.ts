@@ -21,6 +21,8 @@ export interface CopytoolStats {
   markedDirty: number;
   /** Restores into the directory's default layout, because the file's own could not be given. */
   layoutsLost: number;
+  /** Extended attributes of archived files that did not fit into the metadata of their blobs. */
+  xattrsLeftOut: number;
   heartbeats: number;
   /** Actions of an earlier process or helper: taken over, ended with an error because they could not be, and unknown to Lustre. */
   readonly adoption: { adopted: number; ended: number; dropped: number };
@@ -79,6 +81,7 @@ export function newStats(): CopytoolStats {
     orphansRemoved: 0,
     markedDirty: 0,
     layoutsLost: 0,
+    xattrsLeftOut: 0,
     heartbeats: 0,
     adoption: { adopted: 0, ended: 0, dropped: 0 },
     helperRestarts: 0,

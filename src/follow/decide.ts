@@ -26,6 +26,8 @@ export interface Timing {
   readonly settle: number;
   /** After which what could not be looked at is looked at again at the latest, milliseconds; at first it is sooner. */
   readonly again: number;
+  /** Whether users' extended attributes are kept. The catalog does not have them: what may have changed is looked at. */
+  readonly xattrs?: boolean;
 }
 
 /** The first wait until something is looked at again; each further one is as long as all before together. */
@@ -92,7 +94,10 @@ function decideAlive(
   const again = entry.nlink === 0 || links === undefined;
   const refused = (hints & HINT.REFUSED) !== 0 && entry.type === 'file';
   const reasons =
-    reasonsFor(fresh, known, blob !== undefined) | (again ? REASON.LOOK : 0) | (refused ? REASON.ARCHIVE_AGAIN : 0);
+    reasonsFor(fresh, known, blob !== undefined) |
+    (timing.xattrs === true ? xattrReasons(fresh, known, hints) : 0) |
+    (again ? REASON.LOOK : 0) |
+    (refused ? REASON.ARCHIVE_AGAIN : 0);
   // The times of directories alone can wait; so can a file that has no name.
   const wait =
     reasons === REASON.LOOK
@@ -132,6 +137,17 @@ function reasonsFor(fresh: Fresh, known: Known | undefined, newCopy: boolean): n
     default:
       return 0;
   }
+}
+
+/** Where no record tells of it (a mask without XATTR, `setfacl`), the time of change does, when a scan looks. */
+function xattrReasons({ entry, record }: Fresh, known: Known | undefined, hints: number): number {
+  const before = known?.entry;
+  if (entry.fid === ROOT_FID || before === undefined) return 0;
+  if ((hints & HINT.XATTR) === 0 && before.ctime === entry.ctime) return 0;
+  const state = { states: entry.hsm, archive: entry.archive };
+  const shown =
+    entry.type === 'dir' || (entry.type === 'file' && isClean(state) && (hasCopy(state) || record !== undefined));
+  return shown ? REASON.ATTRIBUTES : 0;
 }
 
 function fileReasons({ entry, record }: Fresh, known: Known | undefined, renamed: boolean, newCopy: boolean): number {

@@ -20,6 +20,8 @@ export const HINT = {
   UNKNOWN: 0x100,
   /** An archive of it ended with EAGAIN: its name was taken, or something else that passes was in the way. */
   REFUSED: 0x200,
+  /** An extended attribute that is not ours. */
+  XATTR: 0x400,
 } as const;
 
 /** Hints after which a dead file may have left a blob, whatever the catalog knows. */

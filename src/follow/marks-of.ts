@@ -61,7 +61,7 @@ export function markRecord(record: ChangelogRecord, put: Marker): void {
       mark(record.sourceParent, HINT.CONTENTS);
       return;
     case RecordType.XATTR:
-      if (record.xattr === null || !OWN_XATTRS.has(record.xattr)) mark(record.fid, HINT.ATTRIBUTES);
+      if (record.xattr === null || !OWN_XATTRS.has(record.xattr)) mark(record.fid, HINT.ATTRIBUTES | HINT.XATTR);
       return;
     case RecordType.SATTR:
     case RecordType.MTIME:

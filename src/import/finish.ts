@@ -7,9 +7,11 @@ import { ERRNO, errnoText } from '../lustre/errno.ts';
 import { isClean } from '../lustre/hsm-state.ts';
 import type { Made, MakeItem } from '../lustre/importer.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
+import { forEachBounded } from '../service/bounded.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { Changes } from './changes.ts';
 import type { Directories, Resolved } from './directories.ts';
+import { giveXattrs } from './give-xattrs.ts';
 import { keyOf, nameOf, parentKey, under } from './paths.ts';
 import type { Place } from './places.ts';
 import { stopAtConflict, stopIfHopeless, tell } from './problems.ts';
@@ -17,6 +19,8 @@ import type { ImportWorld, LustrePart } from './world.ts';
 
 /** Where things are made, and known. */
 export type Finishing = ImportWorld & { readonly lustre: LustrePart; readonly catalog: Catalog };
+
+type Head = (name: string) => Promise<BlobState | undefined>;
 
 /** HEADs at the same time. */
 const HEADS = 16;
@@ -135,8 +139,11 @@ async function record({ catalog, request }: Finishing, changes: Changes, made: r
   }
 }
 
-/** Sets what directories are to have, now that nothing is made in them any more. */
-export async function finishDirectories(world: Finishing): Promise<void> {
+/**
+ * Sets what directories are to have, now that nothing is made in them any more: what is made in one with a default ACL
+ * would inherit it.
+ */
+export async function finishDirectories(world: Finishing, head: Head): Promise<void> {
   const { catalog, lustre, ledger, request, signal } = world;
   for await (const directories of catalog.importDirectories()) {
     signal.throwIfAborted();
@@ -161,8 +168,23 @@ export async function finishDirectories(world: Finishing): Promise<void> {
         });
       }
     }
+    await giveDirectories(world, known, head);
     await changes.commit(ledger, { directoriesDone: directories.map(({ fid }) => fid) });
   }
+}
+
+/** Their markers are asked for anew: nobody has kept what they said. */
+async function giveDirectories(world: Finishing, known: ReadonlyMap<Fid, Known>, head: Head): Promise<void> {
+  const { lustre, request } = world;
+  if (!lustre.files.keepsXattrs) return;
+  const things: { fid: Fid; blob: BlobState }[] = [];
+  const ask = async ([fid, { blobs }]: [Fid, Known]): Promise<void> => {
+    const marker = blobs.find(({ kind, archive }) => kind === 'dir' && archive === request.archive);
+    const blob = marker === undefined ? undefined : await head(marker.name);
+    if (blob !== undefined) things.push({ fid, blob });
+  };
+  await forEachBounded([...known], ask, { concurrency: HEADS, signal: world.signal });
+  await giveXattrs(world, lustre, things, { over: true });
 }
 
 /**
@@ -170,11 +192,7 @@ export async function finishDirectories(world: Finishing): Promise<void> {
  * is unmodified goes, and only under the name that it was imported by; directories only when they are empty.
  * @param head what is at a name in the container
  */
-export async function removeGone(
-  world: Finishing,
-  places: readonly Place[],
-  head: (name: string) => Promise<BlobState | undefined>,
-): Promise<void> {
+export async function removeGone(world: Finishing, places: readonly Place[], head: Head): Promise<void> {
   const kept = new Set<string>();
   for (const { start } of places) {
     for (let round = 0; round < DEEPEST; round++) {

@@ -110,7 +110,7 @@ class Import {
     this.#phase = 'remove';
     if (request.delete) await removeGone(world, places, head);
     this.#phase = 'directories';
-    await finishDirectories(world);
+    await finishDirectories(world, this.#options.head);
   }
 
   async #dryRun(): Promise<ImportSummary> {

@@ -18,6 +18,7 @@ import {
   type Way,
 } from './directories.ts';
 import { ownRecordOf } from './existing.ts';
+import { giveXattrs } from './give-xattrs.ts';
 import { keyOf, parentKey } from './paths.ts';
 import { stopAfter, stopAtConflict, stopIfHopeless, tell } from './problems.ts';
 import { clearWays, type Existing, settleExisting } from './settle.ts';
@@ -217,17 +218,21 @@ class Page {
     const results = await this.#lustre.importer.make(items, { archive, stripeCount, pool });
     const again: Wanted[] = [];
     const existing: Existing[] = [];
+    const finished: { fid: Fid; blob: BlobState }[] = [];
     for (const [parent, group] of groups) {
       for (const [index, placed] of group.entries()) {
         const made = results.get(parent)?.[index] as Made;
-        if ('made' in made) this.#made(placed, made.made, targets);
-        else if ('there' in made) existing.push({ ...placed, there: made.there });
+        if ('made' in made) {
+          this.#made(placed, made.made, targets);
+          if (placed.wanted.read.kind === 'file') finished.push({ fid: made.made, blob: placed.wanted.blob });
+        } else if ('there' in made) existing.push({ ...placed, there: made.there });
         else if (isGone(made.errno) && !isLast) {
           this.#directories.forget(parentKey(keyOf(placed.wanted.path)));
           again.push(placed.wanted);
         } else this.#failed(placed.wanted, made.errno);
       }
     }
+    await giveXattrs(this.#world, this.#lustre, finished, { over: true });
     const replaced = await settleExisting(
       { world: this.#world, lustre: this.#lustre, changes: this.#changes, targets },
       existing,

@@ -8,6 +8,7 @@ import { ErrnoError } from '../service/errors.ts';
 import type { Changes } from './changes.ts';
 import type { Way } from './directories.ts';
 import { type Action, actionFor, type Relation, relationOf } from './existing.ts';
+import { giveXattrs } from './give-xattrs.ts';
 import { stopAtConflict, tell } from './problems.ts';
 import { attributesOf, entryOf, recordOf } from './things.ts';
 import type { ImportProblem } from './types.ts';
@@ -102,6 +103,8 @@ async function keep({ world, lustre, changes }: Settling, judged: readonly Judge
   const done = await lustre.importer.attributes(
     unfinished.map(({ there, wanted }) => ({ fid: there.fid, ...attributesOf(wanted) })),
   );
+  const unknown = judged.filter(({ there }) => there.type === 'file' && !known.has(there.fid));
+  await giveXattrs(world, lustre, unknown.map(fidAndBlob), { over: false });
   const failed = new Set(unfinished.filter((_, index) => done[index] !== 0).map(({ wanted }) => wanted));
   for (const { wanted, there, parent, item } of judged) {
     if (failed.has(wanted)) {
@@ -141,6 +144,8 @@ async function rebind({ world, lustre, changes }: Settling, judged: readonly Jud
     return { fid: there.fid, ...attributesOf(wanted), size, record: recordOf(wanted, world.prefix) };
   });
   const done = await lustre.importer.rebind(list, request.archive);
+  const bound = judged.filter((_, index) => done[index] === 0);
+  await giveXattrs(world, lustre, bound.map(fidAndBlob), { over: true });
   for (const [index, { wanted, there }] of judged.entries()) {
     const errno = done[index] ?? 0;
     if (errno === ERRNO.EBUSY) {
@@ -155,6 +160,8 @@ async function rebind({ world, lustre, changes }: Settling, judged: readonly Jud
     }
   }
 }
+
+const fidAndBlob = ({ there, wanted }: Judged) => ({ fid: there.fid, blob: wanted.blob });
 
 /** Removes what is no directory where one is to be. @returns whether anything went */
 export async function clearWays(

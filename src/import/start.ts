@@ -83,7 +83,7 @@ async function startIn(
   const { config, log, request, dryRun, version } = options;
   const { mount, liblustreapi, helper } = config;
   const onDiagnostic = (line: string) => log.debug('native helper', { line });
-  const fs = await openFileSystem({ mount, liblustreapi, helper, onDiagnostic });
+  const fs = await openFileSystem({ mount, liblustreapi, helper, onDiagnostic, xattrs: config.metadata.xattrs });
   ends.push(() => fs.close());
   const store = await BlobStore.open(archive, { signal: options.signal });
   ends.push(() => store.close());

@@ -77,7 +77,7 @@ export type FailureCode = 'lustre' | 'blob' | 'link-target' | 'busy';
 export interface ImportProblem {
   readonly outcome: 'refused' | 'conflict' | 'failed' | 'warning' | 'removed' | 'overwritten';
   readonly blob: string;
-  readonly code: RefusalCode | ConflictCode | FailureCode | WarningCode | 'gone' | 'replaced' | 'staged';
+  readonly code: RefusalCode | ConflictCode | FailureCode | WarningCode | 'gone' | 'replaced' | 'staged' | 'xattrs';
   readonly detail: string;
 }
 

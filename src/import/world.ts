@@ -30,7 +30,7 @@ export interface ImportWorld {
 
 export interface LustrePart {
   readonly importer: Pick<Importer, 'make' | 'attributes' | 'rebind' | 'remove'>;
-  readonly files: Pick<LustreFiles, 'entries' | 'getMany'>;
+  readonly files: Pick<LustreFiles, 'entries' | 'getMany' | 'setXattr' | 'keepsXattrs'>;
   /** Rejects when the mounted file system is not ours any more. */
   readonly checkFileSystem: () => Promise<void>;
   /** Releases clean files; what can't be released is left. */

@@ -26,6 +26,8 @@ export interface FileStat {
   readonly rdev: bigint;
   /** Of a symlink. */
   readonly target?: Buffer;
+  /** `user.*` and POSIX ACLs, where they are kept; without a value: longer than 8 KiB. */
+  readonly userXattrs?: readonly { readonly name: Buffer; readonly value?: Buffer | undefined }[];
 }
 
 export interface FileLayout {
@@ -39,7 +41,7 @@ export interface FileLayout {
   readonly osts: readonly number[];
 }
 
-export type Part = 'stat' | 'hsm' | 'action' | 'dv' | 'paths' | 'xattrs' | 'layout';
+export type Part = 'stat' | 'hsm' | 'action' | 'dv' | 'paths' | 'xattrs' | 'layout' | 'user_xattrs';
 
 export interface Want {
   readonly parts: readonly Part[];
@@ -81,14 +83,20 @@ export type Requests = Pick<HelperProcess, 'request'>;
  */
 export class LustreFiles {
   readonly #helper: Requests;
+  /** Users' extended attributes belong to what `get` says of a file: they come with `stat`. */
+  readonly keepsXattrs: boolean;
 
-  constructor(helper: Requests) {
+  constructor(helper: Requests, keepsXattrs = false) {
     this.#helper = helper;
+    this.keepsXattrs = keepsXattrs;
   }
 
   /** Rejects with ENOENT when there is no such file. */
   async get(target: Target, want: Want): Promise<FileAttributes> {
-    return attributesOf(await this.#helper.request<RawItem>('get', { ...targetFields(target), ...wantFields(want) }));
+    const { parts } = want;
+    const all =
+      this.keepsXattrs && parts.includes('stat') ? { ...want, parts: [...parts, 'user_xattrs'] as Part[] } : want;
+    return attributesOf(await this.#helper.request<RawItem>('get', { ...targetFields(target), ...wantFields(all) }));
   }
 
   /** As `get` for many, in the order of the targets. Rejects only when the helper is gone. */
@@ -179,6 +187,8 @@ interface RawItem {
   readonly dv?: string | Failed;
   readonly paths?: readonly PathField[] | Failed;
   readonly xattrs?: Readonly<Record<string, string>> | Failed;
+  /** Name and value, in base64. */
+  readonly user_xattrs?: readonly (readonly [string, string | null])[] | Failed;
   readonly layout?:
     | {
         stripe_count: number;
@@ -214,7 +224,7 @@ function attributesOf(raw: RawItem): FileAttributes {
   };
   return {
     fid,
-    ...part('stat', raw.stat, statOf),
+    ...part('stat', raw.stat, (stat: RawStat) => ({ ...statOf(stat), ...userXattrsOf(raw.user_xattrs) })),
     ...part('hsm', raw.hsm, (hsm: HsmState) => ({ states: hsm.states, archive: hsm.archive })),
     ...part('action', raw.action, (action) => ({ ...action, done: BigInt(action.done) })),
     ...part('dv', raw.dv, (dv: string) => BigInt(dv)),
@@ -246,6 +256,15 @@ function statOf(raw: RawStat): FileStat {
   };
   const target = raw.target_b64 === undefined ? {} : { target: Buffer.from(raw.target_b64, 'base64') };
   return { type, mode, uid, gid, nlink, ...numbers, ...target };
+}
+
+/** What could not be read is as if it were not kept: nothing is said of it. */
+function userXattrsOf(raw: RawItem['user_xattrs']): Pick<FileStat, 'userXattrs'> {
+  if (raw === undefined || isFailed(raw)) return {};
+  const bytes = (text: string) => Buffer.from(text, 'base64');
+  return {
+    userXattrs: raw.map(([name, value]) => ({ name: bytes(name), ...(value === null ? {} : { value: bytes(value) }) })),
+  };
 }
 
 function xattrsOf(raw: Readonly<Record<string, string>>): ReadonlyMap<string, Buffer> {

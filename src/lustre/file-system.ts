@@ -18,6 +18,8 @@ export interface FileSystemOptions {
   readonly liblustreapi?: string | undefined;
   readonly helper?: string | undefined;
   readonly threads?: number | undefined;
+  /** Whether users' extended attributes come with what `files.get` says of a file. */
+  readonly xattrs?: boolean | undefined;
   readonly onDiagnostic?: (line: string) => void;
 }
 
@@ -30,11 +32,11 @@ export class LustreFileSystem {
   readonly #helper: SteadyHelper;
   readonly #root: Fid;
 
-  constructor(mount: string, helper: SteadyHelper, root: Fid) {
+  constructor(mount: string, helper: SteadyHelper, root: Fid, keepsXattrs = false) {
     this.mount = mount;
     this.fsname = helper.process.hello.fsname;
     this.#helper = helper;
-    this.files = new LustreFiles(helper);
+    this.files = new LustreFiles(helper, keepsXattrs);
     this.#root = root;
   }
 
@@ -99,7 +101,7 @@ export async function openFileSystem(options: FileSystemOptions): Promise<Lustre
         hint: `Mount the file system itself (${helper.hello.fsname} without a directory after it).`,
       });
     });
-    return new LustreFileSystem(mount, new SteadyHelper(helper, start), root.fid);
+    return new LustreFileSystem(mount, new SteadyHelper(helper, start), root.fid, options.xattrs);
   } catch (error) {
     await helper.close();
     throw error;

@@ -84,7 +84,10 @@ export async function startScan(options: StartOptions): Promise<Scanned> {
           startScanner: () => Scanner.start({ ...helper, mount: fs.mount, threads: config.scan.threads }),
           checkFileSystem: () => source.checkFileSystem(),
           // What it finds is for the follower, by the follower's settings.
-          timing: () => ({ now: Date.now(), settle: config.follow.settle, again: LOOK_AGAIN_MS }),
+          timing: () => ({
+            ...{ now: Date.now(), settle: config.follow.settle, again: LOOK_AGAIN_MS },
+            xattrs: config.metadata.xattrs,
+          }),
           onProgress: options.onProgress,
           onProblem: naming.add,
           step: stepHook<ScanStep>(process.env['LFSAZSYNC_TEST_STEPS']),

@@ -2,7 +2,9 @@ import { isBlobError } from '../blob/errors.ts';
 import { bringBack, type KeptBlob } from '../blob/kept.ts';
 import { metadataOf } from '../blob/metadata.ts';
 import type { BlobState } from '../blob/state.ts';
+import { readXattrs } from '../blob/xattrs.ts';
 import type { Tombstone } from '../catalog/types.ts';
+import { restoreXattrs } from '../copies/restore-xattrs.ts';
 import { holdName } from '../follow/reconcile/holds.ts';
 import { lookAt } from '../follow/reconcile/look.ts';
 import type { BlobIdentity } from '../identity/blob-identity.ts';
@@ -60,10 +62,13 @@ export async function reviveFile(
     return await letGo(context, stone, { outcome: 'gone', detail: `its blob went meanwhile${left}` });
   }
   await context.step('stamped');
+  const { files } = context.fs;
+  const text = files.keepsXattrs ? readXattrs(touched.metadata) : undefined;
+  const refused = text === undefined ? undefined : await restoreXattrs(files, made.fid, text, { over: false });
   const missing = await linkAll(context, directories, links, made.fid);
   await finish(context, stone, remains, made.fid);
   await context.step('done');
-  const detail = [remains.note, missing].filter((one) => one !== undefined).join('; ');
+  const detail = [remains.note, missing, refused].filter((one) => one !== undefined).join('; ');
   return { outcome: 'restored', now: made.fid, ...(detail === '' ? {} : { detail }) };
 }
 

@@ -112,7 +112,7 @@ async function openPlaces(
     helper: config.helper,
     onDiagnostic: (line: string) => log.debug('native helper', { line }),
   };
-  const fs = await openFileSystem(helper);
+  const fs = await openFileSystem({ ...helper, xattrs: config.metadata.xattrs });
   closers.push(() => fs.close());
   const fsUuid = await fs.readUuid();
   if (fsUuid === undefined) throw noIdentity(fs.mount);

@@ -74,6 +74,15 @@ static int get(const char *path, const char *name)
 	return say(length);
 }
 
+static int set_hex(const char *path, const char *name, const char *hex)
+{
+	static char value[65536];
+	size_t length = 0;
+	for (unsigned byte; length < sizeof(value) && sscanf(hex + 2 * length, "%2x", &byte) == 1; length++)
+		value[length] = (char)byte;
+	return say(lsetxattr(path, name, value, length, 0));
+}
+
 static int list(const char *path)
 {
 	static char names[65536];
@@ -233,6 +242,7 @@ int main(int argc, char **argv)
 	if (IS("mmap-write", 3)) return map(a[0], atol(a[1]), a[2]);
 	if (IS("mmap-read", 2)) return map_read(a[0], atol(a[1]));
 	if (IS("setxattr", 3)) return say(lsetxattr(a[0], a[1], a[2], strlen(a[2]), 0));
+	if (IS("setxattr_hex", 3)) return set_hex(a[0], a[1], a[2]);
 	if (IS("getxattr", 2)) return get(a[0], a[1]);
 	if (IS("removexattr", 2)) return say(lremovexattr(a[0], a[1]));
 	if (IS("listxattr", 1)) return list(a[0]);

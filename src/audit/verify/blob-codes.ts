@@ -23,7 +23,7 @@ export function codesOf(
   known: Known | undefined,
   { archive, prefix, fsUuid }: BlobPlace,
 ): Difference[] {
-  const subject = subjectAt(alive.entry, alive.paths, prefix);
+  const subject = { ...subjectAt(alive.entry, alive.paths, prefix), userXattrs: alive.userXattrs };
   const here = (known?.blobs ?? []).filter((one) => one.archive === archive && one.kind === 'file');
   const codes = judge(blob, subject, { archive, prefix, contentAt: new Set(here.map(({ name }) => name)) });
   const isCopy = subject.type === 'file' && blob.identity.kind === 'file' && subject.archive === archive;

@@ -3,7 +3,7 @@ import type { CopyOwner } from '../../copies/search-copy.ts';
 import type { FileSource } from '../../follow/refresh.ts';
 import type { Fid } from '../../identity/fid.ts';
 import { type FileRecord, LOCATION_XATTR } from '../../identity/file-record.ts';
-import type { LustreFiles } from '../../lustre/attributes.ts';
+import type { FileStat, LustreFiles } from '../../lustre/attributes.ts';
 import { ErrnoError } from '../../service/errors.ts';
 
 /** Something alive, as Lustre shows it. */
@@ -13,6 +13,8 @@ export interface Alive {
   /** All names, relative to the root. */
   readonly paths: readonly Buffer[];
   readonly location?: string | undefined;
+  /** Of users, where they are kept. */
+  readonly userXattrs?: FileStat['userXattrs'];
 }
 
 /** What came of looking at a FID: dead is ENOENT under our UUID; what could not be looked at proves nothing. */
@@ -29,7 +31,10 @@ export async function lookAtMany(
   const alive = fids.filter((fid) => seen.get(fid)?.kind === 'alive');
   const more = await files.getMany(
     alive.map((fid) => ({ fid })),
-    { parts: ['paths', 'xattrs'], xattrs: [LOCATION_XATTR] },
+    {
+      parts: files.keepsXattrs ? ['stat', 'user_xattrs', 'paths', 'xattrs'] : ['paths', 'xattrs'],
+      xattrs: [LOCATION_XATTR],
+    },
   );
   for (const fid of fids) looked.set(fid, seen.get(fid)?.kind === 'dead' ? 'dead' : 'failed');
   alive.forEach((fid, index) => {
@@ -38,7 +43,8 @@ export async function lookAtMany(
     if (one?.kind !== 'alive' || at === undefined || at instanceof ErrnoError || at.paths === undefined) return;
     const location = at.xattrs?.get(LOCATION_XATTR)?.toString('utf8');
     const { entry, record } = one.fresh;
-    looked.set(fid, { entry, record, paths: at.paths, location: location === '' ? undefined : location });
+    const { userXattrs } = at.stat ?? {};
+    looked.set(fid, { entry, record, paths: at.paths, location: location === '' ? undefined : location, userXattrs });
   });
   return looked;
 }

@@ -59,7 +59,7 @@ export async function startVerify(options: StartVerifyOptions): Promise<Verified
     onDiagnostic: (line: string) => log.debug('native helper', { line }),
   };
   const catalog = openCatalog({ file: catalogFile(config.stateDir) });
-  const fs = await openFileSystem(helper).catch((error: unknown) => {
+  const fs = await openFileSystem({ ...helper, xattrs: config.metadata.xattrs }).catch((error: unknown) => {
     catalog.close();
     throw error;
   });

@@ -1,6 +1,6 @@
 import { copyBlob } from '../../blob/copy.ts';
 import { isBlobError } from '../../blob/errors.ts';
-import { mergeMetadata, metadataOf } from '../../blob/metadata.ts';
+import { mergeMetadata, metadataOf, metadataPatch } from '../../blob/metadata.ts';
 import { stagingName } from '../../blob/naming.ts';
 import type { BlobState } from '../../blob/state.ts';
 import type { KnownBlob } from '../../catalog/types.ts';
@@ -45,12 +45,12 @@ export async function placeCopy(
     throw new ReconcileError('copy-missing', 'later', `the copy of ${view.fid} is not found: ${looked}`);
   }
   const imported = copy.by === 'binding';
-  if (imported && isAsImported(view, name)) return;
+  if (imported && isAsImported(view, name, copy.blob)) return;
   const blob = imported ? await retryable(() => stampCopy(context, place, view, copy.blob)) : copy.blob;
   const { identity } = blob;
   if (identity === undefined) return;
   const home = homeOf(view, name, blob);
-  const metadata = mergeMetadata(blob.metadata, metadataOf({ identity, attributes: view.stat }));
+  const metadata = mergeMetadata(blob.metadata, metadataPatch({ identity, attributes: view.stat }));
   if (blob.name === home) await refresh(context, place, view, blob, identity);
   else if (context.byRestore !== undefined) return moveByRestore(context, context.byRestore, view, row);
   else await moveCopy(context, place, view, blob, home, metadata);
@@ -76,7 +76,7 @@ async function refresh(
   blob: BlobState,
   identity: BlobIdentity,
 ): Promise<void> {
-  const patch = changes(blob.metadata, metadataOf({ identity, attributes: view.stat }));
+  const patch = changes(blob.metadata, metadataOf({ identity, attributes: view.stat }), view.stat);
   if (patch !== undefined) {
     await retryable(() => place.store.setMetadata(blob.name, patch, { ifMatch: blob.etag, signal: context.signal }));
   }

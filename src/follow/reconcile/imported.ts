@@ -2,6 +2,7 @@ import type { BlobMetadata } from '../../blob/metadata.ts';
 import { metadataOf } from '../../blob/metadata.ts';
 import { READ_DEFAULTS, readBlob } from '../../blob/reading.ts';
 import type { BlobState } from '../../blob/state.ts';
+import { encodeXattrs, readXattrs } from '../../blob/xattrs.ts';
 import { IMPORT_CHECKPOINT, type KnownBlob } from '../../catalog/types.ts';
 import type { BlobIdentity } from '../../identity/blob-identity.ts';
 import { ownRecord } from '../../identity/copy-of.ts';
@@ -30,12 +31,13 @@ export function homeOf(view: View, name: string, blob: BlobState): string {
 }
 
 /** Whether the file is as the import made it: then there is nothing to say to the container. */
-export function isAsImported(view: View, name: string): boolean {
+export function isAsImported(view: View, name: string, blob: BlobState): boolean {
   const record = bindingOf(view);
   const given = record?.given;
   if (record === undefined || given === undefined || name !== (record.named ?? record.at)) return false;
   const { uid, gid, mode, mtime } = view.stat;
-  return uid === given.uid && gid === given.gid && mode === given.mode && seconds(mtime) === given.mtime;
+  const same = uid === given.uid && gid === given.gid && mode === given.mode && seconds(mtime) === given.mtime;
+  return same && saysXattrs(blob, view);
 }
 
 /**
@@ -65,12 +67,19 @@ export function isImportedMarker(there: BlobState, place: Place, known: readonly
 }
 
 /** Whether it says of the object what is so. */
-export function saysSo(there: BlobState, { stat }: View, prefix: string): boolean {
+export function saysSo(there: BlobState, { stat }: Pick<View, 'stat'>, prefix: string): boolean {
   const read = readBlob(there, { prefix, defaults: READ_DEFAULTS });
   if (read.kind === 'refused' || read.kind === 'reserved') return false;
   const { uid, gid, mode, mtime } = read.attributes;
   const sameMode = stat.type === 'symlink' || mode === stat.mode;
-  return uid === stat.uid && gid === stat.gid && sameMode && seconds(mtime) === seconds(stat.mtime);
+  const same = uid === stat.uid && gid === stat.gid && sameMode && seconds(mtime) === seconds(stat.mtime);
+  return same && saysXattrs(there, { stat });
+}
+
+/** Whether it has the users' extended attributes of the object, where these are kept. */
+function saysXattrs({ metadata }: BlobState, { stat: { type, userXattrs } }: Pick<View, 'stat'>): boolean {
+  if (userXattrs === undefined || type === 'symlink') return true;
+  return readXattrs(metadata) === encodeXattrs(userXattrs).text;
 }
 
 /** The same for a marker: it becomes one of ours. */

@@ -1,6 +1,7 @@
 import { isBlobError } from '../../blob/errors.ts';
 import { putDirectoryMarker, putLinkMarker, putSymlink } from '../../blob/markers.ts';
-import { type BlobMetadata, metadataOf } from '../../blob/metadata.ts';
+import { type BlobMetadata, metadataOf, type ObjectAttributes } from '../../blob/metadata.ts';
+import { XATTR_KEY } from '../../blob/xattrs.ts';
 import type { KnownBlob } from '../../catalog/types.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { claimName } from './destination.ts';
@@ -81,7 +82,7 @@ async function placeMarker(
     const isIts = identity?.fs === fsUuid && identity.fid === fid && identity.kind === kind;
     // One of another length was written by somebody else, or by half.
     if (there !== undefined && isIts && there.length === BigInt(length)) {
-      const patch = changes(there.metadata, metadata);
+      const patch = changes(there.metadata, metadata, view.stat);
       if (patch !== undefined) await store.setMetadata(name, patch, { ifMatch: there.etag, signal });
       return;
     }
@@ -113,11 +114,16 @@ export async function remember(context: ReconcileContext, { fid }: Pick<View, 'f
 export function changes(
   there: Readonly<BlobMetadata>,
   wanted: Readonly<BlobMetadata>,
+  { userXattrs }: Pick<ObjectAttributes, 'userXattrs'>,
 ): Record<string, string | undefined> | undefined {
   const now = new Map(Object.entries(there).map(([key, value]) => [key.toLowerCase(), value]));
   const patch: Record<string, string | undefined> = {};
   for (const [key, value] of Object.entries(wanted)) if (now.get(key.toLowerCase()) !== value) patch[key] = value;
-  for (const key of now.keys()) if (OWN_KEYS.test(key) && wanted[key] === undefined) patch[key] = undefined;
+  for (const key of now.keys()) {
+    // What is not kept is not looked at: what was said of it once stays.
+    if (key === XATTR_KEY && userXattrs === undefined) continue;
+    if (OWN_KEYS.test(key) && wanted[key] === undefined) patch[key] = undefined;
+  }
   return Object.keys(patch).length === 0 ? undefined : patch;
 }
 

@@ -1,4 +1,5 @@
 import { blobNameOf } from '../../blob/naming.ts';
+import { encodeXattrs } from '../../blob/xattrs.ts';
 import type { JournalEntry, KnownBlob } from '../../catalog/types.ts';
 import { chooseCanonical, nameLinks } from '../../copies/names.ts';
 import { ownRecord } from '../../identity/copy-of.ts';
@@ -77,6 +78,8 @@ export class Reconciler {
       return;
     }
     if (fid === ROOT_FID) return;
+    const { leftOut } = encodeXattrs(view.stat.userXattrs ?? []);
+    if (leftOut > 0) context.log.warn('extended attributes do not fit into metadata', { fid, leftOut });
     // Nobody tells when what has no name dies: it is looked at until it does.
     if (row !== undefined && (row.reasons & REASON.LOOK) !== 0)
       await context.catalog.apply({ marks: [{ fid, hints: 0, since: row.since }] });

@@ -251,7 +251,10 @@ export class Follower {
     };
   }
 
-  readonly timing = (): Timing => ({ now: Date.now(), settle: this.base.settings.follow.settle, again: LOOK_AGAIN_MS });
+  readonly timing = (): Timing => ({
+    ...{ now: Date.now(), settle: this.base.settings.follow.settle, again: LOOK_AGAIN_MS },
+    xattrs: this.base.config.metadata.xattrs,
+  });
 
   #reap(context: ReconcileContext, stop: AbortSignal): Promise<void> {
     const { settings, stats, pauses } = this.base;

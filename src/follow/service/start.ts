@@ -84,7 +84,10 @@ async function follow(options: FollowOptions, atEnd: (close: Closer) => void): P
   const manager = serviceManager({ log });
   const { liblustreapi, helper } = config;
   const onDiagnostic = (line: string) => log.warn('native helper', { line });
-  const fs = await openFileSystem({ mount: config.mount, liblustreapi, helper, onDiagnostic });
+  const fs = await openFileSystem({
+    ...{ mount: config.mount, liblustreapi, helper, onDiagnostic },
+    xattrs: config.metadata.xattrs,
+  });
   atEnd(() => fs.close());
   const mdts = await followedMdts(config, fs.mount);
   const stores = await openStores(config, log);
