@@ -16,7 +16,8 @@
 
 enum {
 	XATTR_BYTES = 65536,
-	USER_XATTR_BYTES = 8192, /* of a value: more fits into no blob's metadata */
+	USER_XATTR_BYTES = 3072, /* of a value: more fits into no blob's metadata */
+	USER_XATTRS_BYTES = 65536, /* of all values of a file: whatever users set, the answer fits into a line */
 	MANY_MAX = 1000,
 	NAMES_MAX = 64,
 	LINKS_MAX = 65536,
@@ -288,11 +289,11 @@ static bool is_user_xattr(const char *name)
 	       strcmp(name, "system.posix_acl_default") == 0;
 }
 
-/* What users may set: all user.* and the ACLs, as [name, value] in base64; a value that is too large is null. */
+/* What users may set: all user.* and the ACLs, as [name, value] in base64; a value that is too large, or comes after too many, is null. */
 static void add_user_xattrs(const struct helper *h, const struct lu_fid *fid, struct buf *out)
 {
 	char path[PATH_BYTES], value[USER_XATTR_BYTES];
-	size_t start = out->len;
+	size_t start = out->len, left = USER_XATTRS_BYTES;
 	char *list = malloc(XATTR_BYTES);
 	ssize_t size;
 	bool first = true;
@@ -331,10 +332,12 @@ static void add_user_xattrs(const struct helper *h, const struct lu_fid *fid, st
 		first = false;
 		buf_json_base64(out, name, strlen(name));
 		buf_str(out, ",");
-		if (len < 0)
+		if (len < 0 || (size_t)len > left) {
 			buf_str(out, "null");
-		else
+		} else {
 			buf_json_base64(out, value, (size_t)len);
+			left -= (size_t)len;
+		}
 		buf_str(out, "]");
 	}
 	buf_str(out, "]");

@@ -26,7 +26,7 @@ export interface FileStat {
   readonly rdev: bigint;
   /** Of a symlink. */
   readonly target?: Buffer;
-  /** `user.*` and POSIX ACLs, where they are kept; without a value: longer than 8 KiB. */
+  /** `user.*` and POSIX ACLs, where they are kept; without a value: longer than 3 KiB, or after 64 KiB of others. */
   readonly userXattrs?: readonly { readonly name: Buffer; readonly value?: Buffer | undefined }[];
 }
 
@@ -103,6 +103,7 @@ export class LustreFiles {
   async getMany(targets: readonly Target[], want: Want): Promise<(FileAttributes | ErrnoError)[]> {
     const limit = want.parts.includes('paths') || want.parts.includes('layout') ? REQUEST_ITEMS_LONG : REQUEST_ITEMS;
     const results: (FileAttributes | ErrnoError)[] = [];
+    const full: number[] = [];
     for (const chunk of chunksOf(targets, limit)) {
       const reply = await this.#helper.request<{ items: RawItem[] }>('get_many', {
         ...manyFields(chunk),
@@ -111,8 +112,18 @@ export class LustreFiles {
       if (reply.items.length !== chunk.length) {
         throw new BugError(`the helper answered ${reply.items.length} items to ${chunk.length}`);
       }
-      for (const item of reply.items) results.push(itemOf(item));
+      for (const item of reply.items) {
+        if (item.rc === -ERRNO.E2BIG) full.push(results.length);
+        results.push(itemOf(item));
+      }
     }
+    // What did not fit into the line beside the others is asked for again.
+    if (full.length === 0 || full.length === targets.length) return results;
+    const again = await this.getMany(
+      full.map((at) => targets[at] as Target),
+      want,
+    );
+    for (const [index, at] of full.entries()) results[at] = again[index] as FileAttributes | ErrnoError;
     return results;
   }
 
