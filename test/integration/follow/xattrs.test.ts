@@ -1,5 +1,7 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openFileSystem } from '../../../src/lustre/file-system.ts';
+import { helperPath } from '../../support/project.ts';
 import { seam } from '../../support/seam-tool.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { FollowRig } from './rig.ts';
@@ -94,6 +96,27 @@ test('verify compares them', async () => {
   await it.follow();
   await set(path, 'user.two', '02');
   await saysSoon('v', 'user.one=AQ,user.two=Ag');
+});
+
+test('whatever users set, an answer about several files has room for it', async () => {
+  const values = Array.from({ length: 16 }, (_, at) => at.toString(16).padStart(2, '0').repeat(3_000));
+  const targets: { path: Buffer }[] = [];
+  for (const [at, value] of values.entries()) {
+    const path = it.rig.write(`many-${at}`, '');
+    for (let each = 0; each < 20; each++) await set(path, `user.${each}`, value);
+    targets.push({ path: Buffer.from(path) });
+  }
+  const { mount, llapi } = it.sandbox;
+  const fs = await openFileSystem({ mount, liblustreapi: llapi, helper: helperPath, xattrs: true });
+  try {
+    const all = await fs.files.getMany(targets, { parts: ['stat', 'user_xattrs'] });
+    const got = all.map((one) => 'stat' in one && one.stat?.userXattrs?.map(({ value }) => value?.toString('hex')));
+    expect(got.map((of) => of && { each: [...new Set(of)], count: of.length })).toEqual(
+      values.map((value) => ({ each: [value], count: 20 })),
+    );
+  } finally {
+    await fs.close();
+  }
 });
 
 test('undelete gives them back, and an import does; never what is no user’s to set', async () => {
