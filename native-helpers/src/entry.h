@@ -10,6 +10,7 @@ struct entry_reader {
 	const struct helper *h;
 	struct entry_ways ways;
 	bool exact; /* by FID: every file's HSM state is asked for, and all names of everything are told */
+	bool actions; /* with exact: and what the coordinator has under way for it */
 	unsigned char *value; /* of an xattr */
 	struct lov_layout layout;
 	uint32_t osts[LOV_MAX_OSTS];
@@ -36,6 +37,9 @@ enum entry_result entry_read(struct entry_reader *r, int directory, const char *
 
 /* The same by FID, without a name in the list: 0, or -errno and nothing was appended. */
 int entry_read_fid(struct entry_reader *r, const struct lu_fid *fid, struct buf *out);
+
+/* What the coordinator has under way, as `{"action":…,"state":…,"done":…}`. */
+void action_json(const struct hsm_current_action *hca, struct buf *out);
 
 /* All names of a file that has `nlink` of them, as `[[[parent,name],…],complete]`; `xattr`: its trusted.link, if size is positive. */
 void links_json(const struct helper *h, const struct lu_fid *fid, const void *xattr, ssize_t size, uint32_t nlink,

@@ -176,35 +176,17 @@ static void add_hsm(const struct helper *h, int fd, struct buf *out)
 
 static void add_action(const struct helper *h, const struct lu_fid *fid, bool regular, struct buf *out)
 {
-	static const char *const states[] = { "none", "waiting", "running", "done" };
 	struct hsm_current_action hca = { 0 };
 	char path[PATH_BYTES];
-	const char *action;
 	int rc = -ENOTTY;
 
 	fs_fid_path(h, fid, path);
 	if (regular)
 		rc = h->api.llapi_hsm_current_action(path, &hca);
-	if (rc < 0) {
+	if (rc < 0)
 		add_rc(out, rc);
-		return;
-	}
-	switch (hca.hca_action) {
-	case HUA_ARCHIVE:
-		action = "ARCHIVE";
-		break;
-	case HUA_RESTORE:
-		action = "RESTORE";
-		break;
-	case HUA_REMOVE:
-		action = "REMOVE";
-		break;
-	default:
-		action = "NOOP";
-	}
-	buf_printf(out, "{\"action\":\"%s\",\"state\":\"%s\",\"done\":\"%llu\"}", action,
-		   hca.hca_state <= HPS_DONE ? states[hca.hca_state] : "none",
-		   hca.hca_state == HPS_RUNNING ? (unsigned long long)hca.hca_location.length : 0ull);
+	else
+		action_json(&hca, out);
 }
 
 static void add_dv(const struct helper *h, int fd, bool flush, struct buf *out)
@@ -518,9 +500,14 @@ static int op_entries(struct request *rq, struct buf *out)
 		field_bad(&rq->fields, "fids", "must be a list of 1 to 1,000 FIDs");
 		return bad_request(rq);
 	}
+	bool actions = false;
+
+	if (!field_bool(&rq->fields, "actions", &actions))
+		return bad_request(rq);
 	if (!entry_reader_init(&reader, rq->h, rq->h->ways))
 		return -ENOMEM;
 	reader.exact = true;
+	reader.actions = actions;
 	buf_str(out, ",\"list\":[");
 	for (const struct json *f = list->child; f && rc == 0; f = f->next) {
 		size_t before = out->len;

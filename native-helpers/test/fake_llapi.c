@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,10 +178,20 @@ int llapi_get_data_version(int fd, uint64_t *data_version, uint64_t flags)
 	return fd < 0 ? -EBADF : answer("data_version");
 }
 
+/* Of a file whose archive ends (`archive_ends`) once anything of it was asked for: whether that was before. */
+static bool archive_ended(void)
+{
+	static atomic_bool ended;
+
+	return atomic_exchange(&ended, true);
+}
+
 int llapi_hsm_state_get_fd(int fd, struct hsm_user_state *hus)
 {
-	hus->hus_states = 9;
-	hus->hus_archive_id = 1;
+	bool archived = answer("archive_ends") == 0 || archive_ended();
+
+	hus->hus_states = archived ? 9 : 0;
+	hus->hus_archive_id = archived ? 1 : 0;
 	return fd < 0 ? -EBADF : answer("state_get");
 }
 
@@ -194,6 +205,13 @@ int llapi_hsm_current_action(const char *path, struct hsm_current_action *hca)
 {
 	if (access(path, F_OK) < 0)
 		return -errno;
+	if (answer("archive_ends") != 0) {
+		if (!archive_ended()) {
+			hca->hca_state = HPS_RUNNING;
+			hca->hca_action = HUA_ARCHIVE;
+		}
+		return 0;
+	}
 	hca->hca_state = HPS_RUNNING;
 	hca->hca_action = HUA_RESTORE;
 	hca->hca_location.length = 1000;

@@ -52,7 +52,15 @@ def test_walk(fake):
     # By FID, with one that is gone between.
     m = h.ask(op="entries", fids=[a, "0x200000401:0xfff:0x0", a])
     check(m["rc"] == 0 and m["list"][1] == -2 and m["list"][0] == m["list"][2] and m["list"][0][0] == a, m)
-    for bad in ({}, {"fids": []}, {"fids": [a, "x"]}):
+    # With what is under way for it: what is no file has nothing.
+    m = h.ask(op="entries", fids=[a, ROOT], actions=True)
+    check(m["list"][0][20] == {"action": "RESTORE", "state": "running", "done": "1000"} and m["list"][1][20] == -25, m)
+    # An archive that ends meanwhile is told as under way: it is never missed by both.
+    fake.answer("archive_ends", 1)
+    row = h.ask(op="entries", fids=[a], actions=True)["list"][0]
+    check(row[20]["action"] == "ARCHIVE" and row[13] == 9, row)
+    fake.answer("archive_ends", 0)
+    for bad in ({}, {"fids": []}, {"fids": [a, "x"]}, {"fids": [a], "actions": 1}):
         check(h.ask(op="entries", **bad)["rc"] == -22, bad)
     # What is a file is not walked; what is not there neither.
     _, directories, _, _ = walk(h, a, "0x200000401:0xfff:0x0")

@@ -1,6 +1,7 @@
 import type { Entry, Link } from '../catalog/types.ts';
 import { ROOT_FID } from '../identity/fid.ts';
 import { type FileRecord, parseFileRecord } from '../identity/file-record.ts';
+import type { CurrentAction } from '../lustre/hsm-state.ts';
 import type { EntryState, ScanEntry } from '../lustre/scan-entry.ts';
 
 /** A file as it was just seen in Lustre. */
@@ -16,7 +17,12 @@ export interface Fresh {
 
 /** What came of looking at a FID. Dead is ENOENT under our UUID; everything else that fails is no death. */
 export type Seen =
-  | { readonly kind: 'alive'; readonly fresh: Fresh }
+  | {
+      readonly kind: 'alive';
+      readonly fresh: Fresh;
+      /** What is under way for it, of a file and where it was asked for. */
+      readonly action?: CurrentAction | undefined;
+    }
   | { readonly kind: 'dead' }
   | { readonly kind: 'failed'; readonly error: string };
 

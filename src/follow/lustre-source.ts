@@ -5,7 +5,7 @@ import { ERRNO } from '../lustre/errno.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
 import { type Fresh, freshOf, type Seen } from './fresh.ts';
-import type { FileSource } from './refresh.ts';
+import type { FileSource, LookParts } from './refresh.ts';
 
 /** Requests at the same time, and how many files are worth one. */
 const PARTS = 8;
@@ -25,9 +25,9 @@ export class LustreSource implements FileSource {
   }
 
   /** An unmounted or another file system says ENOENT to everything, so the UUID is read before and after. */
-  async look(fids: readonly Fid[]): Promise<Map<Fid, Seen>> {
+  async look(fids: readonly Fid[], parts: LookParts = {}): Promise<Map<Fid, Seen>> {
     await this.checkFileSystem();
-    const found = await this.#entries(fids);
+    const found = await this.#entries(fids, parts);
     const seen = new Map<Fid, Seen>();
     const manyNames: Fresh[] = [];
     fids.forEach((fid, index) => {
@@ -41,10 +41,10 @@ export class LustreSource implements FileSource {
   }
 
   /** Each file costs the MDT a few requests: several run at once, in the helper's threads. */
-  async #entries(fids: readonly Fid[]): Promise<(EntryState | ErrnoError)[]> {
+  async #entries(fids: readonly Fid[], want: LookParts): Promise<(EntryState | ErrnoError)[]> {
     const length = Math.max(MIN_PART, Math.ceil(fids.length / PARTS));
     const parts: Promise<(EntryState | ErrnoError)[]>[] = [];
-    for (let at = 0; at < fids.length; at += length) parts.push(this.#files.entries(fids.slice(at, at + length)));
+    for (let at = 0; at < fids.length; at += length) parts.push(this.#files.entries(fids.slice(at, at + length), want));
     return (await Promise.all(parts)).flat();
   }
 
@@ -79,7 +79,8 @@ export class LustreSource implements FileSource {
       });
       // A directory has one name, whatever its number of links says.
       const expected = fresh.entry.type === 'dir' ? 1 : fresh.entry.nlink;
-      if (links.length === expected) seen.set(fresh.entry.fid, { kind: 'alive', fresh: { ...fresh, links } });
+      if (links.length === expected)
+        seen.set(fresh.entry.fid, { ...seen.get(fresh.entry.fid), kind: 'alive', fresh: { ...fresh, links } });
     });
   }
 
@@ -125,5 +126,5 @@ function seenOf(fid: Fid, found: EntryState | ErrnoError): Seen {
   const fresh = freshOf(found);
   return fresh === undefined
     ? { kind: 'failed', error: `the HSM state of ${fid} can’t be read` }
-    : { kind: 'alive', fresh };
+    : { kind: 'alive', fresh, action: found.action };
 }

@@ -4,13 +4,19 @@ import type { Fid } from '../identity/fid.ts';
 import { batchOf, type Decision, decide, type Timing } from './decide.ts';
 import type { Seen } from './fresh.ts';
 
+/** What is asked besides what the catalog keeps. */
+export interface LookParts {
+  /** What the coordinator has under way for each file. */
+  readonly actions?: boolean;
+}
+
 /** Where files are looked at: Lustre (lustre-source.ts), or a model of it in tests. */
 export interface FileSource {
   /**
    * Looks at these. What is told as dead is dead under the catalog's file system: rejects, with nothing told, where
    * that is not certain.
    */
-  look(fids: readonly Fid[]): Promise<Map<Fid, Seen>>;
+  look(fids: readonly Fid[], options?: LookParts): Promise<Map<Fid, Seen>>;
   /** Of FIDs that are named as directories: those that are stripes of another one, with that. */
   stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>>;
 }

@@ -1,7 +1,7 @@
 import { type Fid, parseFid } from '../identity/fid.ts';
 import { BugError, ErrnoError } from '../service/errors.ts';
 import { fieldOfPath, type PathField, pathFromField } from './bytes.ts';
-import { type EntryRow, stateOf } from './entry-row.ts';
+import { type EntryRow, type RawAction, stateOf, stateWithAction } from './entry-row.ts';
 import { ERRNO, errnoText } from './errno.ts';
 import type { HelperProcess } from './helper.ts';
 import type { CurrentAction, HsmState } from './hsm-state.ts';
@@ -130,17 +130,25 @@ export class LustreFiles {
   /**
    * What the catalog keeps, of many files: with all their names and with HSM states that are asked for anew. In the
    * order of the FIDs; an ErrnoError for a file that is gone (ENOENT). Rejects only when the helper is gone.
+   * @param options.actions with what the coordinator has under way for each, asked before its state
    */
-  async entries(fids: readonly Fid[]): Promise<(EntryState | ErrnoError)[]> {
+  async entries(
+    fids: readonly Fid[],
+    { actions = false }: { readonly actions?: boolean } = {},
+  ): Promise<(EntryState | ErrnoError)[]> {
+    const read = actions ? stateWithAction : stateOf;
     const results: (EntryState | ErrnoError)[] = [];
     while (results.length < fids.length) {
       const asked = fids.slice(results.length, results.length + REQUEST_ITEMS);
-      const { list } = await this.#helper.request<{ list: (EntryRow | number)[] }>('entries', { fids: asked });
+      const { list } = await this.#helper.request<{ list: (EntryRow | number)[] }>('entries', {
+        fids: asked,
+        ...(actions ? { actions } : {}),
+      });
       if (list.length !== asked.length)
         throw new BugError(`the helper answered ${list.length} entries to ${asked.length}`);
       for (const [i, row] of list.entries()) {
         if (row === -ERRNO.E2BIG && i > 0) break; // the line is full: the rest is asked for again
-        results.push(typeof row === 'number' ? new ErrnoError(-row, 'entries', errnoText(-row)) : stateOf(row));
+        results.push(typeof row === 'number' ? new ErrnoError(-row, 'entries', errnoText(-row)) : read(row));
       }
     }
     return results;
@@ -194,7 +202,7 @@ interface RawItem {
   readonly fid?: string;
   readonly stat?: RawStat | Failed;
   readonly hsm?: HsmState | Failed;
-  readonly action?: { action: CurrentAction['action']; state: CurrentAction['state']; done: string } | Failed;
+  readonly action?: RawAction | Failed;
   readonly dv?: string | Failed;
   readonly paths?: readonly PathField[] | Failed;
   readonly xattrs?: Readonly<Record<string, string>> | Failed;

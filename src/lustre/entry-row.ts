@@ -2,6 +2,7 @@ import type { Fid } from '../identity/fid.ts';
 import { BugError } from '../service/errors.ts';
 import type { FileType } from './attributes.ts';
 import { bytesOfName, type WireName } from './bytes.ts';
+import type { CurrentAction } from './hsm-state.ts';
 import type { EntryState, Link } from './scan-entry.ts';
 
 type WireLink = readonly [parent: Fid, name: WireName];
@@ -29,7 +30,16 @@ export type EntryRow = readonly [
   record?: string | null,
   lemur?: string | null,
   links?: readonly [list: readonly WireLink[], complete: boolean],
+  /** Where it was asked for. */
+  action?: RawAction | number,
 ];
+
+/** What the coordinator has under way for a file. */
+export interface RawAction {
+  readonly action: CurrentAction['action'];
+  readonly state: CurrentAction['state'];
+  readonly done: string;
+}
 
 const NO_OSTS: readonly number[] = [];
 /** By S_IFMT >> 12. */
@@ -69,6 +79,13 @@ export function stateOf(row: EntryRow): EntryState {
     links: links === undefined ? null : links[0].map(linkOf),
     linksComplete: links === undefined || links[1],
   };
+}
+
+/** The same with what is under way for it; of what is no file, or can't be asked, without. */
+export function stateWithAction(row: EntryRow): EntryState {
+  const action = row[20];
+  if (typeof action !== 'object') return stateOf(row);
+  return { ...stateOf(row), action: { ...action, done: BigInt(action.done) } };
 }
 
 /** The bytes of an entry's name: there always are some. */

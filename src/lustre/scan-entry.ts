@@ -1,5 +1,6 @@
 import type { Fid } from '../identity/fid.ts';
 import type { FileType } from './attributes.ts';
+import type { CurrentAction } from './hsm-state.ts';
 
 /** A name of a file. */
 export interface Link {
@@ -44,6 +45,8 @@ export interface EntryState {
   readonly links: readonly Link[] | null;
   /** False: there are more names than `links` has (the file changed meanwhile, or has more than a thousand). */
   readonly linksComplete: boolean;
+  /** What the coordinator has under way, of a file and where it was asked for. */
+  readonly action?: CurrentAction;
 }
 
 /** What a scan saw of one directory entry. A file with several links comes once for each of them that the walk meets. */

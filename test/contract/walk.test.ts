@@ -82,6 +82,12 @@ it('a walk tells FIDs, attributes, layouts and names as lfs and stat do', async 
   expect(again.slice(2, 9)).toEqual(plain.slice(2, 9));
   expect(missing).toBe(-2);
   expect(directory[LINKS]).toEqual([[[top, 'sub']], true]);
+  expect(again).toHaveLength(LINKS + 1);
+  // And what is under way for it; what is no file has nothing.
+  const withActions = await helper.ask('entries', { fids: [plain[0], sub], actions: true });
+  const [acting, none] = withActions['list'] as [Row, Row];
+  expect(acting[LINKS + 1]).toEqual({ action: 'NOOP', state: 'none', done: '0' });
+  expect(none[LINKS + 1]).toBe(-25);
   await helper.close();
 });
 

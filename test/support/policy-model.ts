@@ -107,6 +107,11 @@ export class PolicyModel {
     file.entry = { ...file.entry, ...changes };
   }
 
+  /** Somebody else's action is under way, and stays so. */
+  act(of: Fid, action: CurrentAction): void {
+    Object.assign(this.#get(of), { action, conduct: 'hang' });
+  }
+
   state(of: Fid): number {
     return this.#get(of).entry.hsm;
   }
@@ -192,7 +197,7 @@ export class PolicyModel {
     this.#goOn(file);
     if (file.dead) return { kind: 'dead' };
     const links = file.entry.nlink === 0 ? [] : [{ parent: ROOT_FID, name: Buffer.from(`f${of}`) }];
-    return { kind: 'alive', fresh: { entry: file.entry, links } };
+    return { kind: 'alive', fresh: { entry: file.entry, links }, action: file.action };
   }
 
   #attributes(of: Fid): FileAttributes | ErrnoError {

@@ -45,13 +45,17 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
   if (fids.length === 0) return new Map();
   const at = now();
   const asOf = await catalog.now();
-  const [known, seen, more] = await Promise.all([catalog.known(fids), source.look(fids), moreOf(options, fids, needs)]);
+  const [known, seen, more] = await Promise.all([
+    catalog.known(fids),
+    source.look(fids, { actions: true }),
+    moreOf(options, fids, needs),
+  ]);
   const timing: Timing = { now: at, settle: SETTLE_MS, again: SETTLE_MS };
   const decisions = new Map<Fid, Decision>();
   const looked = new Map<Fid, Looked>();
   for (const [index, fid] of fids.entries()) {
     const one = seen.get(fid);
-    looked.set(fid, lookedOf(fid, one, more[index], at));
+    looked.set(fid, lookedOf(fid, one, more?.[index], at));
     // What can't be looked at now proves nothing, and is looked at by the follower in its time.
     if (one === undefined || one.kind === 'failed') continue;
     const mark = { fid, hints: 0, since: Math.floor(at / 1000) };
@@ -83,11 +87,17 @@ async function withKnownParents(
   };
 }
 
-function moreOf({ files }: LookOptions, fids: readonly Fid[], needs: Needs): Promise<(FileAttributes | ErrnoError)[]> {
-  const parts: Part[] = ['action'];
+/** What few conditions need, and what costs a request for each file. */
+async function moreOf(
+  { files }: LookOptions,
+  fids: readonly Fid[],
+  needs: Needs,
+): Promise<(FileAttributes | ErrnoError)[] | undefined> {
+  const parts: Part[] = [];
   if (needs.paths) parts.push('paths');
   if (needs.xattrs.length > 0) parts.push('xattrs');
-  return files.getMany(
+  if (parts.length === 0) return undefined;
+  return await files.getMany(
     fids.map((fid) => ({ fid })),
     { parts, ...(needs.xattrs.length > 0 ? { xattrs: needs.xattrs } : {}) },
   );
@@ -95,9 +105,9 @@ function moreOf({ files }: LookOptions, fids: readonly Fid[], needs: Needs): Pro
 
 function lookedOf(fid: Fid, seen: Seen | undefined, more: FileAttributes | ErrnoError | undefined, at: number): Looked {
   if (seen?.kind === 'dead') return 'dead';
-  if (seen?.kind !== 'alive' || more === undefined) return 'unreadable';
+  if (seen?.kind !== 'alive') return 'unreadable';
   if (more instanceof ErrnoError) return more.errno === ERRNO.ENOENT ? 'dead' : 'unreadable';
-  if (seen.fresh.entry.type === 'file' && more.action === undefined) return 'unreadable';
-  const action: CurrentAction = more.action ?? { action: 'NOOP', state: 'none', done: 0n };
-  return { fid, fresh: seen.fresh, action, paths: more.paths, xattrs: more.xattrs, at };
+  if (seen.fresh.entry.type === 'file' && seen.action === undefined) return 'unreadable';
+  const action: CurrentAction = seen.action ?? { action: 'NOOP', state: 'none', done: 0n };
+  return { fid, fresh: seen.fresh, action, paths: more?.paths, xattrs: more?.xattrs, at };
 }

@@ -65,6 +65,20 @@ describe('the defaults', () => {
     ]);
   });
 
+  test('release what is in no class after six hours, not a second before', async () => {
+    const archived = (used: number) => ({
+      ...{ size: 100n, hsm: CLEAN, archive: 1, blocks: 8n, osts: [0] },
+      ...{ mtime: model.ago(used), atime: model.ago(used) },
+    });
+    const due = await model.add(archived(6 * HOUR + 1));
+    const young = await model.add(archived(6 * HOUR));
+    // The default rules, and files that are in none of their classes.
+    const yaml = 'classes: { small_files: { definition: size > 1GB } }';
+    const { rules } = await model.run('release', yaml, { trigger: watermark(1e12) });
+    expect(rules).toEqual({ default: { files: 1, bytes: 100 } });
+    expect([due, young].map(isReleased)).toEqual([true, false]);
+  });
+
   test('remove what a file left five minutes after it was removed, not a second before', async () => {
     const [due, young] = (await model.addMany(2, () => ({ ...old(), hsm: CLEAN, archive: 1 }))) as [Fid, Fid];
     const deaths = [
@@ -181,6 +195,22 @@ test('what changed since the catalog saw it is respected, file by file (lessons 
     UNSERVED: 1,
   });
   expect(fids.filter(isReleased)).toEqual([good, away]);
+  expect(model.requests.flatMap(({ fids: asked }) => asked)).toEqual([good]);
+});
+
+test('an archive is not asked for where the file is not to be, is somebody else’s already, or is at work (lessons 32, 33)', async () => {
+  const fids = (await model.addMany(7, old)) as [Fid, Fid, Fid, Fid, Fid, Fid, Fid];
+  const [good, noarchive, done, elsewhere, restoring, archiving, young] = fids;
+  model.change(noarchive, { hsm: HSM.NOARCHIVE });
+  model.change(done, { hsm: CLEAN, archive: 1 });
+  model.change(elsewhere, { hsm: HSM.EXISTS | HSM.DIRTY, archive: 7 });
+  model.act(restoring, { action: 'RESTORE', state: 'running', done: 0n });
+  model.act(archiving, { action: 'ARCHIVE', state: 'waiting', done: 0n });
+  model.change(young, { mtime: model.ago(5) });
+  const summary = await model.run('archive');
+  expect(summary.skipped).toEqual({
+    ...{ NOARCHIVE: 1, ALREADY_ARCHIVED: 1, UNSERVED: 1, BUSY: 1, UNDER_WAY: 1, NOT_DUE: 1 },
+  });
   expect(model.requests.flatMap(({ fids: asked }) => asked)).toEqual([good]);
 });
 

@@ -57,6 +57,14 @@ test('a removed file’s copy is kept for the grace period, and gone after it; i
     return (asked?.files ?? 0) >= 1;
   });
   expect(await blobs()).toContain(nameOf(gone));
+  // Nothing is given up while the container can't be asked.
+  const nowhere = it.sandbox.connectionString.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:9');
+  const down = await it.sandbox.run(['policy-run', 'remove', '--json'], {
+    env: { AZURE_STORAGE_CONNECTION_STRING: nowhere },
+  });
+  expect(down.exitCode, down.stdout).toBe(5);
+  expect(JSON.parse(down.stdout).policies[0]).toMatchObject({ outcome: 'stopped', done: { files: 0 } });
+  expect(await blobs()).toContain(nameOf(gone));
   const removed = await it.one('remove');
   expect(removed, JSON.stringify(removed)).toMatchObject({ exitCode: 0, outcome: 'complete', failed: { files: 0 } });
   await waitUntil('all of the dead are buried', async () => {
