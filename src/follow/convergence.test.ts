@@ -93,6 +93,8 @@ class Course {
   }
 
   scanRead(count: number): void {
+    // Nothing is read, nor put, by a scan that has not begun.
+    if (this.#begun === undefined) return;
     // What is made while it goes on may be met, too, and the walk comes from one side or the other.
     const left = [...this.model.things.keys()].filter((fid) => !this.#met.has(fid));
     for (const fid of count % 2 === 0 ? left.slice(0, count) : left.slice(-count)) {
@@ -103,8 +105,9 @@ class Course {
   }
 
   async scanPut(count: number): Promise<void> {
+    if (this.#begun === undefined) return;
     const fresh = this.#read.splice(0, count);
-    await this.catalog.apply(await batchOfFresh(this.catalog, fresh, this.#begun as Stamp, timing()));
+    await this.catalog.apply(await batchOfFresh(this.catalog, fresh, this.#begun, timing()));
   }
 
   /** Everything is delivered, the scan ends, everything is looked at. */
