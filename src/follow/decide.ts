@@ -30,6 +30,8 @@ export interface Timing {
   readonly xattrs?: boolean;
 }
 
+/** What could not be looked at is looked at again after this at the latest, in every process, milliseconds. */
+export const LOOK_AGAIN_MS = 60_000;
 /** The first wait until something is looked at again; each further one is as long as all before together. */
 const AGAIN_FIRST_MS = 1000;
 

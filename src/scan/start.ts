@@ -6,6 +6,7 @@ import { openCatalogForScan } from '../catalog/open.ts';
 import { catalogFile } from '../catalog/place.ts';
 import type { Config } from '../config/types.ts';
 import { recogniseFileSystem } from '../copies/identity-check.ts';
+import { LOOK_AGAIN_MS } from '../follow/decide.ts';
 import { LustreSource } from '../follow/lustre-source.ts';
 import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts';
 import { joinBytes } from '../lustre/location.ts';
@@ -21,8 +22,6 @@ import type { ScanProblem, ScanProgress, ScanSummary } from './types.ts';
 
 /** Containers that do not answer in this time are not waited for: a scan does not need them. */
 const CONTAINER_PATIENCE_MS = 10_000;
-/** Until what could not be looked at is looked at again, at the latest. */
-const LOOK_AGAIN_MS = 60_000;
 
 export interface StartOptions {
   readonly config: Config;

@@ -6,7 +6,7 @@ import type { LustreFileSystem } from '../../lustre/file-system.ts';
 import { Scanner } from '../../lustre/scanner.ts';
 import type { AuditLog } from '../../service/audit.ts';
 import type { Log } from '../../service/log.ts';
-import type { Timing } from '../decide.ts';
+import { LOOK_AGAIN_MS, type Timing } from '../decide.ts';
 import { LustreSource } from '../lustre-source.ts';
 import type { ReconcileContext } from '../reconcile/context.ts';
 import { type SteadyWorkerOptions, workOn } from '../reconcile/journal-worker.ts';
@@ -29,8 +29,6 @@ import type { FollowStats } from './stats.ts';
 import type { AnyFollowStep } from './steps.ts';
 import { type SweepingOptions, sweepOn } from './sweeping.ts';
 
-/** What could not be looked at is looked at again after this. */
-const LOOK_AGAIN_MS = 60_000;
 /** Other processes put journal rows, too. */
 const JOURNAL_EVERY_MS = 30_000;
 

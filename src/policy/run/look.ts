@@ -1,7 +1,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { CatalogBatch, EntryPut } from '../../catalog/types.ts';
 import type { Needs } from '../../expression/walk.ts';
-import { batchOf, type Decision, decide, type Timing } from '../../follow/decide.ts';
+import { batchOf, type Decision, decide, LOOK_AGAIN_MS, type Timing } from '../../follow/decide.ts';
 import type { Fresh, Seen } from '../../follow/fresh.ts';
 import type { FileSource } from '../../follow/refresh.ts';
 import type { Fid } from '../../identity/fid.ts';
@@ -50,7 +50,7 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
     source.look(fids, { actions: true }),
     moreOf(options, fids, needs),
   ]);
-  const timing: Timing = { now: at, settle: SETTLE_MS, again: SETTLE_MS };
+  const timing: Timing = { now: at, settle: SETTLE_MS, again: LOOK_AGAIN_MS };
   const decisions = new Map<Fid, Decision>();
   const looked = new Map<Fid, Looked>();
   for (const [index, fid] of fids.entries()) {

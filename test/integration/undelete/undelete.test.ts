@@ -403,15 +403,21 @@ describe('with the reaper', () => {
     240_000,
   );
 
-  test('a deletion that was decided on before finds another ETag, and the file is whole', async () => {
-    const path = reaping.path('f');
-    writeFileSync(path, 'kept');
+  /** A dead file's copy that the reaper has decided to delete: it stands just before that. */
+  async function aboutToDelete(name: string, content: string) {
+    const path = reaping.path(name);
+    writeFileSync(path, content);
     await reaping.rig.archive(path);
     await reaping.once();
     reaping.hold('old.examined');
     const follower = await reaping.follow();
     unlinkSync(path);
     await reaping.held('old.examined');
+    return { path, follower };
+  }
+
+  test('a deletion that was decided on before finds another ETag, and the file is whole', async () => {
+    const { path, follower } = await aboutToDelete('f', 'kept');
     const { stdout } = await reaping.sandbox.run(['undelete', '--json', path]);
     expect(JSON.parse(stdout).counts).toMatchObject({ restored: 1 });
     reaping.letAllGo();
@@ -422,14 +428,7 @@ describe('with the reaper', () => {
   });
 
   test('what the reaper deletes first is lost, and no empty shell of a file is left', async () => {
-    const path = reaping.path('g');
-    writeFileSync(path, 'lost');
-    await reaping.rig.archive(path);
-    await reaping.once();
-    reaping.hold('old.examined');
-    const follower = await reaping.follow();
-    unlinkSync(path);
-    await reaping.held('old.examined');
+    const { path, follower } = await aboutToDelete('g', 'lost');
     writeFileSync(join(reaping.rig.steps, 'held'), '');
     const undeleting = reaping.sandbox.startService(['undelete', '--json', path], {
       LFSAZSYNC_TEST_STEPS: reaping.rig.steps,
