@@ -5,7 +5,7 @@ import { collect, scratch } from '../../test/support/catalog.ts';
 import { ModelFileSystem } from '../../test/support/model-file-system.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
-import type { Stamp } from '../catalog/types.ts';
+import type { Stamp, Tombstone } from '../catalog/types.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import type { Fresh } from './fresh.ts';
 import { REASON } from './reasons.ts';
@@ -148,11 +148,13 @@ class Course {
 const linkText = (links: readonly { parent: Fid; name: Buffer }[]) =>
   links.map((link) => `${link.parent}/${link.name}`).sort();
 
+type Stones = Map<Fid, Tombstone>;
+
 /** What the catalog says of every FID, without what only counts its own changes. */
-async function contents(catalog: Catalog, fids: Iterable<Fid>): Promise<object> {
+async function contents(catalog: Catalog, fids: Iterable<Fid>): Promise<{ entries: object; stones: Stones }> {
   const all = [...fids];
   const known = await catalog.known(all);
-  const stones = new Map<Fid, unknown>();
+  const stones: Stones = new Map();
   for (const one of all) {
     const stone = await catalog.tombstone(one);
     if (stone !== undefined) stones.set(one, { ...stone, diedAt: 0 });
@@ -162,6 +164,15 @@ async function contents(catalog: Catalog, fids: Iterable<Fid>): Promise<object> 
     return [one, entry && { ...entry, seen: 0 }, linkText(links), blobs.map((blob) => ({ ...blob, archivedAt: 0 }))];
   });
   return { entries, stones };
+}
+
+/**
+ * All that were there, as they were. Of a dead file that nobody ever saw, the last name is all there is; its directory may
+ * not have been in the catalog yet when it was looked at (the sweep after the first scan finds its blob then), and is now.
+ */
+function expectStones(after: Stones, before: Stones): void {
+  const strangers = [...after].filter(([fid, stone]) => !before.has(fid) && stone.mode === 0 && stone.size === 0n);
+  expect(after).toEqual(new Map([...before, ...strangers]));
 }
 
 async function expectTruth(course: Course): Promise<void> {
@@ -240,7 +251,9 @@ test('whatever is done, and however records are split, repeated and mixed with r
             await takeIn(course.catalog, batch);
           }
           await course.settle();
-          expect(await contents(course.catalog, course.model.ever)).toEqual(before);
+          const after = await contents(course.catalog, course.model.ever);
+          expect(after.entries).toEqual(before.entries);
+          expectStones(after.stones, before.stones);
           expect((await course.catalog.cursors()).map((cursor) => cursor.rescan)).toEqual(
             (await course.catalog.cursors()).map(() => undefined),
           );
