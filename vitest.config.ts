@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start daemons and mount file systems: each file in a process of its own, few at a time, time enough. */
+/**
+ * Tests that start daemons and mount file systems: each file in a process of its own, few at a time, time enough. On a
+ * real Lustre they share its coordinator and its changelog: one at a time.
+ */
 const withSystem = {
   pool: 'forks',
-  maxWorkers: 2,
+  maxWorkers: (process.env['LFSAZSYNC_TEST_MOUNT'] ?? '') === '' ? 2 : 1,
   testTimeout: 300_000,
   hookTimeout: 300_000,
   teardownTimeout: 60_000,
