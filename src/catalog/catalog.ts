@@ -1,5 +1,5 @@
 import type { Fid } from '../identity/fid.ts';
-import type { Selection } from './selection.ts';
+import type { Candidate, EntrySelection, Selection } from './selection.ts';
 import type {
   Asked,
   BatchResult,
@@ -107,11 +107,9 @@ export interface Catalog {
    * The entries of a choice, in its order, page by page: those for which the condition is not false by what the catalog
    * knows. What it does not know (extended attributes, times of creation, what has changed) is for the caller to look at.
    */
-  select(selection: Selection): AsyncGenerator<KnownEntry[]>;
-  /** Files that an archive may be asked for and that were not modified after `before` (seconds), longest unmodified first. */
-  archivable(before: number): AsyncGenerator<KnownEntry[]>;
-  /** Files that may be released and have objects on the OST, not used after `before` (seconds), longest unused first. */
-  releasable(ost: number, before: number): AsyncGenerator<KnownEntry[]>;
+  select(selection: EntrySelection): AsyncGenerator<KnownEntry[]>;
+  /** The same of the files that an action may be asked for, which the caller looks at before it is; ten times cheaper where little is known. */
+  choose(selection: Selection): AsyncGenerator<Candidate[]>;
   /** Sums of all entries by type, HSM state, archive and owners. */
   usage(): Promise<Usage[]>;
 

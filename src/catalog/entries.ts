@@ -29,15 +29,24 @@ const AT = Object.fromEntries(COLUMNS.map((column, index) => [column, index])) a
   number
 >;
 
-/** What `KnownEntry` is read from. */
-export const ENTRY_COLUMNS = [
-  ...COLUMNS.map((column) => (column === 'size' || column === 'blocks' ? wideColumn(column) : column)),
-  'seen',
-].join(', ');
+/** What `KnownEntry` is read from, of the table or its alias. */
+export const entryColumns = (table: string): string =>
+  [
+    ...COLUMNS.map((column) => `${table}.${column}`).map((column) =>
+      /\.(size|blocks)$/.test(column) ? wideColumn(column) : column,
+    ),
+    `${table}.seen`,
+  ].join(', ');
 
-/** The same of rows, as SQL, of the table `e`. */
-export const RELEASABLE = `e.type = ${FILE} AND e.hsm & 94 = 8 AND e.size <> 0`;
+/** As SQL, of the table or alias `e`: files that an archive may be asked for. */
+export const ARCHIVABLE_ENTRY = `e.type = ${FILE} AND e.hsm & 100 = 0 AND e.hsm & 10 <> 8`;
+/** The same of files that may be released. */
+export const RELEASABLE_ENTRY = `e.type = ${FILE} AND e.hsm & 94 = 8 AND e.size <> 0 AND e.osts <> ''`;
 
+/** Released, lost or flagged never_archive: not to be archived; nor what is archived without being dirty. */
+const ARCHIVE_MASK = 0x04 | 0x20 | 0x40;
+const CLEAN_MASK = 0x02 | 0x08;
+const CLEAN_STATE = 0x08;
 /** Released, dirty, lost or flagged never_release: not to be released; of the rest, those that are archived may. */
 const RELEASE_MASK = 0x02 | 0x04 | 0x08 | 0x10 | 0x40;
 const RELEASE_STATE = 0x08;
@@ -45,8 +54,8 @@ const RELEASE_STATE = 0x08;
 export type PutOutcome = 'added' | 'changed' | 'same' | 'skipped';
 
 /**
- * The entries and what is kept beside them: which files may be released from which OST, and the sums by kind. Only
- * here are these three tables written, always together, from the row before and the row after.
+ * The entries and what is kept beside them: which files may be archived, and released from which OST, and the sums by
+ * kind. Only here are these four tables written, always together, from the row before and the row after.
  */
 export class Entries {
   readonly #keys: FidKeys;
@@ -55,13 +64,15 @@ export class Entries {
   readonly #update: Query;
   readonly #touch: Query;
   readonly #delete: Query;
+  readonly #addArchivable: Query;
+  readonly #dropArchivable: Query;
   readonly #addReleasable: Query;
   readonly #dropReleasable: Query;
   readonly #usage: UsageDeltas;
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
-    this.#select = database.prepare(`SELECT ${ENTRY_COLUMNS} FROM entries WHERE fid = ?`);
+    this.#select = database.prepare(`SELECT ${entryColumns('entries')} FROM entries WHERE fid = ?`);
     this.#insert = database.prepare(
       `INSERT INTO entries (${COLUMNS.join(', ')}, seen, fid) VALUES (${COLUMNS.map(() => '?').join(', ')}, ?, ?)`,
     );
@@ -70,7 +81,13 @@ export class Entries {
     );
     this.#touch = database.prepare('UPDATE entries SET seen = ? WHERE fid = ?');
     this.#delete = database.prepare('DELETE FROM entries WHERE fid = ?');
-    this.#addReleasable = database.prepare('INSERT INTO releasable (ost, used, fid) VALUES (?, ?, ?)');
+    this.#addArchivable = database.prepare(
+      'INSERT INTO archivable (mtime, fid, size, uid, gid, project) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    this.#dropArchivable = database.prepare('DELETE FROM archivable WHERE mtime = ? AND fid = ?');
+    this.#addReleasable = database.prepare(
+      'INSERT INTO releasable (ost, used, fid, size, uid, gid, project, first) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
     this.#dropReleasable = database.prepare('DELETE FROM releasable WHERE ost = ? AND used = ? AND fid = ?');
     this.#usage = new UsageDeltas(database);
   }
@@ -125,23 +142,55 @@ export class Entries {
   #account(before: Row | undefined, after: Row | undefined, key: number): void {
     if (before !== undefined) this.#usage.add(usageKey(before), -1n, wide(before[AT.size]), wide(before[AT.blocks]));
     if (after !== undefined) this.#usage.add(usageKey(after), 1n, wide(after[AT.size]), wide(after[AT.blocks]));
-    const [used, osts] = releasableOf(before);
-    const [usedNow, ostsNow] = releasableOf(after);
-    if (used === usedNow && osts === ostsNow) return;
-    for (const ost of ostsOf(osts)) this.#dropReleasable.run(ost, used, key);
-    for (const ost of ostsOf(ostsNow)) this.#addReleasable.run(ost, usedNow, key);
+    this.#accountArchivable(archivableOf(before), archivableOf(after), key);
+    this.#accountReleasable(releasableOf(before), releasableOf(after), key);
+  }
+
+  #accountArchivable(had: Archivable | undefined, has: Archivable | undefined, key: number): void {
+    if (sameValues(had, has)) return;
+    if (had !== undefined) this.#dropArchivable.run(had[0], key);
+    if (has === undefined) return;
+    const [mtime, ...rest] = has;
+    this.#addArchivable.run(mtime, key, ...rest);
+  }
+
+  #accountReleasable(had: Releasable | undefined, has: Releasable | undefined, key: number): void {
+    if (sameValues(had, has)) return;
+    if (had !== undefined) for (const ost of ostsOf(had[0])) this.#dropReleasable.run(ost, had[1], key);
+    if (has === undefined) return;
+    const [osts, used, ...rest] = has;
+    for (const [at, ost] of ostsOf(osts).entries()) this.#addReleasable.run(ost, used, key, ...rest, at === 0 ? 1 : 0);
   }
 }
 
-/** When it was last used, and the OSTs that its release would free; no OSTs when it can't be released. */
-function releasableOf(row: Row | undefined): [used: number, osts: string] {
-  if (row === undefined) return [0, ''];
-  const fit =
-    row[AT.type] === FILE &&
-    ((row[AT.hsm] as number) & RELEASE_MASK) === RELEASE_STATE &&
-    row[AT.size] !== 0 &&
-    row[AT.size] !== 0n;
-  return fit ? [Math.max(row[AT.atime] as number, row[AT.mtime] as number), row[AT.osts] as string] : [0, ''];
+/** When it was last modified, and what else policies choose by. */
+type Archivable = readonly [mtime: number, ...rest: Value[]];
+/** The OSTs that its release would free, when it was last used, and what else policies choose by. */
+type Releasable = readonly [osts: string, used: number, ...rest: Value[]];
+
+function archivableOf(row: Row | undefined): Archivable | undefined {
+  if (row === undefined || row[AT.type] !== FILE) return undefined;
+  const hsm = row[AT.hsm] as number;
+  if ((hsm & ARCHIVE_MASK) !== 0 || (hsm & CLEAN_MASK) === CLEAN_STATE) return undefined;
+  return [row[AT.mtime] as number, ...chosenBy(row)];
+}
+
+function releasableOf(row: Row | undefined): Releasable | undefined {
+  if (row === undefined || row[AT.type] !== FILE) return undefined;
+  if (((row[AT.hsm] as number) & RELEASE_MASK) !== RELEASE_STATE) return undefined;
+  if (wide(row[AT.size]) === 0n || row[AT.osts] === '') return undefined;
+  const used = Math.max(row[AT.atime] as number, row[AT.mtime] as number);
+  return [row[AT.osts] as string, used, ...chosenBy(row)];
+}
+
+const chosenBy = (row: Row): Value[] => [
+  wide(row[AT.size]),
+  ...([row[AT.uid], row[AT.gid], row[AT.project]] as Value[]),
+];
+
+function sameValues(one: Row | undefined, other: Row | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return one.every((value, at) => value === other[at]);
 }
 
 function usageKey(row: Row): string {

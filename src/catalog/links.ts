@@ -141,7 +141,7 @@ export class Links {
 type DirectoryPath = { readonly ok: true; readonly path: Buffer } | { readonly ok: false; readonly reason: Failure };
 type Failure = 'no-name' | 'unknown-parent' | 'loop';
 
-/** Remembers the directories it has walked: for one batch of questions, not across changes. */
+/** Remembers the directories it has walked: for one batch of questions, or a moment, not across changes that count. */
 export class PathWalker {
   readonly #links: Links;
   readonly #keys: FidKeys;
@@ -153,6 +153,11 @@ export class PathWalker {
     this.#keys = keys;
     this.#root = keys.find(ROOT_FID);
     if (this.#root !== undefined) this.#known.set(this.#root, { ok: true, path: Buffer.alloc(0) });
+  }
+
+  /** Directories that it remembers. */
+  get size(): number {
+    return this.#known.size;
   }
 
   /** Every path of a file, in the order of (parent, name); one result that says why when there is none. */

@@ -2,7 +2,7 @@ import type { Fid } from '../identity/fid.ts';
 import type { DirectorySize } from './catalog.ts';
 import { typeCode } from './codes.ts';
 import type { Database, Query, Row } from './database.ts';
-import { ENTRY_COLUMNS, knownEntryOf } from './entries.ts';
+import { entryColumns, knownEntryOf } from './entries.ts';
 import type { FidKeys } from './fid-keys.ts';
 import type { KnownEntry, Stamp } from './types.ts';
 
@@ -17,8 +17,6 @@ export const PAGE = 1000;
 /** Of pages that give FIDs only. */
 const WIDE_PAGE = 20_000;
 
-export const ARCHIVABLE = `type = ${typeCode('file')} AND hsm & 100 = 0 AND hsm & 10 <> 8`;
-
 /** Long walks over the entries, page by page. */
 export class EntryPages {
   readonly #keys: FidKeys;
@@ -27,12 +25,10 @@ export class EntryPages {
   readonly #withoutBlob: Query;
   readonly #parents: Query;
   readonly #directorySizes: Query;
-  readonly #archivable: Query;
-  readonly #releasable: Query;
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
-    const columns = `${ENTRY_COLUMNS}, fid`;
+    const columns = `${entryColumns('entries')}, fid`;
     this.#all = database.prepare(`SELECT ${columns} FROM entries WHERE fid > ? ORDER BY fid LIMIT ${PAGE}`);
     this.#seen = database.prepare(`SELECT fid, seen FROM entries WHERE fid > ? ORDER BY fid LIMIT ${WIDE_PAGE}`);
     this.#withoutBlob = database.prepare(
@@ -44,14 +40,6 @@ export class EntryPages {
     this.#directorySizes = database.prepareWide(
       `SELECT count(*), coalesce(sum(CASE WHEN e.type = ${typeCode('file')} THEN e.size END), 0)
        FROM links l LEFT JOIN entries e ON e.fid = l.child WHERE l.parent = ?`,
-    );
-    this.#archivable = database.prepare(
-      `SELECT ${columns} FROM entries INDEXED BY entries_archivable
-       WHERE ${ARCHIVABLE} AND (mtime, fid) > (?, ?) AND mtime <= ? ORDER BY mtime, fid LIMIT ${PAGE}`,
-    );
-    this.#releasable = database.prepare(
-      `SELECT ${columns.replace(/\bfid$/, 'r.fid')}, r.used FROM releasable r JOIN entries e ON e.fid = r.fid
-       WHERE r.ost = ? AND (r.used, r.fid) > (?, ?) AND r.used <= ? ORDER BY r.used, r.fid LIMIT ${PAGE}`,
     );
   }
 
@@ -93,34 +81,6 @@ export class EntryPages {
     return {
       items: rows.filter((row) => (row[1] as number) <= since).map((row) => this.#keys.fid(row[0] as number)),
       next: rows.length < WIDE_PAGE ? undefined : (rows[rows.length - 1]?.[0] as number),
-    };
-  }
-
-  archivable(
-    before: number,
-    after: readonly [mtime: number, key: number],
-  ): Page<KnownEntry, readonly [number, number]> {
-    const rows = this.#archivable.all(...after, before);
-    const items = rows.map((row) => knownEntryOf(this.#keys.fid(row.at(-1) as number), row));
-    const last = rows[rows.length - 1];
-    const lastEntry = items[items.length - 1];
-    const next: readonly [number, number] | undefined =
-      last === undefined || lastEntry === undefined || rows.length < PAGE
-        ? undefined
-        : [lastEntry.mtime, last.at(-1) as number];
-    return { items, next };
-  }
-
-  releasable(
-    ost: number,
-    before: number,
-    after: readonly [used: number, key: number],
-  ): Page<KnownEntry, readonly [number, number]> {
-    const rows = this.#releasable.all(ost, ...after, before);
-    const last = rows[rows.length - 1];
-    return {
-      items: rows.map((row) => knownEntryOf(this.#keys.fid(row.at(-2) as number), row)),
-      next: last === undefined || rows.length < PAGE ? undefined : [last.at(-1) as number, last.at(-2) as number],
     };
   }
 }

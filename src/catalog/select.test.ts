@@ -11,7 +11,7 @@ import { Database } from './database.ts';
 import { FidKeys } from './fid-keys.ts';
 import { Links } from './links.ts';
 import { openCatalog } from './open.ts';
-import { Selector, type SelectorSizes } from './select.ts';
+import { chosenFiles, type SelectorSizes, type SelectorSource, selectedEntries } from './select.ts';
 import type { Selection } from './selection.ts';
 import type { EntryPut, KnownEntry } from './types.ts';
 
@@ -30,16 +30,46 @@ afterEach(() => {
   place.remove();
 });
 
-/** What is chosen, read in steps of these sizes. */
-async function selected(selection: Selection, sizes: SelectorSizes): Promise<KnownEntry[]> {
+/** What is chosen, read in steps of these sizes: entries, or files with what their order goes by. */
+async function selected<Item>(
+  read: (source: SelectorSource, selection: Selection, sizes: SelectorSizes) => AsyncGenerator<Item[]>,
+  selection: Selection,
+  sizes: SelectorSizes,
+): Promise<Item[]> {
   const database = new Database(place.file, { readOnly: true });
   const keys = new FidKeys(database);
-  const links = new Links(database, keys);
+  const source = { database, keys, links: new Links(database, keys), read: async <T>(work: () => T) => work() };
   try {
-    return await collect(new Selector(database, keys, links, async (work) => work(), selection, sizes).pages());
+    return await collect(read(source, selection, sizes));
   } finally {
     database.close();
   }
+}
+
+/** How SQLite goes through the rows of a choice. */
+async function plansOf(selection: Selection): Promise<string[]> {
+  const plans: string[] = [];
+  class Planned extends Database {
+    override prepare(sql: string) {
+      if (/ORDER BY/.test(sql) && !sql.startsWith('EXPLAIN')) {
+        const plan = super.prepare(`EXPLAIN QUERY PLAN ${sql}`);
+        plans.push(
+          plan
+            .all(...(sql.match(/\?/g) ?? []).map(() => 1))
+            .map((row) => String(row.at(-1)))
+            .join('\n'),
+        );
+      }
+      return super.prepare(sql);
+    }
+  }
+  const database = new Planned(place.file, { readOnly: true });
+  const keys = new FidKeys(database);
+  const links = new Links(database, keys);
+  plans.length = 0;
+  await collect(chosenFiles({ database, keys, links, read: async (work) => work() }, selection));
+  database.close();
+  return plans;
 }
 
 const DIRECTORIES = [ROOT_FID, fid(900), fid(901)] as const;
@@ -146,17 +176,48 @@ describe('select', () => {
           { stride: 2, kept: 3, given: 2 },
           { stride: 1000, kept: 1000, given: 1000 },
         ]) {
-          const found = await selected(whole, sizes);
+          const found = await selected(selectedEntries, whole, sizes);
           expect(found.map((one) => one.fid).sort()).toEqual(byHand.map((one) => one.fid).sort());
           const values = found.map(sortedBy[order] as (one: KnownEntry) => number);
           const sorted = [...values].sort((a, b) => (descending ? b - a : a - b));
           expect(values).toEqual(sorted);
-          expect(await selected({ ...whole, limit: 2 }, sizes)).toEqual(found.slice(0, 2));
+          expect(await selected(selectedEntries, { ...whole, limit: 2 }, sizes)).toEqual(found.slice(0, 2));
+          const candidates = await selected(chosenFiles, whole, sizes);
+          expect(candidates.map(({ fid: of, size }) => [of, size])).toEqual(found.map((one) => [one.fid, one.size]));
+          if (order !== 'none') expect(candidates.map((one) => one.place)).toEqual(values);
         }
       }),
       { numRuns: 150 },
     );
   }, 120_000);
+
+  it('goes on where it was, and reads no entry for what the default policies ask', async () => {
+    await catalog.apply({ puts: [...TREE, { entry: entry(fid(1), { uid: 4000 }), links: [] }] });
+    const size = 'type == file and size > 0 and size <= 16MB';
+    const release = `((${size}) and last_access > 1y) or (not (${size}) and last_access > 1d)`;
+    for (const [scope, text, order] of [
+      ['archivable', 'last_mod >= 30min', 'last_mod'],
+      ['releasable', release, 'last_access'],
+      ['archivable', 'owner == 4000 and size > 1MB and last_mod > 1d', 'size'],
+    ] as const) {
+      for (const descending of [false, true]) {
+        const plans = await plansOf({
+          ...{ scope, order, descending, now: NOW },
+          ost: 0,
+          where: parseExpression(text),
+        });
+        expect(plans.length).toBeGreaterThan(0);
+        for (const plan of plans) {
+          const column = scope === 'archivable' ? 'mtime' : 'used';
+          expect(plan).toContain(`(${column},fid)>(?,?) AND (${column},fid)<(?,?)`);
+          expect(plan).not.toMatch(/ e |SCAN|TEMP B-TREE/);
+        }
+      }
+    }
+    // Of everything: by key.
+    for (const plan of await plansOf({ scope: 'all', now: NOW, where: parseExpression('size > 0') }))
+      expect(plan).toBe('SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)');
+  });
 
   it('takes conditions of any size', async () => {
     await catalog.apply({ puts: [...TREE, { entry: entry(fid(1), { uid: 4000 }), links: [] }] });
@@ -168,7 +229,7 @@ describe('select', () => {
       deep = { kind, terms: [deep, other], start: 0, end: 0 };
     }
     for (const where of [parseExpression(many), deep]) {
-      const found = await collect(catalog.select({ scope: 'archivable', where, now: NOW }));
+      const found = await collect(catalog.choose({ scope: 'archivable', where, now: NOW }));
       expect(found.map((one) => one.fid)).toEqual([fid(1)]);
     }
   });

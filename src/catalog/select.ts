@@ -1,16 +1,19 @@
+import { setImmediate as others } from 'node:timers/promises';
 import { ALWAYS, type Expression } from '../expression/ast.ts';
-import { truthOf, wholeSeconds } from '../expression/evaluate.ts';
+import { truthOf } from '../expression/evaluate.ts';
 import type { PolicySubject } from '../expression/subject.ts';
 import { needsOf } from '../expression/walk.ts';
-import { wideColumn } from './codes.ts';
-import type { Database, Query, Row, Value } from './database.ts';
-import { ENTRY_COLUMNS, knownEntryOf, RELEASABLE } from './entries.ts';
+import type { Fid } from '../identity/fid.ts';
+import { wide, wideColumn } from './codes.ts';
+import type { Database, Query, Row } from './database.ts';
+import { ARCHIVABLE_ENTRY, entryColumns, knownEntryOf, RELEASABLE_ENTRY } from './entries.ts';
 import type { FidKeys } from './fid-keys.ts';
-import type { Links } from './links.ts';
-import { ARCHIVABLE } from './pages.ts';
-import type { Selection } from './selection.ts';
+import { FirstOnes, type Position } from './first-ones.ts';
+import { archivableWalk, type IndexWalk, releasableWalk, wholeWalk } from './index-walk.ts';
+import type { Links, PathWalker } from './links.ts';
+import type { Candidate, Selection } from './selection.ts';
 import type { KnownEntry } from './types.ts';
-import { agesIn, type Where, whereOf } from './where.ts';
+import { ENTRY, type Where, whereOf } from './where.ts';
 
 export interface SelectorSizes {
   /** Rows that are gone through in one read: a few milliseconds, however few of them are chosen. */
@@ -23,51 +26,81 @@ export interface SelectorSizes {
 
 const SIZES: SelectorSizes = { stride: 4000, kept: 100_000, given: 1000 };
 
-/** Runs one short read. */
-type Read = <T>(work: () => T) => Promise<T>;
+/** So long, milliseconds, and so many directories, are paths remembered: a directory that moves meanwhile is looked at where it was. */
+const PATHS = { ms: 1_000, directories: 50_000 };
 
-type Position = readonly [value: number, key: number];
-const BEFORE_ALL: Position = [Number.MIN_SAFE_INTEGER, 0];
-
-/** A walk through a scope in the order of an index. */
-interface IndexWalk {
-  /** Bounds of the index's value. */
-  readonly from: number;
-  readonly to: number;
-  readonly descending: boolean;
-  /** FROM and WHERE of the walk, with `value` and `key` as the index's columns; the values of its parameters. */
-  readonly table: string;
-  readonly where: string;
-  readonly values: readonly Value[];
-  readonly value: string;
-  readonly key: string;
+/** What a choice is made from. */
+export interface SelectorSource {
+  readonly database: Database;
+  readonly keys: FidKeys;
+  readonly links: Links;
+  /** Runs one short read. */
+  readonly read: <T>(work: () => T) => Promise<T>;
 }
 
-/** One choice of entries, page by page, in bounded memory. */
-export class Selector {
-  readonly #database: Database;
-  readonly #keys: FidKeys;
-  readonly #links: Links;
-  readonly #read: Read;
+/** Entries of a choice, page by page, in bounded memory. */
+export async function* selectedEntries(
+  source: SelectorSource,
+  selection: Selection,
+  sizes = SIZES,
+): AsyncGenerator<KnownEntry[]> {
+  const found = new Selector(source, selection, sizes, 'entries').found();
+  for await (const page of found) yield page.map(({ entry }) => entry as KnownEntry);
+}
+
+/** Files of a choice. Their entries are read only where the condition needs more of them than stands in the index. */
+export async function* chosenFiles(
+  source: SelectorSource,
+  selection: Selection,
+  sizes = SIZES,
+): AsyncGenerator<Candidate[]> {
+  const found = new Selector(source, selection, sizes, 'candidates').found();
+  for await (const page of found) yield page.map(({ fid, size, place }) => ({ fid, size, place }));
+}
+
+/** A row that was found. */
+interface Found {
+  readonly place: number;
+  readonly key: number;
+  readonly fid: Fid;
+  readonly size: bigint;
+  /** Whether it counts here: a file on several OSTs counts on one. */
+  readonly first: boolean;
+  readonly entry: KnownEntry | undefined;
+}
+
+interface StrideColumns {
+  readonly columns: string;
+  /** Some of them are the entry's. */
+  readonly whole: boolean;
+  /** Rows that are gone through in one read. */
+  readonly stride: number;
+}
+
+/** One choice. */
+class Selector {
+  readonly #source: SelectorSource;
   readonly #selection: Selection;
   readonly #expression: Expression;
+  /** By the entry. */
   readonly #where: Where;
   readonly #needsPaths: boolean;
+  /** Entries are read as a whole: they are asked for, or SQL does not decide. */
+  readonly #whole: boolean;
   readonly #sizes: SelectorSizes;
+  #paths: { readonly walker: PathWalker; readonly since: number } | undefined;
 
-  constructor(database: Database, keys: FidKeys, links: Links, read: Read, selection: Selection, sizes = SIZES) {
-    this.#sizes = sizes;
-    this.#database = database;
-    this.#keys = keys;
-    this.#links = links;
-    this.#read = read;
+  constructor(source: SelectorSource, selection: Selection, sizes: SelectorSizes, give: 'entries' | 'candidates') {
+    this.#source = source;
     this.#selection = selection;
+    this.#sizes = sizes;
     this.#expression = selection.where ?? ALWAYS;
     this.#where = whereOf(this.#expression, selection.now);
     this.#needsPaths = needsOf(this.#expression).paths;
+    this.#whole = give === 'entries' || !this.#where.exact;
   }
 
-  async *pages(): AsyncGenerator<KnownEntry[]> {
+  async *found(): AsyncGenerator<Found[]> {
     let left = this.#selection.limit ?? Number.POSITIVE_INFINITY;
     for await (const page of this.#ordered()) {
       if (left <= page.length) {
@@ -79,7 +112,7 @@ export class Selector {
     }
   }
 
-  async *#ordered(): AsyncGenerator<KnownEntry[]> {
+  async *#ordered(): AsyncGenerator<Found[]> {
     const { scope, order = 'none', ost } = this.#selection;
     if (scope === 'archivable' && (order === 'last_mod' || order === 'none')) yield* this.#walk(this.#archivable());
     else if (scope === 'releasable' && ost !== undefined && (order === 'last_access' || order === 'none'))
@@ -90,97 +123,89 @@ export class Selector {
   }
 
   #archivable(): IndexWalk {
-    return {
-      ...this.#bounds('last_mod'),
-      table: 'entries e INDEXED BY entries_archivable',
-      where: ARCHIVABLE.replace(/\b(type|hsm)\b/g, 'e.$1'),
-      values: [],
-      value: 'e.mtime',
-      key: 'e.fid',
-    };
+    return archivableWalk(this.#selection, this.#expression);
   }
 
   #releasable(ost: number): IndexWalk {
-    return {
-      ...this.#bounds('last_access'),
-      table: 'releasable r JOIN entries e ON e.fid = r.fid',
-      where: 'r.ost = ?',
-      values: [ost],
-      value: 'r.used',
-      key: 'r.fid',
-    };
+    return releasableWalk(ost, this.#selection, this.#expression);
   }
 
-  #bounds(field: 'last_mod' | 'last_access'): Pick<IndexWalk, 'from' | 'to' | 'descending'> {
-    const { now, descending = false } = this.#selection;
-    const { least, most } = agesIn(this.#expression, field);
-    const seconds = wholeSeconds(now);
-    const bounded = (time: number) => Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, time));
-    return { from: bounded(seconds - most), to: bounded(seconds - least), descending };
-  }
-
-  async *#walk(walk: IndexWalk, stride = this.#sizes.stride): AsyncGenerator<KnownEntry[]> {
+  async *#walk(walk: IndexWalk, stride = this.#sizes.stride): AsyncGenerator<Found[]> {
     const { given } = this.#sizes;
-    for await (const rows of this.#strides(walk, `${ENTRY_COLUMNS}, e.fid, ${walk.value}`, stride)) {
+    const read = { columns: foundColumns(walk, this.#whole), whole: this.#whole, stride };
+    for await (const found of this.#strides(walk, read, (row) => this.#foundOf(row))) {
       // Paths of a whole stride would take long.
-      for (let at = 0; at < rows.length; at += given) {
-        const entries = rows.slice(at, at + given).map((row) => this.#entryOf(row, row.at(-2) as number));
-        const page = await this.#chosen(entries);
+      for (let at = 0; at < found.length; at += given) {
+        const page = await this.#chosen(found.slice(at, at + given));
         if (page.length > 0) yield page;
       }
     }
   }
 
-  /** The rows of a walk that meet the condition, stride by stride. */
-  async *#strides(walk: IndexWalk, columns: string, stride = this.#sizes.stride): AsyncGenerator<Row[]> {
-    if (walk.from > walk.to) return;
+  /**
+   * The rows of a walk that meet the condition, stride by stride. What the index itself tells comes first: entries that it
+   * leaves out need not be read.
+   */
+  async *#strides<Item>(
+    walk: IndexWalk,
+    { columns, whole, stride }: StrideColumns,
+    make: (row: Row) => Item,
+  ): AsyncGenerator<Item[]> {
+    const { database, read } = this.#source;
+    const narrow = whereOf(this.#expression, this.#selection.now, walk.columns);
+    // SQLite has no plan for what is never true.
+    if (walk.from > walk.to || narrow.sql === '0') return;
+    const wheres = narrow.exact ? [narrow] : [narrow, this.#where];
+    const table = narrow.exact && !whole ? walk.index : `${walk.index} ${walk.join}`;
     const [after, upTo, direction] = walk.descending ? (['<', '>=', 'DESC'] as const) : (['>', '<=', 'ASC'] as const);
     const order = `ORDER BY ${walk.value} ${direction}, ${walk.key} ${direction}`;
-    const position = `(${walk.value}, ${walk.key})`;
-    const bounds = `${walk.where} AND ${walk.value} BETWEEN ? AND ? AND ${position} ${after} (?, ?)`;
-    // Without the join: the key is in the index.
-    const bare = walk.table.replace(/ JOIN .*/, '');
-    const end = this.#database.prepare(
-      `SELECT ${walk.value}, ${walk.key} FROM ${bare} WHERE ${bounds} ${order} LIMIT 1 OFFSET ${stride - 1}`,
+    // Nothing else may be said of the value: SQLite begins the walk at one bound, and would take that one for all strides.
+    const [position, given] = walk.value === walk.key ? [walk.key, '?'] : [`(${walk.value}, ${walk.key})`, '(?, ?)'];
+    const bounds = `${walk.where} AND ${position} ${after} ${given} AND ${position} ${upTo} ${given}`;
+    const valuesOf = (at: Position): Position | readonly [number] => (walk.value === walk.key ? [at[1]] : at);
+    const end = database.prepare(
+      `SELECT ${walk.value}, ${walk.key} FROM ${walk.index} WHERE ${bounds} ${order} LIMIT 1 OFFSET ${stride - 1}`,
     );
-    const rows = this.#database.prepare(
-      `SELECT ${columns} FROM ${walk.table} WHERE ${bounds} AND ${position} ${upTo} (?, ?) AND ${this.#where.sql} ${order}`,
+    const rows = database.prepare(
+      `SELECT ${columns} FROM ${table} WHERE ${bounds} AND ${wheres.map(({ sql }) => sql).join(' AND ')} ${order}`,
     );
-    let at: Position = walk.descending ? [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] : BEFORE_ALL;
+    const values = wheres.flatMap((where) => where.values);
+    const least: Position = [walk.from, BEFORE_KEYS];
+    const most: Position = [walk.to, AFTER_KEYS];
+    const last = walk.descending ? least : most;
+    let at = walk.descending ? most : least;
     for (;;) {
-      const from: readonly Value[] = [...walk.values, walk.from, walk.to, ...at];
-      const { page, next } = await this.#read(() => {
-        const found = end.get(...from) as Position | undefined;
-        const last: Position =
-          found ?? (walk.descending ? BEFORE_ALL : [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]);
-        return { page: rows.all(...from, ...last, ...this.#where.values), next: found };
+      const { page, next } = await read(() => {
+        const from = [...walk.values, ...valuesOf(at)];
+        const next = end.get(...from, ...valuesOf(last)) as Position | undefined;
+        return { page: rows.all(...from, ...valuesOf(next ?? last), ...values).map(make), next };
       });
       if (page.length > 0) yield page;
       if (next === undefined) return;
       at = next;
+      // Nobody takes a page as long as nothing is found.
+      await others();
     }
   }
 
   /** All OSTs at once, longest unused first; a file on several of them comes once. */
-  async *#merged(): AsyncGenerator<KnownEntry[]> {
+  async *#merged(): AsyncGenerator<Found[]> {
     const osts = await this.#osts();
     // Each holds a stride: together they hold no more than one walk does.
     const stride = Math.max(2, Math.ceil(this.#sizes.stride / Math.max(1, osts.length)));
-    const walks = await Promise.all(osts.map((ost) => Cursor.open(this.#single(ost, stride))));
+    const walks = await Promise.all(osts.map((ost) => Cursor.open(this.#walk(this.#releasable(ost), stride))));
     const sign = this.#selection.descending === true ? -1 : 1;
-    let page: KnownEntry[] = [];
+    let page: Found[] = [];
     for (;;) {
-      let first: Cursor | undefined;
+      let next: Cursor | undefined;
       for (const walk of walks) {
-        if (walk.current !== undefined && (first?.current === undefined || sign * walk.compare(first) < 0))
-          first = walk;
+        if (walk.current !== undefined && (next?.current === undefined || sign * walk.compare(next) < 0)) next = walk;
       }
-      const entry = first?.current?.entry;
-      if (first === undefined || entry === undefined) break;
-      await first.advance();
-      // On another OST it was given already, or will be: its lowest counts.
-      if (entry.osts[0] !== undefined && first.ost !== entry.osts[0]) continue;
-      page.push(entry);
+      const found = next?.current;
+      if (next === undefined || found === undefined) break;
+      await next.advance();
+      if (!found.first) continue;
+      page.push(found);
       if (page.length === this.#sizes.given) {
         yield page;
         page = [];
@@ -189,13 +214,10 @@ export class Selector {
     if (page.length > 0) yield page;
   }
 
-  #single(ost: number, stride: number): { ost: number; pages: AsyncGenerator<KnownEntry[]> } {
-    return { ost, pages: this.#walk(this.#releasable(ost), stride) };
-  }
-
   #osts(): Promise<number[]> {
-    return this.#read(() => {
-      const next = this.#database.prepare('SELECT min(ost) FROM releasable WHERE ost > ?');
+    const { database, read } = this.#source;
+    return read(() => {
+      const next = database.prepare('SELECT min(ost) FROM releasable WHERE ost > ?');
       const osts: number[] = [];
       for (let ost = -1; ; osts.push(ost)) {
         const found = next.get(ost)?.[0];
@@ -205,125 +227,142 @@ export class Selector {
     });
   }
 
-  async *#unordered(): AsyncGenerator<KnownEntry[]> {
-    for (const walk of await this.#allOfScope()) {
-      for await (const page of this.#walk(walk.walk)) {
-        const given = walk.ost === undefined ? page : page.filter(({ osts }) => osts[0] === walk.ost);
+  async *#unordered(): AsyncGenerator<Found[]> {
+    for (const { walk, once } of await this.#allOfScope()) {
+      for await (const page of this.#walk(walk)) {
+        const given = once ? page.filter(({ first }) => first) : page;
         if (given.length > 0) yield given;
       }
     }
   }
 
-  /** Walks that together meet everything in the scope; with an OST, only what has it as its lowest counts. */
-  async #allOfScope(): Promise<{ walk: IndexWalk; ost?: number }[]> {
+  /** Walks that together meet everything in the scope; `once`: of what several of them meet, only the first counts. */
+  async #allOfScope(): Promise<{ walk: IndexWalk; once: boolean }[]> {
     const { scope, ost } = this.#selection;
-    if (scope === 'archivable') return [{ walk: this.#archivable() }];
-    if (scope === 'releasable') {
-      if (ost !== undefined) return [{ walk: this.#releasable(ost) }];
-      return (await this.#osts()).map((one) => ({ walk: this.#releasable(one), ost: one }));
-    }
-    const bounds = { from: 0, to: Number.MAX_SAFE_INTEGER, descending: false };
-    return [{ walk: { ...bounds, table: 'entries e', where: '1', values: [], value: 'e.fid', key: 'e.fid' } }];
+    if (scope === 'archivable') return [{ walk: this.#archivable(), once: false }];
+    if (scope === 'all') return [{ walk: wholeWalk, once: false }];
+    if (ost !== undefined) return [{ walk: this.#releasable(ost), once: false }];
+    return (await this.#osts()).map((one) => ({ walk: this.#releasable(one), once: true }));
   }
 
   /**
    * An order without an index: everything is gone through, the first so many are kept and given, then it is gone through
    * again for those after them. A run that asks for a part of them needs one round; memory stays the same for any number.
    */
-  async *#sorted(order: 'last_mod' | 'last_access' | 'last_change' | 'size'): AsyncGenerator<KnownEntry[]> {
+  async *#sorted(order: 'last_mod' | 'last_access' | 'last_change' | 'size'): AsyncGenerator<Found[]> {
+    const { database, read } = this.#source;
     const sign = this.#selection.descending === true ? -1 : 1;
-    const row = this.#database.prepare(
-      `SELECT ${ENTRY_COLUMNS} FROM entries e WHERE e.fid = ? AND ${this.#where.sql} AND ${this.#scopeSql()}`,
+    const row = database.prepare(
+      `SELECT ${foundColumns(wholeWalk, this.#whole)} FROM entries e
+       WHERE e.fid = ? AND ${this.#where.sql} AND ${SCOPES[this.#selection.scope]}`,
     );
     for (let after: Position | undefined; ; ) {
-      const first = new FirstOnes(this.#sizes.kept, after);
-      for (const { walk, ost } of await this.#allOfScope()) {
-        const columns = `${SORT_COLUMNS[order]}, e.fid, e.osts`;
-        for await (const rows of this.#strides(walk, columns)) {
-          for (const [value, key, osts] of rows) {
-            if (ost !== undefined && Number.parseInt(osts as string, 10) !== ost) continue;
-            first.add(sign * Number(value), key as number);
+      const firstOnes = new FirstOnes(this.#sizes.kept, after);
+      for (const { walk, once } of await this.#allOfScope()) {
+        const columns = `${sortColumn(walk, order)}, ${walk.key}, ${walk.first}`;
+        const whole = walk.columns[order] === undefined;
+        const { stride } = this.#sizes;
+        for await (const rows of this.#strides(walk, { columns, whole, stride }, (row) => row)) {
+          for (const [value, key, first] of rows) {
+            if (!once || first === 1) firstOnes.add(sign * Number(value), key as number);
           }
         }
       }
-      const found = first.inOrder();
+      const positions = firstOnes.inOrder();
       const { given } = this.#sizes;
-      for (let at = 0; at < found.length; at += given) {
-        const page = await this.#chosen(await this.#read(() => this.#reread(row, found.slice(at, at + given))));
-        if (page.length > 0) yield page;
+      for (let at = 0; at < positions.length; at += given) {
+        const page = await read(() => this.#reread(row, positions.slice(at, at + given), sign));
+        const chosen = await this.#chosen(page);
+        if (chosen.length > 0) yield chosen;
       }
-      if (!first.full) return;
-      after = found[found.length - 1];
+      if (!firstOnes.full) return;
+      after = positions[positions.length - 1];
     }
   }
 
-  #reread(query: Query, positions: readonly Position[]): KnownEntry[] {
-    return positions.flatMap(([, key]) => {
+  #reread(query: Query, positions: readonly Position[], sign: number): Found[] {
+    return positions.flatMap(([value, key]) => {
       const row = query.get(key, ...this.#where.values);
-      return row === undefined ? [] : [this.#entryOf(row, key)];
+      return row === undefined ? [] : [{ ...this.#foundOf(row), place: sign * value }];
     });
   }
 
-  #scopeSql(): string {
-    const { scope } = this.#selection;
-    if (scope === 'all') return '1';
-    return scope === 'releasable' ? RELEASABLE : ARCHIVABLE.replace(/\b(type|hsm)\b/g, 'e.$1');
-  }
-
-  #entryOf(row: Row, key: number): KnownEntry {
-    return knownEntryOf(this.#keys.fid(key), row);
+  #foundOf(row: Row): Found {
+    const at = row.length - FOUND;
+    const key = row[at + 1] as number;
+    const fid = this.#source.keys.fid(key);
+    const entry = this.#whole ? knownEntryOf(fid, row) : undefined;
+    return { place: row[at] as number, key, fid, size: wide(row[at + 2]), first: row[at + 3] === 1, entry };
   }
 
   /** Those of which the condition is not false by all that the catalog knows. */
-  async #chosen(entries: KnownEntry[]): Promise<KnownEntry[]> {
-    if (this.#where.exact || entries.length === 0) return entries;
+  async #chosen(page: Found[]): Promise<Found[]> {
+    if (this.#where.exact || page.length === 0) return page;
     const { now } = this.#selection;
-    const paths = this.#needsPaths ? await this.#pathsOf(entries) : undefined;
-    return entries.filter((entry) => {
-      const subject: PolicySubject = paths === undefined ? entry : { ...entry, paths: paths.get(entry) };
+    const paths = this.#needsPaths ? await this.#pathsOf(page) : undefined;
+    return page.filter((found, at) => {
+      const entry = found.entry as KnownEntry;
+      const subject: PolicySubject = paths === undefined ? entry : { ...entry, paths: paths[at] };
       return truthOf(this.#expression, subject, now) !== false;
     });
   }
 
-  #pathsOf(entries: readonly KnownEntry[]): Promise<Map<KnownEntry, Buffer[]>> {
-    return this.#read(() => {
-      const walker = this.#links.walker();
-      return new Map(
-        entries.map((entry) => {
-          const results = walker.pathsOf(this.#keys.find(entry.fid) ?? 0);
-          // One that can't be told makes all that is said of its paths uncertain.
-          return [
-            entry,
-            results.every((result) => result.ok) ? results.flatMap((result) => (result.ok ? [result.path] : [])) : [],
-          ];
-        }),
-      );
+  #pathsOf(page: readonly Found[]): Promise<Buffer[][]> {
+    return this.#source.read(() => {
+      const walker = this.#pathWalker();
+      return page.map(({ key }) => {
+        const results = walker.pathsOf(key);
+        // One that can't be told makes all that is said of its paths uncertain.
+        if (!results.every((result) => result.ok)) return [];
+        return results.flatMap((result) => (result.ok ? [result.path] : []));
+      });
     });
+  }
+
+  #pathWalker(): PathWalker {
+    const now = performance.now();
+    if (this.#paths === undefined || now - this.#paths.since > PATHS.ms || this.#paths.walker.size > PATHS.directories)
+      this.#paths = { walker: this.#source.links.walker(), since: now };
+    return this.#paths.walker;
   }
 }
 
-const SORT_COLUMNS = {
-  last_mod: 'e.mtime',
-  last_access: 'max(e.atime, e.mtime)',
-  last_change: 'e.ctime',
-  size: wideColumn('e.size'),
-} as const;
+const BEFORE_KEYS = -1;
+const AFTER_KEYS = Number.MAX_SAFE_INTEGER;
 
-/** The entry at which a walk is. */
+const SCOPES: Readonly<Record<Selection['scope'], string>> = {
+  archivable: ARCHIVABLE_ENTRY,
+  releasable: RELEASABLE_ENTRY,
+  all: '1',
+};
+
+/** The columns of `Found`, behind those of the entry. */
+const FOUND = 4;
+
+function foundColumns(walk: IndexWalk, whole: boolean): string {
+  const own = `${walk.value}, ${walk.key}, ${wideColumn(walk.size)}, ${walk.first}`;
+  return whole ? `${entryColumns('e')}, ${own}` : own;
+}
+
+/** From the index, where it knows it. */
+function sortColumn(walk: IndexWalk, order: 'last_mod' | 'last_access' | 'last_change' | 'size'): string {
+  const column = walk.columns[order] ?? (ENTRY[order] as string);
+  return order === 'size' ? wideColumn(column) : column;
+}
+
+/** Where a walk is. */
 class Cursor {
-  current: { readonly entry: KnownEntry; readonly used: number } | undefined;
-  readonly ost: number;
-  readonly #pages: AsyncGenerator<KnownEntry[]>;
-  #page: KnownEntry[] = [];
+  current: Found | undefined;
+  readonly #pages: AsyncGenerator<Found[]>;
+  #page: Found[] = [];
   #at = 0;
 
-  private constructor(ost: number, pages: AsyncGenerator<KnownEntry[]>) {
-    this.ost = ost;
+  private constructor(pages: AsyncGenerator<Found[]>) {
     this.#pages = pages;
   }
 
-  static async open({ ost, pages }: { ost: number; pages: AsyncGenerator<KnownEntry[]> }): Promise<Cursor> {
-    const cursor = new Cursor(ost, pages);
+  static async open(pages: AsyncGenerator<Found[]>): Promise<Cursor> {
+    const cursor = new Cursor(pages);
     await cursor.advance();
     return cursor;
   }
@@ -334,52 +373,10 @@ class Cursor {
       this.#page = next.done === true ? [] : next.value;
       this.#at = 0;
     }
-    const entry = this.#page[this.#at++];
-    this.current = entry && { entry, used: Math.max(entry.atime, entry.mtime) };
+    this.current = this.#page[this.#at++];
   }
 
   compare(other: Cursor): number {
-    return (this.current?.used ?? 0) - (other.current?.used ?? 0);
+    return (this.current?.place ?? 0) - (other.current?.place ?? 0);
   }
 }
-
-/** The first so many of all that are added, in the order of (value, key), after a position. */
-class FirstOnes {
-  full = false;
-  readonly #most: number;
-  readonly #after: Position | undefined;
-  #kept: Position[] = [];
-  #unsorted = 0;
-  #last: Position | undefined;
-
-  constructor(most: number, after: Position | undefined) {
-    this.#most = most;
-    this.#after = after;
-  }
-
-  add(value: number, key: number): void {
-    if (this.#after !== undefined && !isBefore(this.#after, value, key)) return;
-    if (this.#last !== undefined && isBefore(this.#last, value, key)) return;
-    this.#kept.push([value, key]);
-    this.#unsorted += 1;
-    // What is sorted already stays so: each time, a small part is sorted and merged in.
-    if (this.#unsorted >= Math.max(1, this.#most / 8)) this.#cut();
-  }
-
-  inOrder(): readonly Position[] {
-    this.#cut();
-    return this.#kept;
-  }
-
-  #cut(): void {
-    this.#unsorted = 0;
-    this.#kept.sort(([a, b], [c, d]) => a - c || b - d);
-    if (this.#kept.length <= this.#most) return;
-    this.full = true;
-    this.#kept.length = this.#most;
-    this.#last = this.#kept[this.#most - 1];
-  }
-}
-
-const isBefore = (position: Position, value: number, key: number): boolean =>
-  position[0] < value || (position[0] === value && position[1] < key);

@@ -1,4 +1,5 @@
 import type { Expression } from '../expression/ast.ts';
+import type { Fid } from '../identity/fid.ts';
 
 /** Where candidates are looked for. */
 export type SelectionScope =
@@ -9,7 +10,7 @@ export type SelectionScope =
   /** Everything. */
   | 'all';
 
-/** A choice of entries. */
+/** A choice of files, or of entries of any kind. */
 export interface Selection {
   readonly scope: SelectionScope;
   /** With classes, owners and the mount put in (`resolve`). Without: all of the scope. */
@@ -24,4 +25,16 @@ export interface Selection {
   readonly ost?: number;
   /** At most so many. */
   readonly limit?: number;
+}
+
+/** A choice among all entries. */
+export type EntrySelection = Omit<Selection, 'scope' | 'ost'>;
+
+/** A file that was chosen, with what the choice knows of it without having read its entry. */
+export interface Candidate {
+  readonly fid: Fid;
+  /** Bytes. */
+  readonly size: bigint;
+  /** What it was put in order by, as the catalog has it; without an order, nothing that means anything. */
+  readonly place: number;
 }

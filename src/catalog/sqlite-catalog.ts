@@ -16,8 +16,8 @@ import { Links } from './links.ts';
 import { Marks } from './marks.ts';
 import { EntryPages, PAGE, type Page } from './pages.ts';
 import { Records } from './records.ts';
-import { Selector } from './select.ts';
-import type { Selection } from './selection.ts';
+import { chosenFiles, type SelectorSource, selectedEntries } from './select.ts';
+import type { EntrySelection, Selection } from './selection.ts';
 import { Tombstones } from './tombstones.ts';
 import { Tree } from './tree.ts';
 import type {
@@ -38,7 +38,6 @@ import { Walk } from './walk.ts';
 
 /** FIDs that are read in one go. */
 const AT_ONCE = 1000;
-const BEGINNING: readonly [number, number] = [Number.MIN_SAFE_INTEGER, 0];
 
 /** The catalog in an SQLite file. Opened by `openCatalog`. */
 export class SqliteCatalog implements Catalog {
@@ -220,17 +219,17 @@ export class SqliteCatalog implements Catalog {
     return this.#walk((after) => this.#pages.unseen(since, after), 0);
   }
 
-  select(selection: Selection) {
+  select(selection: EntrySelection) {
+    return selectedEntries(this.#selectorSource(), { ...selection, scope: 'all' });
+  }
+
+  choose(selection: Selection) {
+    return chosenFiles(this.#selectorSource(), selection);
+  }
+
+  #selectorSource(): SelectorSource {
     const { keys, links } = this.#tables;
-    return new Selector(this.#database, keys, links, (work) => this.#read(work), selection).pages();
-  }
-
-  archivable(before: number) {
-    return this.#walk((after) => this.#pages.archivable(before, after), BEGINNING);
-  }
-
-  releasable(ost: number, before: number) {
-    return this.#walk((after) => this.#pages.releasable(ost, before, after), BEGINNING);
+    return { database: this.#database, keys, links, read: (work) => this.#read(work) };
   }
 
   usage() {

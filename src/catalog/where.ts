@@ -60,11 +60,51 @@ function rangeOf(operator: Operator, seconds: number): AgeRange {
   }
 }
 
-/** A condition on the row `e` of `entries`, and the values of its parameters. */
+/** What conditions compare, as SQL. What is missing is not known there, and lets everything through. */
+export interface WhereColumns {
+  /** Missing: all of them are files. */
+  readonly type?: string;
+  readonly mode?: string;
+  readonly nlink?: string;
+  readonly size?: string;
+  readonly uid?: string;
+  readonly gid?: string;
+  readonly project?: string;
+  readonly archive?: string;
+  readonly last_mod?: string;
+  readonly last_access?: string;
+  readonly last_change?: string;
+  readonly hsm?: string;
+  readonly osts?: string;
+  readonly pool?: string;
+  /** To look for names by. */
+  readonly fid?: string;
+}
+
+/** Of the row `e` of `entries`. */
+export const ENTRY: WhereColumns = {
+  type: 'e.type',
+  mode: 'e.mode',
+  nlink: 'e.nlink',
+  size: 'e.size',
+  uid: 'e.uid',
+  gid: 'e.gid',
+  project: 'e.project',
+  archive: 'e.archive',
+  last_mod: 'e.mtime',
+  last_access: 'max(e.atime, e.mtime)',
+  last_change: 'e.ctime',
+  hsm: 'e.hsm',
+  osts: 'e.osts',
+  pool: 'e.pool',
+  fid: 'e.fid',
+};
+
+/** A condition on a row, and the values of its parameters. */
 export interface Where {
   readonly sql: string;
   readonly values: readonly Value[];
-  /** Everything was translated: it says exactly what the expression says of the entry. Otherwise it lets more through. */
+  /** Everything was translated: it says exactly what the expression says of the file. Otherwise it lets more through. */
   readonly exact: boolean;
   /** Levels of operators. */
   readonly depth: number;
@@ -78,29 +118,29 @@ const DEEPEST = 900;
 const MOST_VALUES = 30_000;
 
 /**
- * An expression as SQL. What the table does not have (paths, extended attributes, the time of creation) lets everything
+ * An expression as SQL. What the columns do not have (paths, extended attributes, the time of creation) lets everything
  * through; negations are moved into the comparisons before, so that what lets more through never stands under one.
  * @param now milliseconds since 1970
  */
-export function whereOf(expression: Expression, now: number): Where {
-  const where = translated(withoutNot(expression), wholeSeconds(now));
+export function whereOf(expression: Expression, now: number, columns: WhereColumns = ENTRY): Where {
+  const where = translated(withoutNot(expression), wholeSeconds(now), columns);
   return where.depth > DEEPEST || where.values.length > MOST_VALUES ? ANYTHING : where;
 }
 
-function translated(expression: Expression, seconds: number): Where {
+function translated(expression: Expression, seconds: number, columns: WhereColumns): Where {
   switch (expression.kind) {
     case 'constant':
       return exactly(expression.value ? '1' : '0');
     case 'and':
     case 'or':
       return joined(
-        expression.terms.map((term) => translated(term, seconds)),
+        expression.terms.map((term) => translated(term, seconds, columns)),
         expression.kind,
       );
     case 'not':
       return ANYTHING; // there is none any more
     default:
-      return comparisonSql(expression, seconds);
+      return comparisonSql(expression, seconds, columns);
   }
 }
 
@@ -135,51 +175,62 @@ const SQL_OPERATORS: Readonly<Record<Operator, string>> = {
 /** How long ago it was is more when the time is less. */
 const SWAPPED: Readonly<Record<Operator, string>> = { ...SQL_OPERATORS, '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
 
-function comparisonSql(comparison: Comparison, seconds: number): Where {
+function comparisonSql(comparison: Comparison, seconds: number, columns: WhereColumns): Where {
   switch (comparison.kind) {
-    case 'type':
-      return exactly(`e.type ${comparison.equal ? '=' : '<>'} ?`, typeCode(comparison.type));
+    case 'type': {
+      const { type } = columns;
+      if (type === undefined) return exactly((comparison.type === 'file') === comparison.equal ? '1' : '0');
+      return exactly(`${type} ${comparison.equal ? '=' : '<>'} ?`, typeCode(comparison.type));
+    }
     case 'number': {
       if (comparison.field === 'depth') return ANYTHING;
-      const column = comparison.field === 'archive_id' ? 'archive' : comparison.field;
-      return exactly(`e.${column} ${SQL_OPERATORS[comparison.operator]} ?`, comparison.value);
+      const column = columns[comparison.field === 'archive_id' ? 'archive' : comparison.field];
+      return column === undefined ? ANYTHING : compared(column, SQL_OPERATORS[comparison.operator], comparison.value);
     }
     case 'age': {
-      const column = TIME_COLUMNS[comparison.field];
+      const column = TIMES.has(comparison.field) ? columns[comparison.field as Time] : undefined;
       if (column === undefined) return ANYTHING;
-      return exactly(`${column} ${SWAPPED[comparison.operator]} ?`, seconds - comparison.seconds);
+      return compared(column, SWAPPED[comparison.operator], seconds - comparison.seconds);
     }
     case 'owner': {
-      if (comparison.id === undefined) return ANYTHING;
-      const column = comparison.field === 'owner' ? 'uid' : 'gid';
-      return exactly(`e.${column} ${SQL_OPERATORS[comparison.operator]} ?`, comparison.id);
+      const column = comparison.field === 'owner' ? columns.uid : columns.gid;
+      if (comparison.id === undefined || column === undefined) return ANYTHING;
+      return compared(column, SQL_OPERATORS[comparison.operator], comparison.id);
     }
-    case 'hsm':
-      return exactly(`e.hsm & ${HSM_BITS[comparison.flag]} ${comparison.equal ? '<>' : '='} 0`);
-    case 'ost':
-      return exactly(`instr(',' || e.osts || ',', ?) ${comparison.equal ? '>' : '='} 0`, `,${comparison.index},`);
-    case 'glob': {
-      const { exact } = comparison.glob;
-      if (exact === undefined) return ANYTHING;
-      if (comparison.field === 'pool') return exactly(`CAST(e.pool AS BLOB) ${comparison.equal ? '=' : '<>'} ?`, exact);
-      if (comparison.field !== 'name' || !comparison.equal) return ANYTHING;
-      // What has no name in the catalog may have any.
-      return {
-        sql: `(EXISTS (SELECT 1 FROM links WHERE child = e.fid AND name = ?)
-          OR NOT EXISTS (SELECT 1 FROM links WHERE child = e.fid))`,
-        values: [exact],
-        exact: false,
-        depth: 5,
-      };
+    case 'hsm': {
+      if (columns.hsm === undefined) return ANYTHING;
+      return exactly(`${columns.hsm} & ${HSM_BITS[comparison.flag]} ${comparison.equal ? '<>' : '='} 0`);
     }
+    case 'ost': {
+      const { osts } = columns;
+      if (osts === undefined) return ANYTHING;
+      return exactly(`instr(',' || ${osts} || ',', ?) ${comparison.equal ? '>' : '='} 0`, `,${comparison.index},`);
+    }
+    case 'glob':
+      return globSql(comparison, columns);
     case 'xattr':
     case 'class':
       return ANYTHING;
   }
 }
 
-const TIME_COLUMNS: Readonly<Partial<Record<Extract<Comparison, { kind: 'age' }>['field'], string>>> = {
-  last_mod: 'e.mtime',
-  last_access: 'max(e.atime, e.mtime)',
-  last_change: 'e.ctime',
-};
+const compared = (column: string, operator: string, value: Value): Where => exactly(`${column} ${operator} ?`, value);
+
+function globSql({ glob, field, equal }: Extract<Comparison, { kind: 'glob' }>, { pool, fid }: WhereColumns): Where {
+  const { exact } = glob;
+  if (exact === undefined) return ANYTHING;
+  if (field === 'pool')
+    return pool === undefined ? ANYTHING : compared(`CAST(${pool} AS BLOB)`, equal ? '=' : '<>', exact);
+  if (field !== 'name' || !equal || fid === undefined) return ANYTHING;
+  // What has no name in the catalog may have any.
+  return {
+    sql: `(EXISTS (SELECT 1 FROM links WHERE child = ${fid} AND name = ?)
+      OR NOT EXISTS (SELECT 1 FROM links WHERE child = ${fid}))`,
+    values: [exact],
+    exact: false,
+    depth: 5,
+  };
+}
+
+type Time = 'last_mod' | 'last_access' | 'last_change';
+const TIMES: ReadonlySet<string> = new Set<Time>(['last_mod', 'last_access', 'last_change']);

@@ -55,7 +55,7 @@ async function* pagesOf(options: FindOptions): AsyncGenerator<Found[]> {
 }
 
 async function* everything({ catalog, where, now, order, descending = false }: FindOptions): AsyncGenerator<Found[]> {
-  for await (const page of catalog.select({ scope: 'all', where, now, order: order ?? 'none', descending })) {
+  for await (const page of catalog.select({ where, now, order: order ?? 'none', descending })) {
     const paths = await catalog.paths(page.map(({ fid }) => fid));
     yield page.flatMap((entry) =>
       (paths.get(entry.fid) ?? []).flatMap((path): Found[] => (path.ok ? [{ entry, path: path.path }] : [])),

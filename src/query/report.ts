@@ -83,7 +83,7 @@ async function goThrough(options: ReportOptions, sums: Sums, largest: LargestFir
   const classed = by.includes('class') ? classes : [];
   const needsPaths = needsOf(where, ...classed.map(({ expression }) => expression)).paths;
   let entries = 0;
-  for await (const page of catalog.select({ scope: 'all', where, now })) {
+  for await (const page of catalog.select({ where, now })) {
     signal.throwIfAborted();
     const paths = needsPaths ? await catalog.paths(page.map(({ fid }) => fid)) : undefined;
     for (const entry of page) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openCatalog } from '../../src/catalog/open.ts';
-import type { EntryPut, KnownEntry } from '../../src/catalog/types.ts';
+import type { EntryPut } from '../../src/catalog/types.ts';
 import type { Seen } from '../../src/follow/fresh.ts';
 import { RecordBatch } from '../../src/follow/record-batch.ts';
 import { refresh } from '../../src/follow/refresh.ts';
@@ -27,6 +27,8 @@ const { values: options } = parseArgs({
   },
 });
 const ROWS = Number(options.rows);
+const ARCHIVABLE = { scope: 'archivable', order: 'last_mod', now: 9e12 } as const;
+const RELEASABLE = { scope: 'releasable', order: 'last_access', ost: 1, now: 9e12 } as const;
 const BATCH = 2000;
 const PER_DIRECTORY = 200;
 const SAMPLE = Math.min(200_000, Math.floor(ROWS / 2));
@@ -125,7 +127,7 @@ async function update(catalog: Catalog): Promise<undefined> {
   return undefined;
 }
 
-async function take(pages: AsyncIterable<KnownEntry[]>, limit = Number.POSITIVE_INFINITY): Promise<number> {
+async function take(pages: AsyncIterable<unknown[]>, limit = Number.POSITIVE_INFINITY): Promise<number> {
   let count = 0;
   for await (const page of pages) {
     count += page.length;
@@ -209,13 +211,13 @@ try {
     return undefined;
   });
   await measure('iterate all entries', ROWS, () => take(catalog.entries()));
-  await measure('candidates for archive, the first 1,000', 1000, () => take(catalog.archivable(9_000_000_000), 1000));
-  await measure('candidates for archive, all', ROWS, () => take(catalog.archivable(9_000_000_000)));
+  await measure('candidates for archive, the first 1,000', 1000, () => take(catalog.choose(ARCHIVABLE), 1000));
+  await measure('candidates for archive, all', ROWS, () => take(catalog.choose(ARCHIVABLE)));
   await measure('candidates for release of an OST, the first 1,000', 1000, () =>
-    take(catalog.releasable(1, 9_000_000_000), 1000),
+    take(catalog.choose(RELEASABLE), 1000),
   );
   await measure('candidates for release of an OST, up to 100,000', 100_000, () =>
-    take(catalog.releasable(1, 9_000_000_000), 100_000),
+    take(catalog.choose(RELEASABLE), 100_000),
   );
   const sample = [...shuffled(50_000)].map(fidOf);
   await measure('paths of files all over it', sample.length, async () => (await catalog.paths(sample)).size);

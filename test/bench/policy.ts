@@ -1,21 +1,22 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openCatalog } from '../../src/catalog/open.ts';
 import type { Selection } from '../../src/catalog/selection.ts';
-import type { EntryPut } from '../../src/catalog/types.ts';
+import type { Entry, EntryPut } from '../../src/catalog/types.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { toConfig } from '../../src/config/types.ts';
 import { type Fid, ROOT_FID } from '../../src/identity/fid.ts';
 import { loadPolicies, type Policy, ruleFor } from '../../src/policy/policies.ts';
 
 /**
- * How fast policies choose: `node test/bench/policy.ts [--rows 1000000] [--dir DIR] [--json FILE] [--short] [--only release]`. The catalog has files of
- * all sizes, a tenth to be archived, the others archived, on four OSTs, in directories of 200. Chosen and checked (the rule of
+ * How fast policies choose: `node test/bench/policy.ts [--rows 1000000] [--dir DIR] [--json FILE] [--short] [--only release] [--scattered]
+ * [--catalog FILE]`. The catalog has files of all sizes, a tenth to be archived, the others archived, on four OSTs, in directories of 200. Chosen and checked (the rule of
  * each is found by its attributes, as a run does) with the default policies, and with a handful of classes; `--short` leaves out
- * the orders that have no index of their own, `--only` all whose name begins otherwise.
+ * the orders that have no index of their own, `--only` all whose name begins otherwise. Times follow the order in which files were made, but for
+ * those of last use, or, with `--scattered`, have nothing to do with it. `--catalog` keeps the catalog, and takes one that is there.
  */
 const { values: options } = parseArgs({
   options: {
@@ -24,10 +25,14 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     short: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
+    scattered: { type: 'boolean', default: false },
+    catalog: { type: 'string' },
   },
 });
 const ROWS = Number(options.rows);
-const BATCH = 2000;
+/** Large ones, with memory for them: otherwise filling a catalog with scattered times takes an hour. */
+const BATCH = 100_000;
+const FILL_CACHE = 1024 * 2 ** 20;
 const PER_DIRECTORY = 200;
 const NOW_S = 1_800_000_000;
 const NOW = NOW_S * 1000;
@@ -62,41 +67,54 @@ const POLICIES = {
 const fidOf = (number: number) =>
   `0x${(0x200000401 + Math.floor(number / 0x1ffff)).toString(16)}:0x${((number % 0x1ffff) + 1).toString(16)}:0x0` as Fid;
 
+function numberOf(fid: Fid): number {
+  const [sequence, object] = fid.split(':').map(Number) as [number, number];
+  return (sequence - 0x200000401) * 0x1ffff + object - 1;
+}
+
 /** Each 201st thing is a directory in the root. */
 const isDirectory = (number: number) => number % (PER_DIRECTORY + 1) === 0;
 const SIZES = [0n, 4096n, 65_536n, 2_000_000n, 17_000_000n, 2_000_000_000n];
 
-function putOf(number: number): EntryPut {
+const nameOf = (number: number) =>
+  Buffer.from(`file-${number}.${number % 50 === 3 ? 'tmp' : number % 7 === 2 ? 'img' : 'dat'}`);
+const pathOf = (number: number) => Buffer.from(`d${Math.floor(number / (PER_DIRECTORY + 1))}/${nameOf(number)}`);
+
+function entryOf(number: number): Entry {
   const directory = isDirectory(number);
   const archived = number % 10 !== 0;
   // Made one after the other over two years, modified within the hour after, used within the months after.
-  const made = NOW_S - 63_000_000 + Math.floor((number / ROWS) * 63_000_000);
+  const at = options.scattered ? (number * 7_368_787) % ROWS : number;
+  const made = NOW_S - 63_000_000 + Math.floor((at / ROWS) * 63_000_000);
   const mtime = made + ((number * 104_729) % 3600);
-  const kind = number % 50 === 3 ? 'tmp' : number % 7 === 2 ? 'img' : 'dat';
+  return {
+    fid: fidOf(number),
+    type: directory ? 'dir' : 'file',
+    mode: 0o644,
+    uid: 1000 + (number % 40),
+    gid: 1000,
+    project: 0,
+    size: SIZES[number % SIZES.length] as bigint,
+    blocks: 16n,
+    nlink: directory ? 2 : 1,
+    atime: Math.min(NOW_S, mtime + ((number * 7919) % 10_000_000)),
+    mtime: Math.min(NOW_S, mtime),
+    ctime: Math.min(NOW_S, mtime),
+    hsm: archived && !directory ? 0x9 : 0,
+    archive: archived && !directory ? 1 : 0,
+    osts: directory ? [] : [number % 4],
+    pool: '',
+  };
+}
+
+function putOf(number: number): EntryPut {
   const place = Math.floor(number / (PER_DIRECTORY + 1));
   return {
-    entry: {
-      fid: fidOf(number),
-      type: directory ? 'dir' : 'file',
-      mode: 0o644,
-      uid: 1000 + (number % 40),
-      gid: 1000,
-      project: 0,
-      size: SIZES[number % SIZES.length] as bigint,
-      blocks: 16n,
-      nlink: directory ? 2 : 1,
-      atime: Math.min(NOW_S, mtime + ((number * 7919) % 10_000_000)),
-      mtime: Math.min(NOW_S, mtime),
-      ctime: Math.min(NOW_S, mtime),
-      hsm: archived && !directory ? 0x9 : 0,
-      archive: archived && !directory ? 1 : 0,
-      osts: directory ? [] : [number % 4],
-      pool: '',
-    },
+    entry: entryOf(number),
     links: [
-      directory
+      isDirectory(number)
         ? { parent: ROOT_FID, name: Buffer.from(`d${place}`) }
-        : { parent: fidOf(place * (PER_DIRECTORY + 1)), name: Buffer.from(`file-${number}.${kind}`) },
+        : { parent: fidOf(place * (PER_DIRECTORY + 1)), name: nameOf(number) },
     ],
   };
 }
@@ -118,7 +136,7 @@ interface Figure {
   readonly blocked: number;
 }
 
-/** Goes through a whole choice, finding the rule of each. */
+/** Goes through a whole choice, finding the rule of each by what a look at the file system shows: here, one that costs nothing. */
 async function measure(
   catalog: Catalog,
   what: string,
@@ -134,11 +152,11 @@ async function measure(
     last = performance.now();
   }, 5);
   const [start, cpu] = [performance.now(), process.cpuUsage()];
-  for await (const page of catalog.select({ ...selection, where: policy.candidates, now: NOW })) {
-    const paths = policy.needs.paths ? await catalog.paths(page.map(({ fid }) => fid)) : undefined;
-    for (const entry of page) {
-      const known = paths?.get(entry.fid)?.flatMap((one) => (one.ok ? [one.path] : []));
-      const verdict = ruleFor(policy, known === undefined ? entry : { ...entry, paths: known }, NOW);
+  for await (const page of catalog.choose({ ...selection, where: policy.candidates, now: NOW })) {
+    for (const { fid } of page) {
+      const number = numberOf(fid);
+      const entry = entryOf(number);
+      const verdict = ruleFor(policy, policy.needs.paths ? { ...entry, paths: [pathOf(number)] } : entry, NOW);
       if (verdict.rule !== undefined && verdict.due === true) chosen += 1;
     }
     if (Number.isNaN(first) && chosen >= 1000) first = performance.now() - start;
@@ -160,20 +178,26 @@ async function measure(
   };
 }
 
-const load = async (tree: object) =>
-  (await loadPolicies(toConfig(configSchema.parse({ mount: '/mnt', ...tree })))).policies;
-
-const directory = mkdtempSync(join(options.dir, 'lfsazsync-bench-'));
-try {
-  const file = join(directory, 'catalog.db');
-  const catalog = openCatalog({ file, create: true });
+async function fill(file: string): Promise<void> {
+  const catalog = openCatalog({ file, create: true, cacheBytes: FILL_CACHE });
   await catalog.apply({
-    puts: [{ entry: { ...putOf(0).entry, fid: ROOT_FID }, links: [] }],
+    puts: [{ entry: { ...entryOf(0), fid: ROOT_FID }, links: [] }],
   });
   for (let from = 0; from < ROWS; from += BATCH) {
     const count = Math.min(BATCH, ROWS - from);
     await catalog.apply({ puts: Array.from({ length: count }, (_, index) => putOf(from + index)) });
   }
+  catalog.close();
+}
+
+const load = async (tree: object) =>
+  (await loadPolicies(toConfig(configSchema.parse({ mount: '/mnt', ...tree })))).policies;
+
+const directory = mkdtempSync(join(options.dir, 'lfsazsync-bench-'));
+try {
+  const file = options.catalog ?? join(directory, 'catalog.db');
+  if (!existsSync(file)) await fill(file);
+  const catalog = openCatalog({ file });
   const figures: Figure[] = [];
   for (const [name, tree] of [
     ['default', {}],

@@ -1,6 +1,5 @@
 import type { Catalog } from '../../catalog/catalog.ts';
-import type { Selection } from '../../catalog/selection.ts';
-import type { KnownEntry } from '../../catalog/types.ts';
+import type { Candidate, Selection } from '../../catalog/selection.ts';
 import type { Needs } from '../../expression/walk.ts';
 import type { Fid } from '../../identity/fid.ts';
 import { mapAhead } from '../../request/pipeline.ts';
@@ -16,7 +15,7 @@ const AHEAD = 2;
 const MOST_HELD = 100_000;
 
 export interface CandidateOptions extends JudgeOptions {
-  readonly catalog: Pick<Catalog, 'select' | 'failures'>;
+  readonly catalog: Pick<Catalog, 'choose' | 'failures'>;
   readonly look: LookOptions;
   readonly needs: Needs;
   readonly selection: Selection;
@@ -38,7 +37,7 @@ export async function* candidates(options: CandidateOptions): AsyncGenerator<Cho
 
 interface JudgedPage {
   readonly chosen: Chosen[];
-  /** The latest use that the catalog has on this page: what comes later is not below. */
+  /** The latest use that the catalog has on this page, where that is the order: what comes later is not below. */
   readonly upTo: number;
 }
 
@@ -81,7 +80,7 @@ async function* judgedPages(
   isMet: (fid: Fid) => boolean,
 ): AsyncGenerator<JudgedPage, void, undefined> {
   const { isTaken, signal, onMatched, onSkip } = options;
-  const pages = piecesOf(options.catalog.select(options.selection), signal);
+  const pages = piecesOf(options.catalog.choose(options.selection), signal);
   for await (const { page, looked, resting } of mapAhead(pages, AHEAD, (page) => lookedPage(options, page))) {
     const chosen: Chosen[] = [];
     for (const { fid, size } of page) {
@@ -92,19 +91,19 @@ async function* judgedPages(
       if ('chosen' in judgement) chosen.push(judgement.chosen);
       else onSkip(judgement.skip);
     }
-    yield { chosen, upTo: page.reduce((most, { atime, mtime }) => Math.max(most, atime, mtime), 0) };
+    yield { chosen, upTo: page.reduce((most, { place }) => Math.max(most, place), 0) };
   }
 }
 
 interface LookedPage {
-  readonly page: readonly KnownEntry[];
+  readonly page: readonly Candidate[];
   readonly looked: ReadonlyMap<Fid, Looked>;
   /** Failed before, and left alone for now. */
   readonly resting: ReadonlyMap<Fid, SkipReason>;
 }
 
 /** Millions of files that can't be archived must not cost millions of looks in each run: what rests is not looked at. */
-async function lookedPage(options: CandidateOptions, page: readonly KnownEntry[]): Promise<LookedPage> {
+async function lookedPage(options: CandidateOptions, page: readonly Candidate[]): Promise<LookedPage> {
   const { catalog, look, needs, policy, now } = options;
   const kind = failureKind(policy.name);
   const resting = new Map<Fid, SkipReason>();
@@ -121,9 +120,9 @@ async function lookedPage(options: CandidateOptions, page: readonly KnownEntry[]
 }
 
 async function* piecesOf(
-  pages: AsyncIterable<KnownEntry[]>,
+  pages: AsyncIterable<Candidate[]>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<KnownEntry[]> {
+): AsyncGenerator<Candidate[]> {
   for await (const page of pages) {
     for (let at = 0; at < page.length; at += LOOK_AT_ONCE) {
       signal?.throwIfAborted();
