@@ -19,6 +19,7 @@ const at = (states: number, action: States['action']['action'] = 'NOOP', done = 
 });
 const NEW = at(0);
 const RUNNING = at(HSM.EXISTS, 'ARCHIVE', 4n);
+const WAITING: States = { ...RUNNING, action: { action: 'ARCHIVE', state: 'waiting', done: 0n } };
 const ARCHIVED = at(HSM.EXISTS | HSM.ARCHIVED);
 const DIRTY = at(HSM.EXISTS | HSM.DIRTY);
 const GONE = new ErrnoError(2, 'get');
@@ -57,7 +58,6 @@ function follow(
 }
 
 test('what never starts is told of once; what runs or ends is not', async () => {
-  const WAITING: States = { ...RUNNING, action: { action: 'ARCHIVE', state: 'waiting', done: 0n } };
   for (const [script, told] of [
     [[WAITING], 1],
     [[WAITING, RUNNING, WAITING], 0],
@@ -126,6 +126,29 @@ describe('following', () => {
     await follower.finish();
     expect([...ends.values()].map(([outcome]) => outcome)).toEqual(names.map(() => 'done'));
     expect(most()).toBe(3);
+  });
+
+  test.each([
+    ['as they were asked for', (left: string[]) => left.splice(0, 50)],
+    ['the other way round', (left: string[]) => left.splice(-50)],
+  ])('of many that wait, few are looked at in a round, and yet all ends are seen: %s', async (_, take) => {
+    const names = Array.from({ length: 2000 }, (_, index) => `f${index}`);
+    const left = [...names];
+    const gone = new Set<string>();
+    let [looks, all] = [0, 0];
+    const { follower, ends } = follow(Object.fromEntries(names.map((name) => [name, []])), {
+      pollInterval: 1,
+      look: async (fids) => {
+        looks += fids.length;
+        all += names.length - ends.size;
+        const states = fids.map((fid) => (gone.has(fid) ? ARCHIVED : WAITING));
+        for (const name of take(left)) gone.add(name);
+        return states;
+      },
+    });
+    await follower.finish();
+    expect([...ends.values()].every(([outcome]) => outcome === 'done') && ends.size).toBe(names.length);
+    expect(looks).toBeLessThan(all / 2);
   });
 
   test('when states can’t be read any more, it says so, and leaves no file without an end', async () => {

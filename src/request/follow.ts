@@ -29,6 +29,11 @@ export interface FollowOptions {
 
 interface Followed {
   readonly file: RequestFile;
+  /** Among those that take turns: in which of the rounds it is looked at. */
+  readonly turn: number;
+  /** Its action was at work when it was last looked at, and had moved so many bytes. */
+  running: boolean;
+  moved: bigint;
   /** Consecutive rounds with nothing under way and the goal not reached, and when the first was. */
   misses: number;
   missedSince: number;
@@ -40,6 +45,13 @@ const MISS_GRACE_MS = 2_000;
 /** A file that can't be looked at may be behind a server that recovers. */
 const ERROR_GRACE_MS = 60_000;
 const FIRST_DELAY_MS = 100;
+/**
+ * Every look costs the MDT two requests, and most of what waits only waits. Looked at in every round is what is at work
+ * or was missing, and the oldest, since the coordinator begins with them: so many, or twice what ended in the last
+ * round. The others take turns, one round in so many.
+ */
+const OLDEST = 200;
+const TURNS = 8;
 const STALL_MS = 30_000;
 
 /**
@@ -54,6 +66,10 @@ export class Follower {
   readonly #left = new AbortController();
   readonly #awake: AbortSignal;
   #failure: { readonly error: unknown } | undefined;
+  #round = 0;
+  #added = 0;
+  /** In the last round. */
+  #ended = 0;
   #complete = false;
   #over = false;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -85,7 +101,8 @@ export class Follower {
       return;
     }
     this.#idleSince ??= Date.now();
-    this.#files.set(file.fid, { file, misses: 0, missedSince: 0 });
+    const turn = this.#added++ % TURNS;
+    this.#files.set(file.fid, { file, turn, running: false, moved: 0n, misses: 0, missedSince: 0 });
     this.#wake();
   }
 
@@ -124,10 +141,9 @@ export class Follower {
         continue;
       }
       await this.#sleep(pause);
-      const before = this.#files.size;
-      await this.#round();
+      await this.#lookAround();
       const { pollInterval } = this.#options;
-      const limit = this.#files.size < before ? pollInterval : pollInterval * 5;
+      const limit = this.#ended > 0 ? pollInterval : pollInterval * 5;
       pause = Math.min(pause * 2, limit);
     }
     this.#stop();
@@ -142,20 +158,31 @@ export class Follower {
     await delay(until, undefined, { signal: this.#awake }).catch(() => {});
   }
 
-  async #round(): Promise<void> {
-    const followed = [...this.#files.values()];
-    const states = await this.#options.look(followed.map(({ file }) => file.fid));
-    let moving = 0n;
-    for (const [index, one] of followed.entries()) {
+  async #lookAround(): Promise<void> {
+    const some = this.#nextOnes();
+    this.#round += 1;
+    this.#ended = 0;
+    const states = await this.#options.look(some.map(({ file }) => file.fid));
+    for (const [index, one] of some.entries()) {
       const state = states[index];
       // It was left while it was looked at.
       if (this.#files.get(one.file.fid) !== one) continue;
       if (state instanceof ErrnoError) this.#lookFailed(one, state);
-      else if (state !== undefined) moving += this.#judge(one, state);
+      else if (state !== undefined) this.#judge(one, state);
     }
+    let moving = 0n;
+    for (const { moved } of this.#files.values()) moving += moved;
     this.#options.onRound(moving);
     this.#tellStall();
     this.#wake();
+  }
+
+  #nextOnes(): Followed[] {
+    const oldest = Math.max(OLDEST, this.#ended * 2);
+    const turn = this.#round % TURNS;
+    return [...this.#files.values()].filter(
+      (one, index) => index < oldest || one.running || one.misses > 0 || one.turn === turn,
+    );
   }
 
   #tellStall(): void {
@@ -166,20 +193,15 @@ export class Follower {
     this.#options.onStall?.(since);
   }
 
-  /** @returns the bytes that its action has moved so far */
-  #judge(one: Followed, state: States): bigint {
+  #judge(one: Followed, state: States): void {
     const { verb } = this.#options;
     const at = standing(verb, state);
-    if (at === 'reached') {
-      this.#end(one, 'done');
-    } else if (at === 'under_way') {
-      one.misses = 0;
-      if (state.action.state === 'running') this.#moved = true;
-      return state.action.done;
-    } else if (this.#missed(one, MISS_GRACE_MS)) {
-      this.#end(one, 'failed', whyMissed(verb, state));
-    }
-    return 0n;
+    one.running = at === 'under_way' && state.action.state === 'running';
+    one.moved = at === 'under_way' ? state.action.done : 0n;
+    if (one.running) this.#moved = true;
+    if (at === 'reached') this.#end(one, 'done');
+    else if (at === 'under_way') one.misses = 0;
+    else if (this.#missed(one, MISS_GRACE_MS)) this.#end(one, 'failed', whyMissed(verb, state));
   }
 
   #lookFailed(one: Followed, error: ErrnoError): void {
@@ -197,6 +219,7 @@ export class Follower {
 
   #end(one: Followed, outcome: Outcome, why?: Why): void {
     this.#files.delete(one.file.fid);
+    this.#ended += 1;
     if (outcome !== this.#leftAs) this.#moved = true;
     this.#options.onEnd(one.file, outcome, why);
   }
