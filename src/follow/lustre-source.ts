@@ -2,6 +2,7 @@ import type { Link } from '../catalog/types.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import { ERRNO } from '../lustre/errno.ts';
+import type { LustreFileSystem } from '../lustre/file-system.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
 import { type Fresh, freshOf, type Seen } from './fresh.ts';
@@ -14,13 +15,13 @@ const MIN_PART = 20;
 /** Looks at files in Lustre, in bulk, by the helper. */
 export class LustreSource implements FileSource {
   readonly #files: LustreFiles;
-  readonly #readUuid: () => Promise<string | undefined>;
+  readonly #fileSystem: Pick<LustreFileSystem, 'readUuid' | 'mustBeMounted'>;
   readonly #uuid: string;
 
   /** @param uuid that of the file system which the catalog is of */
-  constructor(fileSystem: { readonly files: LustreFiles; readUuid(): Promise<string | undefined> }, uuid: string) {
+  constructor(fileSystem: Pick<LustreFileSystem, 'files' | 'readUuid' | 'mustBeMounted'>, uuid: string) {
     this.#files = fileSystem.files;
-    this.#readUuid = () => fileSystem.readUuid();
+    this.#fileSystem = fileSystem;
     this.#uuid = uuid;
   }
 
@@ -103,7 +104,8 @@ export class LustreSource implements FileSource {
 
   /** @throws OperatorError FILE_SYSTEM_CHANGED when what is mounted is not the catalog’s file system */
   async checkFileSystem(): Promise<void> {
-    const uuid = await this.#readUuid();
+    await this.#fileSystem.mustBeMounted();
+    const uuid = await this.#fileSystem.readUuid();
     if (uuid === this.#uuid) return;
     throw new OperatorError(
       uuid === undefined

@@ -5,6 +5,7 @@ import { LustreFiles } from './attributes.ts';
 import { ERRNO } from './errno.ts';
 import { HelperProcess } from './helper.ts';
 import { canonicalMount } from './location.ts';
+import { topMountAt } from './mount-table.ts';
 import { SteadyHelper } from './steady-helper.ts';
 
 /** Our UUID of the file system, on its root. */
@@ -23,6 +24,22 @@ export interface FileSystemOptions {
   readonly onDiagnostic?: (line: string) => void;
 }
 
+interface Opened {
+  readonly helper: SteadyHelper;
+  readonly root: Fid;
+  readonly top: string | undefined;
+  readonly start: () => Promise<HelperProcess>;
+  readonly keepsXattrs?: boolean | undefined;
+}
+
+function changed(message: string, cause?: unknown): OperatorError {
+  return new OperatorError(message, {
+    code: 'FILE_SYSTEM_CHANGED',
+    hint: 'Mount the right one, and start this again; nothing was taken for deleted.',
+    cause,
+  });
+}
+
 /** A mounted Lustre file system, with a helper at work on it. Close it. */
 export class LustreFileSystem {
   /** The mount point, canonical: without symlinks and trailing slash. */
@@ -31,9 +48,15 @@ export class LustreFileSystem {
   readonly files: LustreFiles;
   readonly #helper: SteadyHelper;
   readonly #root: Fid;
+  readonly #start: () => Promise<HelperProcess>;
+  /** What was seen at the mount point last; undefined where it is no mount point by its name (in a chroot, say). */
+  #top: string | undefined;
+  #check: Promise<void> | undefined;
 
-  constructor(mount: string, helper: SteadyHelper, root: Fid, keepsXattrs = false) {
+  constructor(mount: string, { helper, root, top, start, keepsXattrs = false }: Opened) {
     this.mount = mount;
+    this.#top = top;
+    this.#start = start;
     this.fsname = helper.process.hello.fsname;
     this.#helper = helper;
     this.files = new LustreFiles(helper, keepsXattrs);
@@ -56,8 +79,45 @@ export class LustreFileSystem {
   }
 
   /** Our UUID of this file system; undefined when it has none yet. */
-  async readUuid(): Promise<string | undefined> {
-    const root = await this.files.get({ fid: this.#root }, { parts: ['xattrs'], xattrs: [UUID_XATTR] });
+  readUuid(): Promise<string | undefined> {
+    return this.#uuidBy(this.files);
+  }
+
+  /**
+   * Whether the mount point still shows this file system. The helper holds the one that it was started on, so what is
+   * mounted over it, or that it was taken away, shows nowhere else; and programs that are started anew would see the other one.
+   * The same file system mounted once more is fine.
+   * @throws OperatorError FILE_SYSTEM_CHANGED
+   */
+  async mustBeMounted(): Promise<void> {
+    if (this.#top === undefined) return;
+    this.#check ??= this.#lookAtMount().finally(() => {
+      this.#check = undefined;
+    });
+    await this.#check;
+  }
+
+  async #lookAtMount(): Promise<void> {
+    const top = await topMountAt(this.mount);
+    if (top === this.#top) return;
+    if (top === undefined) throw changed(`The file system at ${this.mount} was unmounted.`);
+    const helper = await this.#start().catch((error: unknown) => {
+      throw changed(`Something else was mounted over ${this.mount}, and is no Lustre file system.`, error);
+    });
+    try {
+      const [ours, there] = [await this.readUuid(), await this.#uuidBy(new LustreFiles(helper))];
+      if (ours === undefined || there !== ours)
+        throw changed(
+          `Another file system was mounted over ${this.mount}: ${there ?? 'without a UUID of ours'}, not ${ours}.`,
+        );
+    } finally {
+      await helper.close();
+    }
+    this.#top = top;
+  }
+
+  async #uuidBy(files: LustreFiles): Promise<string | undefined> {
+    const root = await files.get({ fid: this.#root }, { parts: ['xattrs'], xattrs: [UUID_XATTR] });
     const failed = root.errors.get('xattrs');
     if (failed !== undefined) throw new ErrnoError(failed, `reading ${UUID_XATTR} of ${this.mount}`);
     const value = root.xattrs?.get(UUID_XATTR)?.toString('utf8');
@@ -91,6 +151,7 @@ export function fidPath(mount: string, fid: Fid): string {
 export async function openFileSystem(options: FileSystemOptions): Promise<LustreFileSystem> {
   const mount = await canonicalMount(options.mount);
   const start = () => HelperProcess.start({ ...options, mount, mode: 'attrs' });
+  const top = await topMountAt(mount);
   const helper = await start();
   try {
     const root = await new LustreFiles(helper).get({ path: Buffer.from(mount) }, { parts: ['stat'] });
@@ -101,7 +162,8 @@ export async function openFileSystem(options: FileSystemOptions): Promise<Lustre
         hint: `Mount the file system itself (${helper.hello.fsname} without a directory after it).`,
       });
     });
-    return new LustreFileSystem(mount, new SteadyHelper(helper, start), root.fid, options.xattrs);
+    const steady = new SteadyHelper(helper, start);
+    return new LustreFileSystem(mount, { helper: steady, root: root.fid, top, start, keepsXattrs: options.xattrs });
   } catch (error) {
     await helper.close();
     throw error;

@@ -48,6 +48,7 @@ export async function lookAt(where: Where, fid: Fid): Promise<View | 'dead'> {
 
 /** Rejects unless the file system at the mount is the one that the container belongs to. */
 export async function mustBeOurs({ fs, fsUuid }: Where): Promise<void> {
+  await fs.mustBeMounted();
   const uuid = await fs.readUuid();
   if (uuid === fsUuid) return;
   throw new OperatorError(`The file system at ${fs.mount} has the UUID ${uuid ?? '(none)'}, not ${fsUuid}.`, {

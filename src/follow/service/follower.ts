@@ -19,6 +19,7 @@ import type { Leases } from './leases.ts';
 import { lookOn } from './looking.ts';
 import { steadily, together } from './loops.ts';
 import type { FollowedMdt } from './mdts.ts';
+import { watchMount } from './mount-watch.ts';
 import { watchTypes } from './notices.ts';
 import type { Pauses } from './pauses.ts';
 import { Brake, reapOn } from './reaping.ts';
@@ -117,6 +118,7 @@ export class Follower {
       (signal) => this.look(either(stop, signal)),
       (signal) => steadily('scan', () => rescanOn(this.rescans(either(stop, signal))), { signal, log }),
       (signal) => watchTypes(this.catalog, log, either(stop, signal)),
+      (signal) => steadily('watching the mount', () => watchMount(this.base.fs, either(stop, signal)), { signal, log }),
       (signal) =>
         this.inContainers(course, signal, (context) => [
           () => this.journal(context, { stop }),

@@ -109,6 +109,38 @@ test('the catalog is deleted in the middle, and damaged: a scan and a sweep, and
   await it.mirrored();
 });
 
+test('the same file system mounted over its own mount point is no matter; something else there ends it, and nothing is deleted', async () => {
+  await prepare();
+  const { mount } = it.sandbox;
+  const mounted = async (...argv: string[]) =>
+    expect(await it.sandbox.exec('mount', argv)).toMatchObject({ exitCode: 0 });
+  const unmount = async () => expect(await it.sandbox.exec('umount', ['-l', mount])).toMatchObject({ exitCode: 0 });
+  await it.follow();
+  await it.mirrored();
+  await mounted('--bind', mount, mount);
+  try {
+    renameSync(at('d'), at('e'));
+    await it.mirrored();
+  } finally {
+    await unmount();
+  }
+  renameSync(at('e'), at('f'));
+  await it.mirrored();
+  await mounted('-t', 'tmpfs', 'none', mount);
+  try {
+    // Nothing happens in either of them: it looks by itself.
+    expect(await it.follower.exited()).toMatchObject({ exitCode: 1 });
+  } finally {
+    await unmount();
+  }
+  expect(it.follower.log.text()).toContain('FILE_SYSTEM_CHANGED');
+  expect(it.follower.log.text()).toContain(`Something else was mounted over ${mount}`);
+  for (const name of ['a', 'b']) expect(await it.rig.content(at('f', name))).toBe(`content of ${name}`);
+  rmSync(at('f', 'a'));
+  await it.follow();
+  await it.mirrored();
+});
+
 test('records that were lost are noticed, and made up for by a scan and a sweep', async () => {
   await prepare();
   await it.once();
