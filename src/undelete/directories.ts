@@ -1,4 +1,5 @@
 import type { Tombstone } from '../catalog/types.ts';
+import { restoreXattrs } from '../copies/restore-xattrs.ts';
 import { type HoldState, holdName } from '../follow/reconcile/holds.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import type { FileAttributes } from '../lustre/attributes.ts';
@@ -7,6 +8,7 @@ import type { MakeAttributes } from '../lustre/importer.ts';
 import { joinBytes } from '../lustre/location.ts';
 import { printable } from '../lustre/printable.ts';
 import { ErrnoError } from '../service/errors.ts';
+import { directoryXattrs } from './remains.ts';
 import type { UndeleteContext } from './types.ts';
 
 /** A directory that is there; `from`: the dead one that it stands for, when it was made. */
@@ -60,7 +62,8 @@ export class Directories {
   async #make(path: Buffer, parent: Fid, name: Buffer): Promise<Directory> {
     const { catalog, importer, step } = this.#context;
     const dead = await this.#deadAt(path);
-    if (dead !== undefined) await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state: {} }] });
+    const state: HoldState = dead === undefined ? {} : await this.#saying(dead);
+    if (dead !== undefined) await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state }] });
     await step('held');
     const { uid, gid, mode } = dead ?? UNKNOWN;
     const item = { kind: 'dir', name, uid, gid, mode } as const;
@@ -73,8 +76,7 @@ export class Directories {
       return { problem: `${printable(path)} can't be made: ${why}` };
     }
     if (dead === undefined) return { fid: made.made };
-    const state: HoldState = { made: made.made };
-    await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state }] });
+    await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state: { ...state, made: made.made } }] });
     return { fid: made.made, from: dead.fid };
   }
 
@@ -87,11 +89,12 @@ export class Directories {
     const dead = await this.#deadAt(path);
     const hold = dead === undefined ? undefined : await catalog.checkpoint(holdName(dead.fid));
     if (dead === undefined || hold === undefined) return {};
-    const { made } = hold.state as HoldState;
+    const held = hold.state as HoldState;
+    const { made } = held;
     if (made === fid) return { from: dead.fid };
     const alike = stat?.mode === dead.mode && stat.uid === dead.uid && stat.gid === dead.gid;
     if (made !== undefined || !alike) return {};
-    const state: HoldState = { made: fid };
+    const state: HoldState = { ...held, made: fid };
     await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state }] });
     return { from: dead.fid };
   }
@@ -108,8 +111,9 @@ export class Directories {
   /** Gives a directory that stands for a dead one what that had, now that nothing is made in it any more. */
   async finish(stone: Tombstone): Promise<Fid | undefined> {
     const { catalog, importer } = this.#context;
-    const made = await heldAs(this.#context, stone.fid);
+    const { made, xattrs } = await heldAs(this.#context, stone.fid);
     if (made === undefined) return undefined;
+    if (xattrs !== undefined) await this.#giveXattrs(made, xattrs);
     const { uid, gid, mode, mtime } = stone;
     await importer.attributes([{ fid: made, uid, gid, mode, mtime }]);
     await catalog.apply({
@@ -119,13 +123,27 @@ export class Directories {
     });
     return made;
   }
+
+  /** What its marker says, before another one stands at its name: the follower makes one as soon as the directory is there. */
+  async #saying(dead: Tombstone): Promise<HoldState> {
+    if (!this.#context.fs.files.keepsXattrs) return {};
+    const xattrs = await directoryXattrs(this.#context, dead);
+    return xattrs === undefined ? {} : { xattrs };
+  }
+
+  /** Before its mode, which an ACL is part of; after all that is made in it, which would inherit a default ACL. */
+  async #giveXattrs(made: Fid, text: string): Promise<void> {
+    const { fs, log } = this.#context;
+    const refused = fs.files.keepsXattrs ? await restoreXattrs(fs.files, made, text, { over: false }) : undefined;
+    if (refused !== undefined) log.warn(refused, { fid: made });
+  }
 }
 
 export const LAYOUT = { archive: 1, stripeCount: 0, pool: undefined } as const;
 
-async function heldAs({ catalog }: UndeleteContext, fid: Fid): Promise<Fid | undefined> {
+async function heldAs({ catalog }: UndeleteContext, fid: Fid): Promise<HoldState> {
   const hold = await catalog.checkpoint(holdName(fid));
-  return (hold?.state as HoldState | undefined)?.made;
+  return (hold?.state ?? {}) as HoldState;
 }
 
 type There = Pick<FileAttributes, 'fid' | 'stat'>;

@@ -5,6 +5,7 @@ import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
 import { readSmallBlob } from '../blob/small-blob.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
+import { readXattrs } from '../blob/xattrs.ts';
 import type { KnownBinding, Tombstone } from '../catalog/types.ts';
 import { namesOf } from '../follow/reconcile/tombstones.ts';
 import type { Fid } from '../identity/fid.ts';
@@ -175,6 +176,24 @@ async function symlinkRemains(context: Context, stone: Tombstone): Promise<Remai
     if (kept !== undefined && target !== undefined) return { kind: 'symlink', target, attributes, kept };
   }
   return { kind: 'gone', detail: 'its marker, which had the target, is not in the container any more' };
+}
+
+/** The extended attributes of users that a dead directory's marker has; it may be deleted, and kept by the account. */
+export async function directoryXattrs(context: Context, stone: Tombstone): Promise<string | undefined> {
+  const { archives, fsUuid, signal } = context;
+  const isMarker = ({ identity }: BlobState) =>
+    identity?.fs === fsUuid && identity.fid === stone.fid && identity.kind === 'dir';
+  for (const [archive, store] of archives) {
+    for (const name of namesOf(stone, { archive, store })) {
+      const blob = await store.head(name, { signal });
+      if (blob !== undefined && isMarker(blob)) return readXattrs(blob.metadata);
+    }
+  }
+  for await (const { named } of keptOf(context, stone, isMarker)) {
+    const kept = named.live === undefined ? named.kept : named.taken;
+    if (kept !== undefined) return readXattrs(kept.state.metadata);
+  }
+  return undefined;
 }
 
 function symlinkOf(blob: BlobState, { prefix }: BlobStore) {

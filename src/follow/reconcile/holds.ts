@@ -7,9 +7,12 @@ const HOLD_MS = 3_600_000;
 /** The checkpoint that says that a dead thing is being brought back: its blobs stay. */
 export const holdName = (fid: Fid): string => `undelete:${fid}`;
 
-/** What a hold says; `made`: the directory that stands for it by now. */
+/** What a hold says of a directory. */
 export interface HoldState {
+  /** The one that stands for it by now. */
   readonly made?: Fid;
+  /** What its marker said of users' extended attributes (`lfsazsync_xattr`). */
+  readonly xattrs?: string;
 }
 
 /**

@@ -133,6 +133,23 @@ test('undelete gives them back, and an import does; never what is no user’s to
   expect(await get(path, 'user.kept')).toBe('6b');
   await saysSoon('gone', 'user.kept=aw');
 
+  mkdirSync(it.path('gone dir'));
+  await set(it.path('gone dir'), 'user.of', '6469');
+  await set(it.path('gone dir'), 'system.posix_acl_default', ACL);
+  await it.rig.archive(it.rig.write('gone dir/file', 'content'));
+  const inDirectory = `system.posix_acl_default=${base64(ACL)},user.of=ZGk`;
+  await saysSoon('gone dir', inDirectory);
+  rmSync(it.path('gone dir'), { recursive: true });
+  await waitUntil('both are known to be removed', async () => {
+    const { stdout } = await it.sandbox.run(['undelete', '--list', '--json']);
+    return stdout.includes('/gone dir"') && stdout.includes('/gone dir/file"');
+  });
+  const revived = await it.sandbox.run(['undelete', '--recursive', it.path('gone dir')]);
+  expect(revived, revived.stdout + revived.stderr).toMatchObject({ exitCode: 0 });
+  expect(await get(it.path('gone dir'), 'user.of')).toBe('6469');
+  expect(await get(it.path('gone dir'), 'system.posix_acl_default')).toBe(ACL);
+  await saysSoon('gone dir', inDirectory);
+
   const text = `trusted.lfsazsync=AA,system.posix_acl_access=${base64(ACL)},user.n%FF=AQ,user.color=cmVk`;
   const blob = (name: string) => it.rig.blob(it.path('in', name)).getBlockBlobClient();
   const metadata = { owner: '1', group: '2', permissions: '0640', modtime: '2017-07-14 02:40:00 +0000' };
