@@ -78,7 +78,8 @@ export class FileRun {
     const tierOf = ({ file, archive }: Chosen) => tiering.of(() => subjectOf(file), archive);
     this.#needs = needsFor(policy, target, tiering.needs);
     const { source, catalog } = context;
-    this.#look = { files, source, catalog, note: effects.note, now: () => clock.now() };
+    const { settle } = config.follow;
+    this.#look = { files, source, catalog, note: effects.note, now: () => clock.now(), settle };
     this.#room = new RunRoom(policy, request, clock);
     this.#rate = new RateLimit(policy.rate, clock);
     this.#suspension = new Suspension(policy.suspend);

@@ -31,9 +31,9 @@ export interface LookOptions {
   /** What was seen goes into the catalog; not of a dry run. */
   readonly note: (batch: CatalogBatch) => Promise<unknown>;
   readonly now: () => number;
+  /** `follow.settle`, milliseconds: a directory's times are left to settle before its marker follows. */
+  readonly settle: number;
 }
-
-const SETTLE_MS = 60_000;
 
 /**
  * Looks at many files at once. What is seen is put into the catalog, and what follows for the container into its journal:
@@ -41,7 +41,7 @@ const SETTLE_MS = 60_000;
  * Rejects with FILE_SYSTEM_CHANGED when another file system, or none, is mounted.
  */
 export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], needs: Needs): Promise<Map<Fid, Looked>> {
-  const { source, catalog, note, now } = options;
+  const { source, catalog, note, now, settle } = options;
   if (fids.length === 0) return new Map();
   const at = now();
   const asOf = await catalog.now();
@@ -50,7 +50,7 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
     source.look(fids, { actions: true }),
     moreOf(options, fids, needs),
   ]);
-  const timing: Timing = { now: at, settle: SETTLE_MS, again: LOOK_AGAIN_MS };
+  const timing: Timing = { now: at, settle, again: LOOK_AGAIN_MS };
   const decisions = new Map<Fid, Decision>();
   const looked = new Map<Fid, Looked>();
   for (const [index, fid] of fids.entries()) {
