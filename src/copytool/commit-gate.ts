@@ -73,7 +73,7 @@ export class CommitGate {
       attributes: stat,
       identity: { fs: context.fsUuid, fid: file.fid, kind: 'file', generation, size: bytes },
     });
-    const { leftOut } = encodeXattrs(stat.userXattrs ?? []);
+    const leftOut = stat.userXattrs === undefined ? 0 : encodeXattrs(stat.userXattrs).leftOut;
     if (leftOut > 0) context.stats.xattrsLeftOut += leftOut;
     if (leftOut > 0) context.log.warn('extended attributes do not fit into metadata', { fid: file.fid, leftOut });
     await this.#audit(decision, there);

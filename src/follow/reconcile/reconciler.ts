@@ -78,7 +78,8 @@ export class Reconciler {
       return;
     }
     if (fid === ROOT_FID) return;
-    const { leftOut } = encodeXattrs(view.stat.userXattrs ?? []);
+    const { userXattrs } = view.stat;
+    const leftOut = userXattrs === undefined ? 0 : encodeXattrs(userXattrs).leftOut;
     if (leftOut > 0) context.log.warn('extended attributes do not fit into metadata', { fid, leftOut });
     // Nobody tells when what has no name dies: it is looked at until it does.
     if (row !== undefined && (row.reasons & REASON.LOOK) !== 0)
