@@ -121,6 +121,7 @@ const WEIGHTED: readonly [number, fc.Arbitrary<unknown>][] = [
     1,
     one({ do: fc.constant('run'), what: fc.constantFrom(...BESIDE), killAfter: fc.integer({ min: 50, max: 3_000 }) }),
   ],
+  [1, one({ do: fc.constant('lose catalog') })],
 ];
 
 const operation = fc.oneof(
