@@ -31,6 +31,8 @@ const ARCHIVABLE = { scope: 'archivable', order: 'last_mod', now: 9e12 } as cons
 const RELEASABLE = { scope: 'releasable', order: 'last_access', ost: 1, now: 9e12 } as const;
 const BATCH = 2000;
 const PER_DIRECTORY = 200;
+const SINGLES = 5_000;
+const WORKERS = [1, 8, 32, 128] as const;
 const SAMPLE = Math.min(200_000, Math.floor(ROWS / 2));
 
 const directory = mkdtempSync(join(options.dir, 'lfsazsync-bench-'));
@@ -127,6 +129,16 @@ async function update(catalog: Catalog): Promise<undefined> {
   return undefined;
 }
 
+/** Batches of one change each, as the workers of a service have them: so many wait for their commit at the same time. */
+async function singles(catalog: Catalog, workers: number): Promise<undefined> {
+  const numbers = shuffled(SINGLES);
+  const work = async () => {
+    for (const number of numbers) await catalog.apply({ marks: [{ fid: fidOf(number), hints: 0, since: 1 }] });
+  };
+  await Promise.all(Array.from({ length: workers }, work));
+  return undefined;
+}
+
 async function take(pages: AsyncIterable<unknown[]>, limit = Number.POSITIVE_INFINITY): Promise<number> {
   let count = 0;
   for await (const page of pages) {
@@ -203,6 +215,8 @@ try {
     await measure('records of creations, to the refreshed catalog', 2 * files, () =>
       followCreations(catalog, files).then(() => 2 * files),
     );
+    for (const workers of WORKERS)
+      await measure(`commits of one change each, ${workers} at a time`, SINGLES, () => singles(catalog, workers));
   }
   catalog.close();
   await measure('open', 1, async () => {

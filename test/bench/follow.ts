@@ -3,9 +3,11 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import type { ContainerClient } from '@azure/storage-blob';
 import { openCatalog } from '../../src/catalog/open.ts';
 import { Intake } from '../../src/follow/service/intake.ts';
 import { ChangelogReader } from '../../src/lustre/changelog-reader.ts';
+import { forEachBounded } from '../../src/service/bounded.ts';
 import type { Log } from '../../src/service/log.ts';
 import { scratch } from '../support/catalog.ts';
 import { helpersOf } from '../support/machine.ts';
@@ -20,7 +22,8 @@ import { waitUntil } from '../support/wait.ts';
  *
  * - records per second from the changelog to the committed catalog, clearing included: creates, a mix, a storm of renames
  * - the memory of the whole follower while it works off that backlog
- * - renaming a directory of so many archived and released files: until their copies stand at their new names
+ * - renaming a directory of so many archived and released files: until their copies stand at their new names, and the old
+ *   ones are gone; beside it the bare loop of copy and delete by Azure's SDK over the same blobs, as many at the same time
  */
 const { values } = parseArgs({
   options: {
@@ -32,6 +35,8 @@ const { values } = parseArgs({
 });
 const [records, changes, files] = [Number(values.records), Number(values.changes), Number(values.files)];
 const PER_DIRECTORY = 1_000;
+/** The default of `follow.concurrency`. */
+const CONCURRENCY = 32;
 const LONG = { timeout: 3_600_000 };
 
 interface Figure {
@@ -170,8 +175,29 @@ async function grow(sandbox: Sandbox, name: string, count: number): Promise<void
   await sandbox.simctl(['grow', top, `dirs=${dirs}`, `files=${PER_DIRECTORY}`, 'size=4096', 'records=1'], LONG);
 }
 
+/** What anybody would write: no look at what is at either name, no condition, no proof, no word to the file system. */
+async function bareCopies(container: ContainerClient, from: string, to: string): Promise<void> {
+  const names: string[] = [];
+  for await (const { name } of container.listBlobsFlat({ prefix: from })) names.push(name);
+  const [began, used] = [performance.now(), process.cpuUsage()];
+  const move = async (name: string) => {
+    const source = container.getBlobClient(name);
+    const copy = await container.getBlobClient(`${to}${name.slice(from.length)}`).beginCopyFromURL(source.url);
+    await copy.pollUntilDone();
+    await source.delete();
+  };
+  await forEachBounded(names, move, { concurrency: CONCURRENCY });
+  const { user, system } = process.cpuUsage(used);
+  tell({
+    ...{ what: 'the same by a bare loop of copy and delete', count: names.length },
+    ...{ seconds: (performance.now() - began) / 1000, memory: process.resourceUsage().maxRSS / 1024 },
+    ...{ node: (user + system) / names.length, helpers: 0 },
+  });
+}
+
 async function renamed(): Promise<void> {
-  await using sandbox = await startSandbox({ standInOnly: true, config: { follow: { changelog_user: 'cl1' } } });
+  const follow = { changelog_user: 'cl1', concurrency: CONCURRENCY };
+  await using sandbox = await startSandbox({ standInOnly: true, config: { follow } });
   await sandbox.serverLctl(['set_param', 'mdt.*.hsm.max_requests=128']);
   const top = join(sandbox.mount, 'before');
   for (let at = 0; at < files; at++) {
@@ -202,11 +228,20 @@ async function renamed(): Promise<void> {
     LONG,
   );
   tell({
-    ...{ what: 'archived files below a directory that is renamed', count: files },
+    ...{ what: 'archived and released files below a directory that is renamed', count: files },
     ...{ seconds: (performance.now() - began) / 1000, memory: peakOf(follower.pid) },
     ...{ node: (cpuOf(follower.pid) - node) / files, helpers: (used() - helpers) / files },
   });
   await follower.stop();
+  const left = await countBelow(sandbox.containerClient, 'before/');
+  if (left !== 0) throw new Error(`${left} blobs are left where they were`);
+  await bareCopies(sandbox.containerClient, 'after/', 'bare/');
+}
+
+async function countBelow(container: ContainerClient, prefix: string): Promise<number> {
+  let count = 0;
+  for await (const _ of container.listBlobsFlat({ prefix })) count += 1;
+  return count;
 }
 
 async function recordsIn(): Promise<void> {
