@@ -151,6 +151,7 @@ export class PolicyModel {
       }),
       reaper: () => Promise.reject(new Error('no removals here')),
       config: {
+        follow: { settle: 60_000 },
         request: { batch: 50, parallel: 4, pollInterval: 1000, restoreOutstanding: 1000, restoreRate: 'unlimited' },
         policyRun: { stallTimeout: 300_000, verifiedWithin: 0 },
         removal: { grace: 300_000, by: 'policy', maxDeleteShare: 10, maxDeleteFree: 1000, window: 86_400_000 },

@@ -29,10 +29,9 @@ export interface RunContext {
   readonly verifier: () => Promise<CopyVerifier>;
   /** What the removal of dead files' copies works with. */
   readonly reaper: () => Promise<ReconcileContext>;
-  readonly config: Pick<
-    Config,
-    'follow' | 'request' | 'policyRun' | 'removal' | 'lfs' | 'copytool' | 'archives' | 'prices'
-  >;
+  readonly config: Pick<Config, 'request' | 'policyRun' | 'removal' | 'lfs' | 'copytool' | 'archives' | 'prices'> & {
+    readonly follow: Pick<Config['follow'], 'settle'>;
+  };
   readonly clock: Clock;
   readonly log: Log;
   /** Called after each step; it goes on when the promise is fulfilled. */
