@@ -30,3 +30,17 @@ test('systemd is told that it serves, that it goes on, and that it stops', async
   await rig.copytool.stop();
   await socket.waitFor(/^STOPPING=1$/, before);
 });
+
+test.each([
+  { argv: ['changelog-follow'], ready: /^READY=1\|STATUS=follows / },
+  { argv: ['policy-run', '--every', '1h'], ready: /^READY=1\|STATUS=looks at the triggers / },
+])('$argv: so it is of the other services', async ({ argv, ready }) => {
+  const before = socket.messages.length;
+  const name = join(rig.sandbox.dir, 'notify');
+  const service = rig.sandbox.startService(argv, { NOTIFY_SOCKET: name, WATCHDOG_USEC: '1000000' });
+  await socket.waitFor(ready, before);
+  await socket.waitFor(/^WATCHDOG=1$/, socket.messages.length);
+  const running = socket.messages.length;
+  await service.stop();
+  await socket.waitFor(/^STOPPING=1$/, running);
+});
