@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import { ACTION_KINDS } from '../copytool/stats.ts';
 import { formatBytes, formatRate } from '../service/units.ts';
+import { agentsText, COORDINATOR_HEADER, coordinatorCells } from '../status/coordinator.ts';
 import { placeOf } from '../status/journal.ts';
 import type { Part } from '../status/part.ts';
 import { NO_SCHEDULE, POLICY_HEADER, policyCells } from '../status/policy-rows.ts';
@@ -17,6 +18,7 @@ export function renderSnapshot(snapshot: StatusSnapshot): string {
   return [
     head(snapshot),
     services(snapshot),
+    coordinator(snapshot),
     containers(snapshot),
     changelogs(snapshot),
     waiting(snapshot),
@@ -63,6 +65,11 @@ function services({ services: all }: StatusSnapshot): string {
     ];
   });
   return renderTable(['SERVICE', 'STATE', 'PID', 'UP'], rows);
+}
+
+function coordinator({ coordinator: found }: StatusSnapshot): string {
+  if (!found.available) return why('coordinator and agents', found);
+  return `${renderTable(COORDINATOR_HEADER, coordinatorCells(found))}\nagents: ${agentsText(found)}`;
 }
 
 function containers({ containers: all }: StatusSnapshot): string {

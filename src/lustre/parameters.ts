@@ -7,19 +7,16 @@ export interface Parameter {
   readonly value: string;
 }
 
-/** What `lctl` gives for a pattern that matches nothing: on clients, all parameters of servers. */
-const NOT_FOUND = 2;
-
 /**
- * The parameters that match a pattern such as `mdt.*.hsm_control`; none where this machine does not have them, as on a
- * client, which does not see those of its servers.
+ * The parameters that match a pattern such as `mdt.*.hsm_control`, or one of several; none where this machine does not
+ * have them, as on a client, which does not see those of its servers. For a pattern without a match `lctl` ends with 2,
+ * and prints what the others have.
  */
 export async function readParameters(
-  pattern: string,
+  pattern: string | readonly string[],
   { lctl = 'lctl', signal }: { readonly lctl?: string | undefined; readonly signal?: AbortSignal } = {},
 ): Promise<Parameter[]> {
-  const { code, stdout } = await run(lctl, ['get_param', pattern], { timeout: 20_000, signal });
-  if (code === NOT_FOUND) return [];
+  const { stdout } = await run(lctl, ['get_param', ...[pattern].flat()], { timeout: 20_000, signal });
   return parseParameters(stdout.toString('utf8'));
 }
 

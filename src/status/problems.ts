@@ -13,6 +13,7 @@ const RECOVERY_POINT_LIMIT = 3_600;
 export function healthOf(facts: Facts): Health {
   const problems = [
     ...fileSystem(facts),
+    ...coordinator(facts),
     ...copytool(facts),
     ...containers(facts),
     ...follower(facts),
@@ -40,7 +41,7 @@ function fileSystem({ fileSystem: found, catalog: known }: Facts): Problem[] {
       warning(
         'NOT_SET_UP',
         'the file system has no UUID of ours yet',
-        'The first start of the copytool, or of a scan, gives it one.',
+        'Run `lfsazsync setup`. The first start of the copytool, or of a scan, gives it one, too.',
       ),
     ];
   }
@@ -54,6 +55,32 @@ function fileSystem({ fileSystem: found, catalog: known }: Facts): Problem[] {
     ];
   }
   return [];
+}
+
+/** A client sees nothing of it: that is no problem. */
+function coordinator({ coordinator: found }: Facts): Problem[] {
+  if (!found.available) return [];
+  const off = found.mdts.flatMap(({ mdt, control }): Problem[] =>
+    control === null || control === 'enabled'
+      ? []
+      : [
+          error(
+            'COORDINATOR_NOT_ENABLED',
+            `the HSM coordinator of ${mdt} is ${control}: requests wait, or are refused`,
+            'On the metadata servers: `lctl set_param -P mdt.*.hsm_control=enabled`.',
+          ),
+        ],
+  );
+  const unserved = (found.agents ?? []).filter(({ count }) => count === 0).map(({ archive }) => archive);
+  if (unserved.length === 0) return off;
+  return [
+    ...off,
+    error(
+      'NO_AGENT',
+      `no copytool is registered for archive ${unserved.join(', ')}: requests and reads of released files wait`,
+      'Start one: `systemctl start lfsazsync-copytool`, or `lfsazsync copytool`.',
+    ),
+  ];
 }
 
 function copytool({ services: { copytool: service } }: Facts): Problem[] {

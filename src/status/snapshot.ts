@@ -10,6 +10,7 @@ import type { RunHolder } from '../service/control/run-lock.ts';
 import { type CatalogFacts, readCatalog } from './catalog.ts';
 import { askChangelogs, changelogsOf, recoveryPointOf } from './changelogs.ts';
 import { containersOf, probeContainer } from './containers.ts';
+import { coordinatorOf } from './coordinator.ts';
 import { type Part, partOf } from './part.ts';
 import { policiesOf, scheduleOf } from './policies.ts';
 import { healthOf } from './problems.ts';
@@ -57,7 +58,10 @@ export class SnapshotGatherer {
       this.#rarely('osts', () => this.#osts(patience)),
     ]);
     const lastRuns = catalog.available ? catalog.lastPolicyRuns : new Map();
-    const [policies, containers, changelogs] = await Promise.all([
+    const [coordinator, policies, containers, changelogs] = await Promise.all([
+      this.#rarely('coordinator', () =>
+        coordinatorOf(config, fileSystem.available ? fileSystem.fsname : undefined, patience),
+      ),
       policiesOf({ config, schedule, lastRuns, patience }),
       copytool.state === 'running'
         ? containersOf(copytool.figures)
@@ -71,7 +75,7 @@ export class SnapshotGatherer {
           : [],
     ]);
     const services = { copytool, follower, runs, policies };
-    return assemble({ config, version, ...services, catalog, fileSystem, osts, containers, changelogs });
+    return assemble({ config, version, ...services, catalog, fileSystem, coordinator, osts, containers, changelogs });
   }
 
   #service(service: string, name: string) {
@@ -127,14 +131,15 @@ interface Gathered {
   readonly policies: StatusSnapshot['policies'];
   readonly catalog: Part<CatalogFacts>;
   readonly fileSystem: StatusSnapshot['fileSystem'];
+  readonly coordinator: StatusSnapshot['coordinator'];
   readonly osts: StatusSnapshot['osts'];
   readonly containers: readonly ContainerStatus[];
   readonly changelogs: readonly ChangelogStatus[];
 }
 
 function assemble(found: Gathered): StatusSnapshot {
-  const { config, version, copytool, follower, runs, policies, catalog, fileSystem, osts, containers, changelogs } =
-    found;
+  const { config, version, copytool, follower, runs, policies, catalog } = found;
+  const { fileSystem, coordinator, osts, containers, changelogs } = found;
   const now = Date.now();
   const oldest = catalog.available ? catalog.oldestChange : undefined;
   const head = {
@@ -147,6 +152,7 @@ function assemble(found: Gathered): StatusSnapshot {
   const parts = {
     services: { copytool, 'changelog-follow': follower, ...runs },
     fileSystem,
+    coordinator,
     containers,
     changelogs,
     recoveryPoint: recoveryPointOf(oldest, catalog.available, changelogs, now),

@@ -35,6 +35,7 @@ export interface StatusSnapshot {
     readonly 'changelog-follow': Service<FollowFigures>;
   } & Readonly<Record<RunName, Service<RunHolder>>>;
   readonly fileSystem: Part<{ readonly fsname: string; readonly llapi: string; readonly uuid: string | null }>;
+  readonly coordinator: Part<CoordinatorStatus>;
   readonly containers: readonly ContainerStatus[];
   readonly changelogs: readonly ChangelogStatus[];
   readonly recoveryPoint: RecoveryPoint;
@@ -60,6 +61,20 @@ export interface Problem {
   readonly code: string;
   readonly message: string;
   readonly hint?: string;
+}
+
+/** Lustre's HSM coordinator, where this machine shows the metadata servers' parameters; a client does not. */
+export interface CoordinatorStatus {
+  readonly mdts: readonly {
+    readonly mdt: string;
+    /** `enabled`, `disabled`, `stopped`. */
+    readonly control: string | null;
+    /** Actions at work, of all copytools together, and how many may be. */
+    readonly active: number | null;
+    readonly maxRequests: number | null;
+  }[];
+  /** Machines with a copytool for an archive, where MDTs differ the fewest; null: not to be seen. */
+  readonly agents: readonly { readonly archive: number; readonly count: number }[] | null;
 }
 
 /** An archive's container: as the copytool has it, or as a request of ours has found it. */

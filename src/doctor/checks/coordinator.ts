@@ -1,3 +1,4 @@
+import { parseAgents, serves } from '../../lustre/coordinator.ts';
 import { deviceOf, type Parameter, parseChangelogUsers, readParameters } from '../../lustre/parameters.ts';
 import { ACTIVE_REQUEST_TIMEOUT, CHANGELOG_MASK, MAX_REQUESTS, TIMEOUT_NOTE } from '../administrator.ts';
 import type { DoctorContext } from '../context.ts';
@@ -72,10 +73,11 @@ export function timeout(value: string): Finding {
 }
 
 function agents(value: string, { config }: DoctorContext): Finding {
-  // Archive ids are listed as numbers; 'ANY' serves all of them.
-  const served = [...value.matchAll(/archive_id=(\S+)/g)].flatMap(([, ids]) => (ids ?? '').split(','));
-  const unserved = [...config.archives.keys()].filter((id) => !served.includes('ANY') && !served.includes(String(id)));
-  if (unserved.length === 0) return ok(`${served.length} registered`);
+  const registered = parseAgents(value);
+  const ids = [...config.archives.keys()];
+  const unserved = ids.filter((id) => !registered.some((agent) => serves(agent, id)));
+  if (unserved.length === 0)
+    return ok(ids.map((id) => `archive ${id}: ${registered.filter((agent) => serves(agent, id)).length}`).join(', '));
   return failed(
     `no agent for archive ${unserved.join(', ')}`,
     'Start a copytool: systemctl start lfsazsync-copytool. Until then requests and reads of released files wait.',

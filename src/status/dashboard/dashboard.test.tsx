@@ -70,6 +70,14 @@ const snapshot: StatusSnapshot = {
     verify: { state: 'running', figures: { pid: 99, since: '2026-01-01T11:00:00.000Z', path: '/mnt/lustre' } },
   },
   fileSystem: { available: true, fsname: 'lustre', llapi: '2.15.5', uuid: 'u' },
+  coordinator: {
+    available: true,
+    mdts: [{ mdt: 'lustre-MDT0000', control: 'disabled', active: 3, maxRequests: 384 }],
+    agents: [
+      { archive: 1, count: 2 },
+      { archive: 2, count: 0 },
+    ],
+  },
   containers: [{ archive: 1, endpoint: 'https://a', container: 'c', state: 'unreachable', code: 'NETWORK' }],
   changelogs: [
     {
@@ -170,6 +178,18 @@ test('health at a glance, with what to do', async () => {
   await sees('IN TROUBLE', '1 errors, 1 warnings', '/mnt/lustre (lustre) on node-1');
   await sees('error: archive 1 can’t be reached', '  See the network.', 'process 4711, up 1m1s');
   await sees(/changelog-follow +not running/, /scan +the scan does not answer/, 'unreachable (NETWORK)', '2 at work');
+});
+
+test('coordinator and agents, or that a client can’t see them', async () => {
+  start();
+  await sees(
+    /coordinator +disabled +3 of 384 actions at work, lustre-MDT0000/,
+    /agents +archive 1: 2, archive 2: none/,
+  );
+  shown.unmount();
+  const coordinator = { available: false, code: 'NOT_SEEN', reason: 'not to be seen from here' } as const;
+  start(true, async () => ({ ...snapshot, coordinator }));
+  await sees(/coordinator +not to be seen from here/);
 });
 
 test('every pane shows its own', async () => {

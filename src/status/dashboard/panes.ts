@@ -1,5 +1,6 @@
 import { ACTION_KINDS } from '../../copytool/stats.ts';
 import { formatBytes, formatRate } from '../../service/units.ts';
+import { agentsText, coordinatorText } from '../coordinator.ts';
 import { placeOf } from '../journal.ts';
 import { NO_SCHEDULE, POLICY_HEADER, policyCells } from '../policy-rows.ts';
 import { age } from '../problems.ts';
@@ -41,7 +42,8 @@ function problems({ snapshot: { health } }: View): Row[] {
   ];
 }
 
-function services({ snapshot: { services: all, containers, fileSystem } }: View): Row[] {
+function services({ snapshot }: View): Row[] {
+  const { services: all, containers, fileSystem } = snapshot;
   const rows: Row[] = [heading('Services')];
   for (const [name, service] of Object.entries(all)) {
     const padded = `${name.padEnd(18)}`;
@@ -66,6 +68,7 @@ function services({ snapshot: { services: all, containers, fileSystem } }: View)
       ? row('mount'.padEnd(18), { text: 'ok', colour: 'green' }, `  ${fileSystem.fsname}, Lustre ${fileSystem.llapi}`)
       : row('mount'.padEnd(18), { text: fileSystem.reason, colour: 'red' }),
   );
+  rows.push(...coordinator(snapshot));
   for (const { archive, state, endpoint, container, code, sasExpires } of containers) {
     const good = state === 'ok';
     const ends = sasExpires === undefined ? '' : `, signature ends ${sasExpires.slice(0, 16)}Z`;
@@ -78,6 +81,21 @@ function services({ snapshot: { services: all, containers, fileSystem } }: View)
     );
   }
   return [...rows, blank];
+}
+
+function coordinator({ coordinator: found }: StatusSnapshot): Row[] {
+  if (!found.available) return [row('coordinator'.padEnd(18), { text: found.reason, colour: 'gray' })];
+  const unserved = found.agents?.some(({ count }) => count === 0) ?? false;
+  return [
+    ...found.mdts.map((one) =>
+      row(
+        'coordinator'.padEnd(18),
+        { text: one.control ?? 'unknown', colour: one.control === 'enabled' ? 'green' : 'red' },
+        `  ${coordinatorText(one)}`,
+      ),
+    ),
+    row('agents'.padEnd(18), { text: agentsText(found), colour: unserved ? 'red' : undefined }),
+  ];
 }
 
 function throughput({ snapshot, history, width, marks }: View): Row[] {

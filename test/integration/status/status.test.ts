@@ -16,6 +16,7 @@ afterAll(() => sandbox?.stop());
 async function status(
   args: string[] = [],
   config?: string,
+  more: NodeJS.ProcessEnv = {},
 ): Promise<{ exitCode: number | null; json: StatusSnapshot }> {
   // The sandbox's own variables would win over the file.
   const own = {
@@ -23,7 +24,7 @@ async function status(
     LFSAZSYNC_CONTAINER: undefined,
     AZURE_STORAGE_CONNECTION_STRING: undefined,
   };
-  const env = config === undefined ? {} : { env: { ...own, LFSAZSYNC_CONFIG: config } };
+  const env = { env: { ...more, ...(config === undefined ? {} : { ...own, LFSAZSYNC_CONFIG: config }) } };
   const { exitCode, stdout, stderr } = await sandbox.run(
     ['status', '--json', ...(args.length === 0 ? ['--timeout', '60'] : args)],
     env,
@@ -71,6 +72,45 @@ describe('with nothing running', () => {
   });
 });
 
+describe('the coordinator and its agents', () => {
+  /** Where the parameters of the metadata servers are. */
+  const AS_SERVER = { LUSTRE_SIM_NODE: 'server' };
+
+  test('a client can’t see them, which is no problem of its own', async () => {
+    const { json } = await status();
+    expect(json.coordinator).toMatchObject({ available: false, code: 'NOT_SEEN', hint: expect.any(String) });
+    const { stdout } = await sandbox.run(['status', '--timeout', '60']);
+    expect(stdout).toMatch(/^coordinator and agents: unknown: .*only on metadata servers/m);
+  });
+
+  test('without a copytool, and switched off: two errors, with what to do', async () => {
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=disabled']);
+    const { exitCode, json } = await status([], undefined, AS_SERVER);
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=enabled']);
+    expect(exitCode).toBe(1);
+    expect(codes(json).slice(0, 2)).toEqual(['COORDINATOR_NOT_ENABLED', 'NO_AGENT']);
+    expect(json.coordinator).toEqual({
+      available: true,
+      mdts: [{ mdt: sandbox.mdt, control: 'disabled', maxRequests: expect.any(Number), active: 0 }],
+      agents: [{ archive: 1, count: 0 }],
+    });
+  });
+
+  test('with a copytool: how many agents there are for each archive, and how many actions are at work', async () => {
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm.max_requests=77']);
+    const copytool = await sandbox.startCopytool();
+    const { json } = await status([], undefined, AS_SERVER);
+    expect(json.coordinator).toMatchObject({
+      mdts: [{ control: 'enabled', maxRequests: 77 }],
+      agents: [{ archive: 1, count: 1 }],
+    });
+    expect(codes(json)).not.toContain('NO_AGENT');
+    const { stdout } = await sandbox.run(['status', '--timeout', '60'], { env: AS_SERVER });
+    expect(stdout).toMatch(/^\S+-MDT0000 +enabled +0 +77$\nagents: archive 1: 1$/m);
+    await copytool.stop();
+  });
+});
+
 describe('with a copytool and a catalog', () => {
   beforeAll(async () => {
     await sandbox.startCopytool();
@@ -89,7 +129,7 @@ describe('with a copytool and a catalog', () => {
     expect(exitCode).toBe(3);
     expect(codes(json)).toEqual(['FOLLOWER_NOT_RUNNING']);
     expect(Object.keys(json)).toEqual(
-      'schema time host version mount health services fileSystem containers changelogs recoveryPoint policies catalog osts'.split(
+      'schema time host version mount health services fileSystem coordinator containers changelogs recoveryPoint policies catalog osts'.split(
         ' ',
       ),
     );
