@@ -46,8 +46,9 @@ export class LustreFileSystem {
   readonly mount: string;
   readonly fsname: string;
   readonly files: LustreFiles;
+  /** Of the mount point itself; the same on every Lustre, unless only a part of one is mounted. */
+  readonly root: Fid;
   readonly #helper: SteadyHelper;
-  readonly #root: Fid;
   readonly #start: () => Promise<HelperProcess>;
   /** What was seen at the mount point last; undefined where it is no mount point by its name (in a chroot, say). */
   #top: string | undefined;
@@ -60,7 +61,7 @@ export class LustreFileSystem {
     this.fsname = helper.process.hello.fsname;
     this.#helper = helper;
     this.files = new LustreFiles(helper, keepsXattrs);
-    this.#root = root;
+    this.root = root;
   }
 
   /** Its helper as it is now: one that dies is started again. */
@@ -117,7 +118,7 @@ export class LustreFileSystem {
   }
 
   async #uuidBy(files: LustreFiles): Promise<string | undefined> {
-    const root = await files.get({ fid: this.#root }, { parts: ['xattrs'], xattrs: [UUID_XATTR] });
+    const root = await files.get({ fid: this.root }, { parts: ['xattrs'], xattrs: [UUID_XATTR] });
     const failed = root.errors.get('xattrs');
     if (failed !== undefined) throw new ErrnoError(failed, `reading ${UUID_XATTR} of ${this.mount}`);
     const value = root.xattrs?.get(UUID_XATTR)?.toString('utf8');
@@ -131,7 +132,7 @@ export class LustreFileSystem {
   /** Gives the file system its UUID. Rejects with EEXIST when another was faster: read it then. */
   async writeUuid(uuid: string): Promise<void> {
     if (!UUID.test(uuid)) throw new RangeError(`not a UUID: ${uuid}`);
-    await this.files.setXattr(this.#root, UUID_XATTR, Buffer.from(uuid, 'utf8'), 1);
+    await this.files.setXattr(this.root, UUID_XATTR, Buffer.from(uuid, 'utf8'), 1);
   }
 
   async close(): Promise<void> {

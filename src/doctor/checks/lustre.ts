@@ -39,7 +39,7 @@ export function mount(place: string, entry: MountEntry | undefined): Finding {
 async function fileSystem(context: DoctorContext): Promise<Finding> {
   const fs = await context.fileSystem();
   const { llapi, lib, helper } = fs.helper.hello;
-  return ok(`${fs.fsname} at ${fs.mount}; liblustreapi ${llapi} (${lib}), helper ${helper}`);
+  return ok(`${fs.fsname} at ${fs.mount}, root ${fs.root}; liblustreapi ${llapi} (${lib}), helper ${helper}`);
 }
 
 async function programs(context: DoctorContext): Promise<Finding> {

@@ -2,10 +2,10 @@ import { access, constants, readdir, readFile, stat, statfs } from 'node:fs/prom
 import { dirname } from 'node:path';
 import { formatBytes } from '../../service/units.ts';
 import type { DoctorContext } from '../context.ts';
-import { type Check, type Finding, failed, ok, unknown, warning } from '../types.ts';
+import { type Check, type Finding, failed, ok, warning } from '../types.ts';
+import { limits } from './limits.ts';
 
 const OLDEST_NODE = [22, 19] as const;
-const ENOUGH_FILES = 4_096;
 const LITTLE_ROOM = 1 << 30;
 
 /** Programs that do the same work: two of them on one file system take each other's actions, and delete each other's copies. */
@@ -29,7 +29,7 @@ const UNFIT_FOR_STATE: ReadonlyMap<number, string> = new Map([
 export const machineChecks: readonly Check<DoctorContext>[] = [
   { id: 'machine.node', run: () => Promise.resolve(node(process.versions.node)) },
   { id: 'machine.user', run: () => Promise.resolve(user()) },
-  { id: 'machine.limits', run: async () => limits(await readFile('/proc/self/limits', 'utf8')) },
+  { id: 'machine.limits', run: () => limits() },
   { id: 'machine.rivals', run: async () => rivals(await commandsRunning()) },
   { id: 'machine.state', run: ({ config }) => directory(config.stateDir, 'state_dir', true) },
   { id: 'machine.run', run: ({ config }) => directory(config.runDir, 'run_dir', false) },
@@ -50,18 +50,6 @@ function user(): Finding {
     : failed(
         `user ${uid}`,
         'Run it as root: Lustre gives changelogs, trusted.* attributes and archive requests to root only.',
-      );
-}
-
-/** @param text /proc/self/limits */
-export function limits(text: string): Finding {
-  const soft = /^Max open files\s+(\d+|unlimited)/m.exec(text)?.[1];
-  if (soft === undefined) return unknown('the limit of open files can’t be read', 'See `ulimit -n`.');
-  return soft === 'unlimited' || Number(soft) >= ENOUGH_FILES
-    ? ok(`${soft} open files`)
-    : warning(
-        `${soft} open files`,
-        `Raise the limit to ${ENOUGH_FILES} or more (LimitNOFILE of the unit, ulimit -n); the units of lfsazsync setup do.`,
       );
 }
 

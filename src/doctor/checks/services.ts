@@ -1,4 +1,6 @@
+import type { CopytoolFigures } from '../../copytool/figures.ts';
 import { copytoolSocket } from '../../copytool/socket.ts';
+import type { FollowFigures } from '../../follow/figures.ts';
 import { followSocket } from '../../follow/service/socket.ts';
 import { askService } from '../../service/control/client.ts';
 import type { DoctorContext } from '../context.ts';
@@ -12,8 +14,8 @@ export const serviceChecks: readonly Check<DoctorContext>[] = [
 async function asked({ config }: DoctorContext, service: string, name: string): Promise<Finding> {
   const target = { directory: config.runDir, name, service, start: `lfsazsync ${service}` };
   try {
-    const { version } = (await askService(target, 'status', {}, { timeout: 5_000 })) as { version?: unknown };
-    return ok(`running${typeof version === 'string' ? `, version ${version}` : ''}`);
+    const { process } = (await askService(target, 'status', {}, { timeout: 5_000 })) as CopytoolFigures | FollowFigures;
+    return ok(`running, version ${process.version}`);
   } catch (error) {
     const { message } = error as Error;
     const unit = service === 'copytool' ? 'lfsazsync-copytool' : 'lfsazsync-follow';

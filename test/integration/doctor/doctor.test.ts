@@ -1,14 +1,17 @@
 import {
+  appendFileSync,
   chmodSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import {
   ContainerSASPermissions,
   generateBlobSASQueryParameters,
@@ -16,7 +19,10 @@ import {
 } from '@azure/storage-blob';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DoctorJson } from '../../../src/doctor/report.ts';
+import { RecordType } from '../../../src/lustre/changelog-record.ts';
+import { startGateway } from '../../support/blob-gateway.ts';
 import { createContainer } from '../../support/endpoint.ts';
+import { executable } from '../../support/project.ts';
 import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
 
 let sandbox: Sandbox;
@@ -91,7 +97,10 @@ describe('a sandbox that is all right', () => {
       status: 'unknown',
       fix: expect.stringContaining('doctor --administrator'),
     });
-    expect(checks.find(({ id }) => id === 'services.copytool')).toMatchObject({ status: 'ok' });
+    expect(checks.find(({ id }) => id === 'services.copytool')).toMatchObject({
+      status: 'ok',
+      evidence: expect.stringMatching(/^running, version \d+\.\d+/),
+    });
     expect(copytool.alive).toBe(true);
   });
 
@@ -99,7 +108,10 @@ describe('a sandbox that is all right', () => {
     const { stdout, exitCode } = await sandbox.run(['doctor', '--administrator'], { env: FILE_COUNTS });
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`lctl --device ${sandbox.mdt} changelog_register`);
+    expect(stdout).toContain('mdt.*.hsm_control=enabled');
     expect(stdout).toContain('mdt.*.hsm.max_requests=384');
+    // Older servers don't have this one: there the others must be set all the same.
+    expect(stdout).toContain('mdt.*.hsm.max_hal_count=3 || true');
     expect(stdout).toContain('mdt.*.hsm.active_request_timeout=432000');
     expect(stdout).toContain("changelog_mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT'");
     expect(stdout).toMatch(/^Please run the following commands/m);
@@ -129,6 +141,37 @@ describe('what is broken is found, and the fix mends it', () => {
     });
     await configure({});
     expect(await finding('lustre.mdts')).toMatchObject(good);
+    expect(await finding('lustre.file-system')).toMatchObject({
+      ...good,
+      evidence: expect.stringMatching(/, root 0x200000007:0x1:0x0; liblustreapi \d/),
+    });
+  });
+
+  test('the limit of open files', async () => {
+    const limited = async (files: number) => {
+      // Node raises the soft limit to the hard one.
+      const script = 'ulimit -n "$0" && exec "$@"';
+      const { stdout } = await sandbox.exec(
+        'sh',
+        ['-c', script, String(files), executable, 'doctor', '--json', '--only', 'machine.limits'],
+        { env: FILE_COUNTS },
+      );
+      return (JSON.parse(stdout) as DoctorJson).checks.find(({ id }) => id === 'machine.limits');
+    };
+    const found = await limited(1024);
+    expect(found).toMatchObject({ status: 'warning', evidence: expect.stringMatching(/^1024 open files/) });
+    const enough = Number(/open files to (\d+)/.exec(found?.fix ?? '')?.[1]);
+    expect((await limited(enough))?.fix ?? '').not.toContain('open files');
+  });
+
+  test('a proxy of this shell alone, its password kept', async () => {
+    const env = { HTTPS_PROXY: 'http://user:pass-word@proxy:3128', https_proxy: undefined, http_proxy: undefined };
+    const found = await finding('container.proxy', env);
+    expect(found).toMatchObject({ status: 'warning', fix: expect.stringContaining('/etc/default/lfsazsync') });
+    expect(JSON.stringify(found)).not.toContain('pass-word');
+    expect(found.evidence).toContain('proxy:3128');
+    const without = { HTTPS_PROXY: undefined, HTTP_PROXY: undefined, https_proxy: undefined, http_proxy: undefined };
+    expect(await finding('container.proxy', { ...without, NO_PROXY: '127.0.0.1' })).toMatchObject(good);
   });
 
   test('the coordinator, as the metadata server shows it', async () => {
@@ -217,6 +260,34 @@ describe('what is broken is found, and the fix mends it', () => {
     expect(await finding('container.clock')).toMatchObject(good);
   });
 
+  test('a clock that is off', async () => {
+    const endpoint = /BlobEndpoint=([^;]+)/.exec(sandbox.connectionString)?.[1] as string;
+    const gateway = await startGateway(endpoint);
+    const whole = readFileSync(secretFile(), 'utf8');
+    try {
+      // Nobody has claimed the container yet, and the service is asked for the control blob's time.
+      expect(await sandbox.run(['setup', '--no-services'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
+      writeFileSync(secretFile(), whole.replaceAll(endpoint, gateway.endpoint));
+      for (const [hours, word] of [
+        [-1, 'ahead of'],
+        [1, 'behind'],
+      ] as const) {
+        const date = () => new Date(Date.now() + hours * 3_600_000).toUTCString();
+        gateway.interfere = () => ({ headers: { date: date() } });
+        expect(await finding('container.clock')).toMatchObject({
+          ...bad,
+          evidence: expect.stringMatching(new RegExp(`^this machine is 3[56]\\d\\d s ${word} the service$`)),
+          fix: expect.stringContaining('chrony'),
+        });
+      }
+      gateway.interfere = () => undefined;
+      expect(await finding('container.clock')).toMatchObject(good);
+    } finally {
+      writeFileSync(secretFile(), whole);
+      await gateway.stop();
+    }
+  });
+
   test('a secret that others can read', async () => {
     chmodSync(secretFile(), 0o644);
     expect(await finding('container.secret')).toMatchObject({
@@ -255,6 +326,31 @@ describe('what is broken is found, and the fix mends it', () => {
     expect(await finding('catalog.readable')).toMatchObject(good);
   });
 
+  test('types of records that never come', async () => {
+    expect(await finding('changelog.types')).toMatchObject({ status: 'unknown' });
+    const user = (await sandbox.serverLctl(['--device', sandbox.mdt, 'changelog_register', '-n'])).stdout.trim();
+    await configure({ user });
+    expect(await sandbox.run(['changelog-follow', '--once'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
+    // As after a long time in which nothing was renamed.
+    const database = new DatabaseSync(join(sandbox.dir, 'state', 'catalog.db'));
+    const { CREAT, MKDIR, HLINK, SLINK, UNLNK, RMDIR, CLOSE, SATTR, HSM } = RecordType;
+    const count = database.prepare('INSERT OR REPLACE INTO record_types (mdt, type, count) VALUES (?, ?, 2000)');
+    for (const type of [CREAT, MKDIR, HLINK, SLINK, UNLNK, RMDIR, CLOSE, SATTR, HSM]) count.run(sandbox.mdt, type);
+    database.close();
+    expect(await finding('changelog.types')).toMatchObject({
+      status: 'warning',
+      exit: 0,
+      subject: sandbox.mdt,
+      evidence: expect.stringMatching(/: RENME \(renames\)$/),
+      fix: expect.stringContaining(`mdd.${sandbox.mdt}.changelog_mask=+RENME`),
+    });
+    writeFileSync(join(sandbox.tree, 'before'), '');
+    renameSync(join(sandbox.tree, 'before'), join(sandbox.tree, 'after'));
+    expect(await sandbox.run(['changelog-follow', '--once'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
+    expect(await finding('changelog.types')).toMatchObject(good);
+    await configure({});
+  });
+
   test('a container of another file system', async () => {
     expect(await finding('identity.agree')).toMatchObject(good);
     await using other = await startSandbox({ standInOnly: true, endpoint: false });
@@ -285,23 +381,53 @@ describe('what is broken is found, and the fix mends it', () => {
   });
 });
 
-test('the bundle for support has the findings and the logs, and no secret', async () => {
-  const key = /AccountKey=([^;]+)/.exec(sandbox.connectionString)?.[1] as string;
-  const file = join(sandbox.dir, 'bundle.tar.gz');
-  const result = await sandbox.run(['doctor', '--bundle', file], { env: FILE_COUNTS });
-  expect(result.stdout).toContain(`wrote ${file}`);
-  const folder = join(sandbox.dir, 'unpacked');
-  expect(await sandbox.exec('sh', ['-c', `mkdir -p ${folder} && tar -xzf ${file} -C ${folder}`])).toMatchObject({
-    exitCode: 0,
+describe('the bundle for support has the findings and the logs, and no secret', () => {
+  async function bundle(name: string): Promise<string> {
+    const file = join(sandbox.dir, `${name}.tar.gz`);
+    const result = await sandbox.run(['doctor', '--bundle', file], { env: FILE_COUNTS });
+    expect(result.stdout).toContain(`wrote ${file}`);
+    const folder = join(sandbox.dir, `unpacked-${name}`);
+    expect(await sandbox.exec('sh', ['-c', `mkdir -p ${folder} && tar -xzf ${file} -C ${folder}`])).toMatchObject({
+      exitCode: 0,
+    });
+    return join(folder, name);
+  }
+
+  test('not the key of an account', async () => {
+    const key = /AccountKey=([^;]+)/.exec(sandbox.connectionString)?.[1] as string;
+    const content = await bundle('bundle');
+    const parts = readdirSync(content);
+    expect(parts).toEqual(expect.arrayContaining(['doctor.json', 'configuration.json', 'catalog.json', 'machine.txt']));
+    for (const part of parts) expect(readFileSync(join(content, part), 'utf8'), part).not.toContain(key);
+    const { checks } = JSON.parse(readFileSync(join(content, 'doctor.json'), 'utf8')) as DoctorJson;
+    expect(checks.length).toBeGreaterThan(10);
+    expect(existsSync(join(content, 'copytool.json'))).toBe(true);
   });
-  const content = join(folder, 'bundle');
-  const parts = readdirSync(content);
-  expect(parts).toEqual(expect.arrayContaining(['doctor.json', 'configuration.json', 'catalog.json', 'machine.txt']));
-  for (const part of parts) expect(readFileSync(join(content, part), 'utf8'), part).not.toContain(key);
-  expect((JSON.parse(readFileSync(join(content, 'doctor.json'), 'utf8')) as DoctorJson).checks.length).toBeGreaterThan(
-    10,
-  );
-  expect(existsSync(join(content, 'copytool.json'))).toBe(true);
+
+  test('not a shared access signature, wherever it has got to: logs, the audit log, the answers of a service', async () => {
+    const credential = sas('racwdl');
+    const token = readFileSync(join(sandbox.dir, 'sas'), 'utf8');
+    const raw = new URLSearchParams(token).get('sig') as string;
+    const log = join(sandbox.dir, 'service.log');
+    const audit = join(sandbox.dir, 'state', 'audit.log');
+    await configure({ credential });
+    await using copytool = await sandbox.startCopytool([], FILE_COUNTS);
+    await configure({ credential: `${credential}\nlog:\n  file: ${log}` });
+    // As if a program had logged URLs: as they are sent, in JSON, and with the signature's characters as they are.
+    const planted = [token, token.replaceAll('&', '\\u0026'), `sp=rl&sig=${raw}&se=2030`];
+    for (const file of [log, audit])
+      appendFileSync(file, planted.map((text) => `{"url":"https://a/c/b?${text}","mark":"planted"}\n`).join(''));
+    const content = await bundle('with-sas');
+    expect(copytool.alive).toBe(true);
+    expect(JSON.parse(readFileSync(join(content, 'copytool.json'), 'utf8'))).toMatchObject({ service: 'copytool' });
+    for (const part of ['service.log', 'audit.log'])
+      expect(readFileSync(join(content, part), 'utf8'), part).toContain('"planted"');
+    for (const part of readdirSync(content)) {
+      const text = readFileSync(join(content, part), 'utf8');
+      for (const secret of [raw, encodeURIComponent(raw), raw.slice(0, 20)]) expect(text, part).not.toContain(secret);
+    }
+    await configure({});
+  });
 });
 
 /** A credential with a shared access signature in a file of its own. */

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { node } from './machine.ts';
+
+test('an older Node.js than the programs are made for is a failure', () => {
+  for (const version of ['18.20.4', '20.19.0', '22.18.9'])
+    expect(node(version), version).toMatchObject({
+      status: 'failed',
+      evidence: `Node.js ${version}`,
+      fix: expect.stringContaining('22.19'),
+    });
+  for (const version of ['22.19.0', '24.0.0', process.versions.node])
+    expect(node(version), version).toMatchObject({ status: 'ok' });
+});
