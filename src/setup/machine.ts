@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { OperatorError } from '../service/errors.ts';
 import { run } from '../service/run.ts';
 import { OUR_MARK, type SystemFile } from './system-files.ts';
 import type { Finding, SetupStep } from './types.ts';
@@ -62,16 +63,40 @@ async function lookAtDirectory(path: string, root: string): Promise<Finding> {
   const at = join(root, path);
   const finding = { step: 'directory', subject: path };
   const found = await stat(at).catch(() => undefined);
-  if (found !== undefined) return { ...finding, detail: 'is there' };
-  return {
-    ...finding,
-    detail: 'make it',
-    apply: async () => {
-      await mkdir(at, { recursive: true, mode: DIRECTORY_MODE });
-      return 'made';
-    },
-  };
+  if (found === undefined) {
+    return {
+      ...finding,
+      detail: 'make it',
+      apply: async () => {
+        await mkdir(at, { recursive: true, mode: DIRECTORY_MODE });
+        return 'made';
+      },
+    };
+  }
+  if (!found.isDirectory()) {
+    throw new OperatorError(`${path} is to be a directory, and is none.`, {
+      code: 'SETUP_DIRECTORY',
+      hint: 'Move it away, or name another place in the configuration.',
+    });
+  }
+  const [mode, closed] = [found.mode & 0o7777, found.mode & 0o7777 & ~(0o777 & ~DIRECTORY_MODE)];
+  if (mode !== closed) {
+    const detail = `${octal(mode)} lets others in: ${octal(closed)}`;
+    return {
+      ...finding,
+      detail: `change its mode, ${detail}`,
+      apply: async () => {
+        await chmod(at, closed);
+        return `mode changed, ${detail}`;
+      },
+    };
+  }
+  const owner =
+    found.uid === 0 ? '' : `, but belongs to user ${found.uid}, who can replace what is in it: chown root ${path}`;
+  return { ...finding, detail: `is there${owner}` };
 }
+
+const octal = (mode: number) => mode.toString(8).padStart(4, '0');
 
 async function lookAtFile(file: SystemFile, root: string): Promise<Finding> {
   const { path, mode, content } = file;

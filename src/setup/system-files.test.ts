@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../test/support/run.ts';
@@ -107,6 +117,30 @@ describe('writing it', () => {
     expect(detailOf(results, UNIT)).toBe('brought up to date');
     expect(detailOf(results, '/etc/logrotate.d/lfsazsync')).toBe('brought up to date');
     expect(readFileSync(join(root, UNIT), 'utf8')).toBe(files.find(({ path }) => path === UNIT)?.content);
+  });
+
+  test('a directory that is there already, and open to others, is closed: a stricter one stays as it is', async () => {
+    const directory = join(root, '/var/lib/lfsazsync');
+    mkdirSync(directory, { recursive: true });
+    for (const [is, becomes] of [
+      [0o777, 0o750],
+      [0o755, 0o750],
+      [0o2770, 0o2750],
+      [0o700, 0o700],
+    ] as const) {
+      chmodSync(directory, is);
+      const dry = await set([], { dryRun: true });
+      expect(dry).toMatchObject([{ state: is === becomes ? 'unchanged' : 'would' }]);
+      expect(statSync(directory).mode & 0o7777).toBe(is);
+      await set([]);
+      expect(statSync(directory).mode & 0o7777, is.toString(8)).toBe(becomes);
+      expect(await set([])).toMatchObject([{ state: 'unchanged', detail: 'is there' }]);
+    }
+    chownSync(directory, 4711, 0);
+    expect(detailOf(await set([]), '/var/lib/lfsazsync')).toMatch(/belongs to user 4711.*chown root/);
+    rmSync(directory, { recursive: true });
+    writeFileSync(directory, '');
+    await expect(set([])).rejects.toMatchObject({ code: 'SETUP_DIRECTORY' });
   });
 
   test('leaves alone what somebody else wrote there, also when it is taken away', async () => {
