@@ -5,7 +5,7 @@
 @description('Resource ID of the subnet that the machine goes to; it must reach the Lustre servers and the storage account')
 param subnet_id string
 
-@description('Size of the machine. Lustre and the storage account share its network: count half of it for each')
+@description('Size of the machine, an x64 one. Lustre and the storage account share its network: count half of it for each')
 param vm_sku string = 'Standard_D16ads_v5'
 
 param admin_user string = 'azureuser'

@@ -148,6 +148,29 @@ describe('the templates', () => {
       for (const [, setting] of text(name).matchAll(/^ {2}'([A-Z_0-9]+)=/gm)) expect(read, name).toContain(setting);
   });
 
+  test('have the parameters that their page says', () => {
+    const page = readFileSync(join(projectRoot, 'deploy/README.md'), 'utf8');
+    const [, table = ''] = /\| there \| here \| \|\n\|---\|---\|---\|\n((?:\|.*\n)+)/.exec(page) ?? [];
+    const cells = table.split('\n').map((line) => line.split('|').map((cell) => [...cell.matchAll(/`(\w+)`/g)]));
+    const named = (column: number) => cells.flatMap((line) => (line[column] ?? []).map(([, name]) => name as string));
+    // What stands in the last column belongs to the one before, and may be a value.
+    const parameters = [...text('lfsazsync.bicep').matchAll(/^param (\w+)/gm)].map(([, name]) => name as string);
+    for (const name of named(2)) expect(parameters).toContain(name);
+    for (const name of parameters) expect([...named(2), ...named(3)]).toContain(name);
+    // Those of the seed document.
+    expect(named(1)).toEqual(
+      expect.arrayContaining(
+        'subnet_id vm_sku admin_user ssh_key lustre_mgs storage_account_name storage_container_name storage_account_key ssh_port github_release os'.split(
+          ' ',
+        ),
+      ),
+    );
+    const others = [...text('copytools.bicep').matchAll(/^param (\w+)/gm)].map(([, name]) => name);
+    expect(others.filter((name) => !parameters.includes(name as string))).toEqual(['machine_count']);
+    expect(parameters.filter((name) => !others.includes(name))).toEqual(['changelog_user', 'import_container']);
+    expect(readFileSync(join(templates, 'images.json'), 'utf8')).not.toMatch(/arm64|aarch64/i);
+  });
+
   test('hand secrets over as secure parameters and protected settings only', () => {
     for (const name of names) {
       const content = text(name);
