@@ -111,6 +111,7 @@ export const SCRIPT: readonly Stage[] = [
     lines: {
       'lfsazsync doctor --administrator': { says: /changelog_register/ },
       'lfsazsync doctor --only container --only changelog': {},
+      'bin/lfsazsync doctor': {},
       'lfsazsync doctor': {},
       'lfsazsync doctor --bundle /tmp/lfsazsync-support.tar.gz': {},
       'lfsazsync setup --dry-run': { says: /A dry run/ },
