@@ -13,6 +13,10 @@ describe('redact', () => {
       (s: string) => `https://a.blob.core.windows.net/c?sv=2024&sp=rw&sig=${encodeURIComponent(s)}&se=2027`,
     ],
     ['a SAS as JSON', (s: string) => JSON.stringify({ url: `https://a/c?sig=${s}` })],
+    [
+      'a SAS as others write JSON',
+      (s: string) => String.raw`{"url":"https://a/c?sv=2024\u0026sig=${encodeURIComponent(s)}\u0026se=2027"}`,
+    ],
     ['an encoded SAS', (s: string) => `https%3A%2F%2Fa%2Fc%3Fsig%3D${encodeURIComponent(s)}`],
     [
       'a connection string',

@@ -1,7 +1,7 @@
 /** The forms in which Azure's secrets travel. The value is the last group; what stands before it stays readable. */
 const SECRET_FORMS: readonly RegExp[] = [
-  // The signature of a shared access signature, plain or percent-encoded as a whole.
-  /((?:^|[^a-z0-9]|%[0-9a-f]{2})sig(?:=|%(?:25)?3d))(?!\[redacted)([^&\s"'\\;,<>)\]}]+)/gi,
+  // The signature of a shared access signature, plain, percent-encoded as a whole, or after an & as some write it in JSON.
+  /((?:^|[^a-z0-9]|%[0-9a-f]{2}|\\u[0-9a-f]{4})sig(?:=|%(?:25)?3d|\\u003d))(?!\[redacted)([^&\s"'\\;,<>)\]}]+)/gi,
   /(\bAccountKey\s*=\s*)(?!\[redacted)([^;\s"'\\]+)/gi,
   /(\bSharedAccessSignature\s*=\s*)(?!\[redacted)([^;\s"'\\]+)/gi,
   /(\bBearer\s+)([A-Za-z0-9._~+/=-]+)/gi,
