@@ -33,6 +33,8 @@ class Coordinator {
   readonly answers = new Map<RequestFile, Answer[]>();
   readonly #fits: number;
   down = false;
+  /** Files that its list takes before it is full. */
+  room = Number.POSITIVE_INFINITY;
 
   constructor(fits: number) {
     this.#fits = fits;
@@ -50,7 +52,9 @@ class Coordinator {
         file.nature = 'refused';
         throw new ErrnoError(ERRNO.EIO, 'hsm');
       }
-      if (file.nature === 'good') file.queued += 1;
+      if (file.nature !== 'good') continue;
+      if (this.room-- <= 0) throw new ErrnoError(ERRNO.ENOSPC, 'hsm');
+      file.queued += 1;
     }
   };
 
@@ -129,6 +133,16 @@ describe('asking', () => {
     const files = Array.from({ length: 50 }, (_, index) => fileOf(index === 20 ? 'refused' : 'good', index));
     await coordinator.ask(files, 50);
     expect(coordinator.requests).toBe(2);
+  });
+
+  test('a list that runs full ends the run; what it took of the request counts as asked for, the rest as not', async () => {
+    const coordinator = new Coordinator(52);
+    coordinator.room = 70;
+    const files = Array.from({ length: 200 }, (_, index) => fileOf('good', index));
+    await expect(coordinator.ask(files, 50)).rejects.toMatchObject({ code: 'COORDINATOR_FULL', exit: 'tryAgain' });
+    expect(coordinator.requests).toBe(2);
+    const ends = files.map((file) => coordinator.endOf(file));
+    expect(ends).toEqual(files.map((_, index) => (index < 70 ? 'asked' : 'unasked')));
   });
 
   test('a coordinator that is down ends the run, with every file told as not asked for', async () => {

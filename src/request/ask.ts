@@ -54,8 +54,8 @@ export class BatchSize {
  * states are read again, what needs no asking any more is dropped, and the rest is sent again: as one request while
  * that makes it shorter, in halves otherwise. A file that is refused alone has failed, and the others go on.
  *
- * Rejects, after every file has got its answer, when going on makes no sense: the coordinator is shut down (exit code
- * `tryAgain`), we may not ask (`notAuthorised`), `lfs` or the helper is gone.
+ * Rejects, after every file has got its answer, when going on makes no sense: the coordinator is shut down, its list is
+ * full, or nobody reaches it (exit code `tryAgain`), we may not ask (`notAuthorised`), `lfs` or the helper is gone.
  */
 export async function askFor(files: readonly RequestFile[], asking: Asking): Promise<void> {
   const work: (readonly RequestFile[])[] = [files];
@@ -91,10 +91,21 @@ async function askOnce(
   } catch (error) {
     if (!(error instanceof ErrnoError)) throw error;
     if (error.errno === ERRNO.EAGAIN) throw shutDown(error);
+    if (error.errno === ERRNO.ENOSPC) await tellTaken(batch, asking, answer);
+    if (OF_THE_COORDINATOR.has(error.errno)) throw troubled(error);
     return await afterRefusal(batch, error, asking, answer);
   }
   for (const file of batch) answer(file, { is: 'asked' });
   return [];
+}
+
+/** A list that ran full has taken what came first in the request. Where nobody can be asked, nothing is known. */
+async function tellTaken(batch: readonly RequestFile[], asking: Asking, answer: Tell): Promise<void> {
+  const looks = await asking.lookAgain(batch).catch(() => []);
+  for (const [index, look] of looks.entries()) {
+    const file = batch[index];
+    if (file !== undefined && look.is !== 'eligible') answer(file, look);
+  }
 }
 
 async function afterRefusal(
@@ -143,4 +154,27 @@ function shutDown(cause: ErrnoError): OperatorError {
     exit: 'tryAgain',
     cause,
   });
+}
+
+/** Errors that tell of the metadata server, not of a file: every further request would meet them. */
+const OF_THE_COORDINATOR: ReadonlySet<number> = new Set([
+  ...[ERRNO.ENOSPC, ERRNO.ENOMEM, ERRNO.EROFS, ERRNO.ETIMEDOUT, ERRNO.ENOTCONN, ERRNO.ENODEV, ERRNO.EINTR],
+  108, // ESHUTDOWN
+]);
+
+function troubled(cause: ErrnoError): OperatorError {
+  const full = cause.errno === ERRNO.ENOSPC;
+  return new OperatorError(
+    full
+      ? 'The HSM coordinator takes no more requests: its list is full.'
+      : `The HSM coordinator can't be asked: ${errnoText(cause.errno)}.`,
+    {
+      code: full ? 'COORDINATOR_FULL' : 'COORDINATOR_TROUBLE',
+      hint: full
+        ? 'It takes more once copytools have worked some off. See that a copytool serves the archive, and how much room the MDT has.'
+        : "Look at the client's connection to the metadata servers (`lfs check mds`), then try again.",
+      exit: 'tryAgain',
+      cause,
+    },
+  );
 }

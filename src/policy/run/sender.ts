@@ -1,13 +1,13 @@
 import type { Asked } from '../../catalog/types.ts';
 import type { Fid } from '../../identity/fid.ts';
-import { ERRNO, errnoText } from '../../lustre/errno.ts';
+import { ERRNO } from '../../lustre/errno.ts';
 import { HSM } from '../../lustre/hsm-state.ts';
 import type { HsmRequest } from '../../lustre/lfs.ts';
 import { type Answer, askFor, type BatchSize, type SecondLook } from '../../request/ask.ts';
 import { secondLookOf } from '../../request/states.ts';
 import type { RequestFile, Why } from '../../request/types.ts';
 import type { States } from '../../request/verbs.ts';
-import { ErrnoError, OperatorError } from '../../service/errors.ts';
+import { ErrnoError } from '../../service/errors.ts';
 import type { Chosen } from './judge.ts';
 
 /** What came of asking for a file. `in-use`: for now; `stuck`: clean, and Lustre won't release it as it is. */
@@ -121,9 +121,7 @@ export class Sender {
     const first = some[0] === undefined ? undefined : files.get(some[0]);
     const archive = action === 'archive' ? first?.archive : undefined;
     onRequest();
-    await send({ action, fids: some.map(({ fid }) => fid), mount, archive, lfs }).catch((error: unknown) => {
-      throw error instanceof ErrnoError && COORDINATOR.has(error.errno) ? troubled(error) : error;
-    });
+    await send({ action, fids: some.map(({ fid }) => fid), mount, archive, lfs });
   }
 }
 
@@ -140,29 +138,6 @@ export async function markDirty(
     if (error instanceof ErrnoError && (error.errno === ERRNO.EINVAL || error.errno === ERRNO.ENOENT)) return false;
     throw error;
   }
-}
-
-/** Errors that tell of the metadata server, not of a file: every further request would meet them. */
-const COORDINATOR: ReadonlySet<number> = new Set([
-  ...[ERRNO.ENOSPC, ERRNO.ENOMEM, ERRNO.EROFS, ERRNO.ETIMEDOUT, ERRNO.ENOTCONN, ERRNO.ENODEV, ERRNO.EINTR],
-  108, // ESHUTDOWN
-]);
-
-function troubled(cause: ErrnoError): OperatorError {
-  const full = cause.errno === ERRNO.ENOSPC;
-  return new OperatorError(
-    full
-      ? 'The HSM coordinator takes no more requests: its list is full.'
-      : `The HSM coordinator can't be asked: ${errnoText(cause.errno)}.`,
-    {
-      code: full ? 'COORDINATOR_FULL' : 'COORDINATOR_TROUBLE',
-      hint: full
-        ? 'It takes more once copytools have worked some off. See that a copytool serves the archive, and how much room the MDT has.'
-        : "Look at the client's connection to the metadata servers (`lfs check mds`), then try again.",
-      exit: 'tryAgain',
-      cause,
-    },
-  );
 }
 
 function requestFileOf({ file }: Chosen): RequestFile {

@@ -29,6 +29,7 @@ afterEach(async () => {
   await copytool?.stop();
   copytool = undefined;
   await bench.it.sandbox.simctl(['fault', 'clear=all']);
+  await bench.it.sandbox.simctl(['sim', 'op=hsm_list', 'max=0']);
 });
 const startCopytool = async () => {
   copytool = await bench.it.sandbox.startCopytool();
@@ -108,7 +109,7 @@ test('hsm_control=disabled: requests wait, and are carried out once it is enable
   expect(await it.states(paths)).toEqual(paths.map(() => CLEAN));
 });
 
-test('a coordinator that is shut down, or whose list is full, ends the run with 5, and nothing is counted as failed', async () => {
+test('a coordinator that is shut down, or whose list runs full, ends the run with 5, and nothing is counted as failed', async () => {
   const it = bench.it;
   await files('down', 5);
   await it.scan();
@@ -129,17 +130,31 @@ test('a coordinator that is shut down, or whose list is full, ends the run with 
   } finally {
     await setParameter(it.sandbox, 'mdt.*.hsm_control', 'enabled');
   }
-  await it.sandbox.simctl(['fault', 'set=error:hsm_request,errno=ENOSPC']);
+  // It has room for three: they are taken, and the request as a whole is refused. (What a real one does: FAULTS.md of the stand-in.)
+  await it.sandbox.simctl(['sim', 'op=hsm_list', 'max=3']);
   const full = await it.one('archive', ...target('down'));
   expect(full, JSON.stringify(full)).toMatchObject({
     exitCode: 5,
     outcome: 'stopped',
+    asked: { files: 3 },
+    outstanding: { files: 3 },
     failed: { files: 0 },
     error: { code: 'COORDINATOR_FULL' },
   });
-  await it.sandbox.simctl(['fault', 'clear=all']);
+  expect(await under()).toHaveLength(3);
+  // Nothing is asked for twice, by hand or by the policy, and what is full stays so.
+  const byHand = await it.sandbox.run(['archive', '-r', it.path('down'), '--json']);
+  expect([byHand.exitCode, JSON.parse(byHand.stdout).error?.code], byHand.stdout).toEqual([5, 'COORDINATOR_FULL']);
+  expect(await it.one('archive', ...target('down'))).toMatchObject({ exitCode: 5, asked: { files: 0 } });
+  expect(await under()).toHaveLength(3);
+  await it.sandbox.simctl(['sim', 'op=hsm_list', 'max=0']);
   await startCopytool();
-  expect(await it.one('archive', ...target('down'), '--wait')).toMatchObject({ exitCode: 0, done: { files: 5 } });
+  expect(await it.one('archive', ...target('down'), '--wait')).toMatchObject({
+    exitCode: 0,
+    asked: { files: 2 },
+    done: { files: 5 },
+    outstanding: { files: 0 },
+  });
 });
 
 test('a second run of the same policy says who is at work, or waits; another policy goes on', async () => {
@@ -277,10 +292,24 @@ test('killed anywhere, a run leaves nothing that the next one does not put right
   const it = bench.it;
   const paths = await files('killed', 60);
   await it.scan();
-  for (let round = 0; round < 6; round++) {
+  const numbers = async () => new Set((await it.runs()).map(({ id }) => id));
+  const asked = () =>
+    it.withCatalog(async (catalog) => {
+      let count = 0;
+      for await (const rows of catalog.asked('archive')) count += rows.length;
+      return count;
+    });
+  // Each at another moment of its own: as it begins, with some asked for or all that the ceiling allows, waiting there.
+  for (const moment of ['begun', 'intended', 'queued', 'full', 'begun', 'full'] as const) {
+    const before = await numbers();
     const run = it.sandbox.startService(['policy-run', 'archive', ...target('killed'), '--wait']);
-    await new Promise((resolve) => setTimeout(resolve, 250 + 60 * round));
-    if (run.alive) await run.crash();
+    await waitUntil(`a run has ${moment}`, async () => {
+      const begun = [...(await numbers())].some((id) => !before.has(id));
+      if (moment === 'begun') return begun;
+      if (moment === 'intended') return begun && (await asked()) > 0;
+      return begun && (await under()).length >= (moment === 'queued' ? 1 : 20);
+    });
+    await run.crash();
   }
   await startCopytool();
   const last = await it.one('archive', ...target('killed'), '--wait');
@@ -345,17 +374,18 @@ test('a dry run asks for nothing, writes nothing, and says what it would do (les
   expect((await it.runs()).some(({ detail }) => JSON.stringify(detail).includes('dryRun'))).toBe(false);
 });
 
-test('a bulk restore asks for no more than its ceiling while none of it is done (lesson 23)', async () => {
+test('a bulk restore never has more under way than its ceiling (lesson 23)', async () => {
   const it = bench.it;
   const paths = await archived('storm', 40);
   expect(await it.one('release', ...target('storm'))).toMatchObject({ done: { files: 40 } });
   await it.configure({ request: { poll_interval: '200ms', restore_outstanding: 10, batch: 5 } });
+  // The list has room for so many: one more at any time, and the command would end with an error.
+  await it.sandbox.simctl(['sim', 'op=hsm_list', 'max=10']);
   await setParameter(it.sandbox, 'mdt.*.hsm_control', 'disabled');
   const restoring = it.sandbox.startService(['restore', '-r', it.path('storm')]);
-  await waitUntil('restores are asked for', async () => (await under()).length >= 10);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  expect(await under()).toHaveLength(10);
+  await waitUntil('restores are asked for', async () => (await under()).length === 10);
   await setParameter(it.sandbox, 'mdt.*.hsm_control', 'enabled');
-  expect(await restoring.exited()).toMatchObject({ exitCode: 0 });
+  expect(await restoring.exited(), restoring.log.text()).toMatchObject({ exitCode: 0 });
+  await it.sandbox.simctl(['sim', 'op=hsm_list', 'max=0']);
   await waitUntil('all are back', async () => (await it.states(paths)).every((state) => state === CLEAN));
 });

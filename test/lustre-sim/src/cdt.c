@@ -214,6 +214,18 @@ static struct action *record(uint32_t kind, uint32_t archive, uint64_t flags, co
 	return a;
 }
 
+/* Whether the list has room for one more: cancels, and what is done and leaves it after a while, do not count here. */
+static bool has_room(void)
+{
+	uint64_t n = 0;
+
+	if (sim.cdt.list_max == 0)
+		return true;
+	for (const struct action *a = sim.cdt.first; a; a = a->next)
+		n += (a->status == ARS_WAITING || a->status == ARS_STARTED) && a->kind != HSMA_CANCEL;
+	return n < sim.cdt.list_max;
+}
+
 static bool needed(uint32_t kind, uint64_t flags, const struct node *n)
 {
 	uint32_t f = n->hsm_flags;
@@ -363,13 +375,14 @@ int cdt_request(uint32_t kind, uint32_t archive, uint64_t flags, const struct hs
 			if (arc == 0)
 				arc = node->hsm_archive ? node->hsm_archive : c->default_archive;
 		}
-		if (restore) {
-			if (item->off != 0)
-				return -EPROTO;
-			if (node->restoring)
-				continue;
+		if (restore && item->off != 0)
+			return -EPROTO;
+		if (restore && node->restoring)
+			continue;
+		if (!has_room())
+			return -ENOSPC;
+		if (restore)
 			node->restoring = true;
-		}
 		record(kind, arc, flags, item, &item->fid, data, datalen, cookie);
 	}
 	cdt_event();

@@ -268,6 +268,7 @@ struct cdt {
 	uint32_t last_idx;
 	struct action *first, *last;
 	uint64_t nactions, nrunning;
+	uint64_t list_max; /* a request for more actions than this gets ENOSPC where it goes beyond; 0: there is room */
 	struct agent *agents;
 	bool event;
 };

@@ -376,6 +376,8 @@ void v_sim(struct conn *c, const struct pline *l)
 		kill(getpid(), SIGKILL);
 	} else if (strcmp(op, "loop") == 0) {
 		cdt_event();
+	} else if (strcmp(op, "hsm_list") == 0) {
+		sim.cdt.list_max = pline_u64(l, "max", 0);
 	} else if (strcmp(op, "mdt_restart") == 0) {
 		cdt_restart();
 	} else if (strcmp(op, "evict") == 0 || strcmp(op, "lose") == 0 || strcmp(op, "find") == 0) {
