@@ -79,7 +79,8 @@ export class FileRun {
     this.#needs = needsFor(policy, target, tiering.needs);
     const { source, catalog } = context;
     const { settle } = config.follow;
-    this.#look = { files, source, catalog, note: effects.note, now: () => clock.now(), settle };
+    const note = effects.dry ? undefined : effects.note;
+    this.#look = { files, source, catalog, note, now: () => clock.now(), settle };
     this.#room = new RunRoom(policy, request, clock);
     this.#rate = new RateLimit(policy.rate, clock);
     this.#suspension = new Suspension(policy.suspend);

@@ -28,8 +28,8 @@ export interface LookOptions {
   readonly files: Pick<LustreFiles, 'getMany'>;
   readonly source: FileSource;
   readonly catalog: Pick<Catalog, 'now' | 'known' | 'present'>;
-  /** What was seen goes into the catalog; not of a dry run. */
-  readonly note: (batch: CatalogBatch) => Promise<unknown>;
+  /** What was seen goes into the catalog; undefined: of a dry run, it does not, and what the catalog has of the files is not read. */
+  readonly note: ((batch: CatalogBatch) => Promise<unknown>) | undefined;
   readonly now: () => number;
   /** `follow.settle`, milliseconds: a directory's times are left to settle before its marker follows. */
   readonly settle: number;
@@ -44,24 +44,24 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
   const { source, catalog, note, now, settle } = options;
   if (fids.length === 0) return new Map();
   const at = now();
-  const asOf = await catalog.now();
+  const before = note === undefined ? undefined : { asOf: await catalog.now(), known: catalog.known(fids) };
   const [known, seen, more] = await Promise.all([
-    catalog.known(fids),
+    before?.known,
     source.look(fids, { actions: true }),
     moreOf(options, fids, needs),
   ]);
+  const looked = new Map(fids.map((fid, index) => [fid, lookedOf(fid, seen.get(fid), more?.[index], at)]));
+  if (note === undefined || before === undefined || known === undefined) return looked;
   const timing: Timing = { now: at, settle, again: LOOK_AGAIN_MS };
   const decisions = new Map<Fid, Decision>();
-  const looked = new Map<Fid, Looked>();
-  for (const [index, fid] of fids.entries()) {
+  for (const fid of fids) {
     const one = seen.get(fid);
-    looked.set(fid, lookedOf(fid, one, more?.[index], at));
     // What can't be looked at now proves nothing, and is looked at by the follower in its time.
     if (one === undefined || one.kind === 'failed') continue;
     const mark = { fid, hints: 0, since: Math.floor(at / 1000) };
     const decision = decide(mark, known.get(fid), one, timing);
     const { put } = decision;
-    decisions.set(fid, put === undefined ? decision : { ...decision, put: { ...put, unlessSeenAfter: asOf } });
+    decisions.set(fid, put === undefined ? decision : { ...decision, put: { ...put, unlessSeenAfter: before.asOf } });
   }
   await note(await withKnownParents(catalog, batchOf(decisions, []), timing));
   return looked;

@@ -4,6 +4,7 @@ import { loadPolicies, type Policy } from '../policies.ts';
 import type { RunRequest } from './context.ts';
 import { openRuns } from './open.ts';
 import { checkTriggers, type PolicyResult, type PolicyRunsOptions, runPolicies } from './policy-runs.ts';
+import { isQuiet, toJson } from './report.ts';
 import { parseTarget } from './target.ts';
 
 export interface OnceOptions extends Omit<RunRequest, 'policy' | 'trigger' | 'target'> {
@@ -36,7 +37,13 @@ export async function runOnce(options: OnceOptions): Promise<PolicyResult[]> {
       stateDir: config.stateDir,
       leftTo: leftTo(config),
     };
-    return checkOnly ? await checkTriggers(context, all) : await runPolicies(context, all);
+    if (checkOnly) return await checkTriggers(context, all);
+    const results = await runPolicies(context, all);
+    if (!dryRun) {
+      for (const result of results)
+        if (!isQuiet(result)) log.info('policy', { ...toJson([result], false).policies[0] });
+    }
+    return results;
   } finally {
     await close();
   }

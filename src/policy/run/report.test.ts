@@ -4,7 +4,7 @@ import type { Policy } from '../policies.ts';
 import { CostBook } from './cost.ts';
 import { archiveOperations, NO_OPERATIONS, recallOperations, VERIFICATION } from './operations.ts';
 import type { PolicyResult } from './policy-runs.ts';
-import { exitOf, isQuiet, resultLines, toJson } from './report.ts';
+import { exitOf, isQuiet, progressLine, resultLines, toJson } from './report.ts';
 import type { RunSummary, TriggerReport } from './types.ts';
 
 const policy = { name: 'archive', action: 'archive' } as Policy;
@@ -42,6 +42,18 @@ test('the gravest exit code of all policies counts', () => {
   expect(exitOf([locked, result({ exit: 'partial' })])).toBe('partial');
   expect(exitOf([result({ exit: 'partial' }), result({ exit: 'tryAgain' })])).toBe('tryAgain');
   expect(exitOf([failed, result({ exit: 'tryAgain' })])).toBe('notAuthorised');
+});
+
+test('on a terminal, each policy that is at work has its part of one line, which fits', () => {
+  const progress = { policy: 'archive', matched: none, asked: { files: 7, bytes: 9 }, done: { files: 2, bytes: 3 } };
+  const all = [
+    { ...progress, failed: { files: 1, bytes: 1 }, outstanding: { files: 4, bytes: 5 }, waiting: 'rate' as const },
+    { ...progress, policy: 'release', failed: none, outstanding: none, waiting: undefined },
+  ];
+  expect(progressLine(all, 200)).toBe(
+    'archive: 7 asked for, 2 done, 4 under way, 1 failed, held by the rate limit  release: 7 asked for, 2 done',
+  );
+  expect(progressLine(all, 30)).toBe('archive: 7 asked for, 2 done, ');
 });
 
 test('--json says as much of each policy as there is to say', () => {

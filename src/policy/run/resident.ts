@@ -7,7 +7,7 @@ import { serviceManager } from '../../service/service-manager.ts';
 import { loadPolicies } from '../policies.ts';
 import { runOnce } from './once.ts';
 import type { PolicyResult } from './policy-runs.ts';
-import { isQuiet, toJson } from './report.ts';
+import { toJson } from './report.ts';
 import { policyRunSocket } from './socket.ts';
 import type { RunProgress } from './types.ts';
 
@@ -193,7 +193,6 @@ class Resident {
       for (const result of results) {
         if ('summary' in result || 'locked' in result || 'failed' in result)
           this.#last.set(name, { at: new Date(), result });
-        if (!isQuiet(result)) log.info('policy', { ...toJson([result], false).policies[0] });
       }
     } catch (error) {
       if (!signal.aborted) log.error('policy could not be run', { policy: name, err: error });

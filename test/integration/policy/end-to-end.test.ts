@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CLEAN, RELEASED, usePolicyBench } from './policy-bench.ts';
 
@@ -38,6 +39,8 @@ test('archived, released at the watermark in the order of last use down to the l
   await it.age(young, -3600);
   await it.scan();
 
+  const log = join(it.sandbox.dir, 'policies.log');
+  await it.configure({ log: { file: log } });
   const archived = await it.one('archive', '--wait');
   expect(archived).toMatchObject({
     exitCode: 0,
@@ -88,5 +91,25 @@ test('archived, released at the watermark in the order of last use down to the l
   expect(runs.map(({ name, outcome }) => [name, outcome])).toEqual([
     ['release', 'complete'],
     ['archive', 'complete'],
+  ]);
+  // What each has left: a row with all of its figures, and a line in the log.
+  const { stdout } = await it.sandbox.run(['policy', 'runs', '--json']);
+  expect(JSON.parse(stdout).runs).toMatchObject([
+    { policy: 'release', outcome: 'complete', detail: { trigger: { on: 'ost_usage' }, done: { files: expected } } },
+    {
+      ...{ id: expect.any(Number), policy: 'archive', outcome: 'complete' },
+      started: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      ended: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      detail: {
+        ...{ trigger: { on: 'named' }, matched: archived.matched, asked: archived.asked, done: archived.done },
+        ...{ failed: archived.failed, skipped: archived.skipped, failures: {} },
+      },
+    },
+  ]);
+  const lines = (await readFile(log, 'utf8')).trim().split('\n');
+  const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'policy');
+  expect(told.map(({ policy, outcome }) => [policy, outcome])).toEqual([
+    ['archive', 'complete'],
+    ['release', 'complete'],
   ]);
 });
