@@ -101,7 +101,7 @@ test('archived, released at the watermark in the order of last use down to the l
       started: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
       ended: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
       detail: {
-        ...{ trigger: { on: 'named' }, matched: archived.matched, asked: archived.asked, done: archived.done },
+        ...{ trigger: { on: 'periodic' }, matched: archived.matched, asked: archived.asked, done: archived.done },
         ...{ failed: archived.failed, skipped: archived.skipped, failures: {} },
       },
     },
