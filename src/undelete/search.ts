@@ -17,16 +17,21 @@ export interface Stray {
   readonly kept?: KeptBlob;
 }
 
+/** One deletion of a file's blobs, however slow the service is. */
+const TOGETHER_MS = 60_000;
+
 type Context = Pick<UndeleteContext, 'archives' | 'catalog' | 'fs' | 'fsUuid' | 'signal'>;
 
 /**
  * The dead that the catalog does not remember but the container has something of, or the account keeps something of: at a
  * path (relative to the root), if wanted all below it, and the directories above it. After a catalog was lost; after the
  * blobs were deleted, too. Dead is ENOENT by FID, twice, under our UUID. Of several blobs of one file the latest version
- * counts. Ordered by name, so a directory comes before what was in it.
+ * counts; with it come the further names, whose markers are there as it is, or were deleted together with it. Ordered by
+ * name, so a directory comes before what was in it.
  */
 export async function strays(context: Context, path: Buffer, recursive: boolean): Promise<Stray[]> {
   const found = new Map<Fid, Stray & { readonly blob: BlobState }>();
+  const links = new Map<Fid, Marker[]>();
   const { fsUuid } = context;
   for (const [archive, store] of context.archives) {
     const isOurs = ({ name, identity }: BlobState) => identity?.fs === fsUuid && !isReservedName(name, store.prefix);
@@ -39,13 +44,41 @@ export async function strays(context: Context, path: Buffer, recursive: boolean)
       for (const [index, blob] of blobs.entries()) {
         const named = page[index] as Named;
         const kept = named.live === undefined ? named.kept : undefined;
+        const { fid, kind } = blob.identity ?? {};
+        if (fid !== undefined && kind === 'link' && isOurs(blob) && dead.has(fid)) {
+          const markers = links.get(fid) ?? [];
+          links.set(fid, markers);
+          markers.push({ archive, name: blob.name, kept });
+        }
         const stone = isOurs(blob) ? stoneOf(blob, kept, archive, store.prefix) : undefined;
         if (stone === undefined || !dead.has(stone.fid) || !isBetter({ blob, kept }, found.get(stone.fid))) continue;
         found.set(stone.fid, { stone, blob, ...(kept === undefined ? {} : { kept }) });
       }
     }
   }
-  return [...found.values()];
+  return [...found.values()].map((stray) => withLinks(stray, links.get(stray.stone.fid) ?? []));
+}
+
+/** A further name of a file: where its marker is, or was. */
+interface Marker {
+  readonly archive: number;
+  readonly name: string;
+  readonly kept: KeptBlob | undefined;
+}
+
+/** Markers of names that were removed before their file died were deleted before it, too: these names stay away. */
+function withLinks({ stone, kept }: Stray, markers: readonly Marker[]): Stray {
+  const links = markers
+    .filter((marker) => diedTogether(marker.kept, kept))
+    .map(({ archive, name }) => ({ archive, name, kind: 'link' as const }));
+  return { stone: { ...stone, blobs: [...stone.blobs, ...links] }, ...(kept === undefined ? {} : { kept }) };
+}
+
+/** Versions do not tell when they were deleted. */
+function diedTogether(one: KeptBlob | undefined, other: KeptBlob | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  const [a, b] = [one.deletedAt, other.deletedAt];
+  return a !== undefined && b !== undefined && Math.abs(a.getTime() - b.getTime()) <= TOGETHER_MS;
 }
 
 interface Candidate {
@@ -104,7 +137,7 @@ async function unknownDead(context: Context, fids: ReadonlySet<Fid>): Promise<Se
   return dead;
 }
 
-/** What the blob says of the dead one. Markers of further links say nothing that their file's copy does not. */
+/** What the blob says of the dead one. Markers of further links only say a name. */
 function stoneOf(
   { name, identity, metadata, length, lastModified }: BlobState,
   kept: KeptBlob | undefined,

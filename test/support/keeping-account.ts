@@ -19,6 +19,8 @@ export interface KeepingAccount {
   readonly connectionString: string;
   /** With versioning and soft delete of versions: somebody deletes the previous versions of a blob. */
   deleteVersions(name: string, daysLeft: number): void;
+  /** What is kept of a blob was deleted so much earlier. */
+  deletedEarlier(name: string, seconds: number): void;
   stop(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export async function startKeepingAccount(
   return {
     connectionString: connectionString.replace(endpoint, gateway.endpoint),
     deleteVersions: (name, daysLeft) => account.deleteVersions(name, daysLeft),
+    deletedEarlier: (name, seconds) => account.deletedEarlier(name, seconds),
     stop: () => gateway.stop(),
   };
 }
@@ -102,6 +105,10 @@ class Account {
 
   deleteVersions(name: string, daysLeft: number): void {
     for (const one of this.#of(name)) Object.assign(one, { there: false, daysLeft, deletedAt: new Date() });
+  }
+
+  deletedEarlier(name: string, seconds: number): void {
+    for (const one of this.#of(name)) one.deletedAt = new Date(one.deletedAt.getTime() - seconds * 1000);
   }
 
   #of(name: string): Saved[] {

@@ -214,6 +214,7 @@ describe('what is told', () => {
   test('what the catalog does not remember is found in the container: a lost catalog, blobs that the service brought back', async () => {
     await archived('d/deep/f', 'stray');
     await archived('d/alive', 'alive');
+    linkSync(at('d/deep/f'), at('d/deep/further'));
     symlinkSync('deep/f', at('d/l'));
     chmodSync(at('d/deep'), 0o2711);
     await it.once();
@@ -230,6 +231,7 @@ describe('what is told', () => {
     expect([code, counts(answer)], JSON.stringify(answer)).toEqual([0, { restored: 3 }]);
     expect(await read(at('d/l'))).toBe('stray');
     expect(lstatSync(at('d/deep')).mode & 0o7777).toBe(0o2711);
+    expect(lstatSync(at('d/deep/further')).ino).toBe(lstatSync(at('d/deep/f')).ino);
     // Until the follower has been there, the markers are still those of the dead.
     await it.once();
     expect((await undelete('-r', '--search', at('d'))).answer.error?.code).toBe('NOTHING_REMOVED');
@@ -334,17 +336,27 @@ describe('with the reaper', () => {
         writeFileSync(top('d/f'), 'content of f');
         await rig.archive(top('d/f'));
         symlinkSync('nowhere ü', top('d/l'));
+        for (const name of what === 'soft delete' ? ['d/further', 'd/unlinked'] : []) linkSync(top('d/f'), top(name));
         chmodSync(top('d/deep'), 0o2751);
         chmodSync(top('d/f'), 0o4711);
         for (const name of ['d/f', 'd/deep', 'd']) utimesSync(top(name), 1_600_000_000, 1_600_000_001);
         await follow();
+        if (what === 'soft delete') {
+          // This name goes before the file does.
+          unlinkSync(top('d/unlinked'));
+          await follow();
+          account.deletedEarlier(rig.blob(top('d/unlinked')).name, 3600);
+          utimesSync(top('d'), 1_600_000_000, 1_600_000_001);
+          await follow();
+        }
         const before = seen(top());
         rmSync(top('d'), { recursive: true });
         await follow();
         expect(await rig.content(top('d/f'))).toBeUndefined();
         const { removed, error } = (await say('--list', '--search', top())).answer;
         expect(error).toBeUndefined();
-        expect(removed.map(({ path }) => path.split(`${what}/`)[1]).sort()).toEqual(Object.keys(before).sort());
+        const names = Object.keys(before).filter((name) => name !== 'd/further');
+        expect(removed.map(({ path }) => path.split(`${what}/`)[1]).sort()).toEqual(names.sort());
         for (const one of removed) expect(one).toMatchObject(told);
         const shown = await sandbox.run(['undelete', '--list', '--search', top()], { env });
         expect(shown.stdout).toMatch(
