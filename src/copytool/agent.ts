@@ -269,6 +269,7 @@ export class CopytoolAgent {
       code: ending.code,
       errno: errnoName(ending.errno),
       reason: error instanceof Error ? error.message : String(error),
+      ...hintOf(error),
     };
     if (cancelled || error instanceof ActionStopped || ending.errno === ERRNO.EALREADY)
       this.#log.info(`${task.kind} not done`, fields);
@@ -405,7 +406,7 @@ function described(task: Task): Record<string, unknown> {
 
 function noteOf(task: Task, code: string, error: unknown): FailureNote {
   const [path] = task.paths;
-  const { message, hint } = error as { message?: string; hint?: unknown };
+  const { message } = error as { message?: string };
   return {
     at: new Date(),
     kind: task.kind,
@@ -414,8 +415,14 @@ function noteOf(task: Task, code: string, error: unknown): FailureNote {
     ...(path === undefined ? {} : { path: printable(path) }),
     code,
     reason: message ?? String(error),
-    ...(typeof hint === 'string' ? { hint } : {}),
+    ...hintOf(error),
   };
+}
+
+/** What to do about it, where that is known. */
+function hintOf(error: unknown): { readonly hint?: string } {
+  const { hint } = (error ?? {}) as { hint?: unknown };
+  return typeof hint === 'string' ? { hint } : {};
 }
 
 function reported(outcome: Outcome): Record<string, unknown> {
