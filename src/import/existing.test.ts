@@ -12,13 +12,21 @@ import type { Wanted } from './wanted.ts';
 const FID = '0x200000401:0x1:0x0' as Fid;
 
 function wantedFile(etag = '"0x2"', content = 7): Wanted {
+  const wanted = wantedOf(etag, content, {});
+  if (wanted.read.kind !== 'file') throw new Error(wanted.read.kind);
+  return wanted;
+}
+
+const wantedSymlink = () => wantedOf('"0x2"', 1, { ftype: 'LNK' });
+
+function wantedOf(etag: string, content: number, metadata: Record<string, string>): Wanted {
   const blob = blobState({
-    ...{ name: 'd/x', etag, length: BigInt(content), metadata: {}, lastModified: new Date(0), blobType: 'BlockBlob' },
+    ...{ name: 'd/x', etag, length: BigInt(content), metadata, lastModified: new Date(0), blobType: 'BlockBlob' },
     ...{ copyStatus: undefined, accessTier: undefined, archiveStatus: undefined, leaseState: undefined },
     customerKey: undefined,
   });
   const read = readBlob(blob, { prefix: '', defaults: READ_DEFAULTS });
-  if (read.kind !== 'file') throw new Error(read.kind);
+  if (read.kind !== 'file' && read.kind !== 'symlink') throw new Error(read.kind);
   return { blob, read, path: read.path };
 }
 
@@ -66,6 +74,22 @@ describe('what stands at a name', () => {
   ] as const)('%s', (_, there, relation) => {
     expect(relationOf(wantedFile(), there)).toBe(relation);
   });
+
+  test('an imported symlink whose blob is a file by now, and the other way round', () => {
+    const symlink = entry(0, { type: 'symlink' });
+    const targets = { wanted: undefined, there: Buffer.from('x'), imported: true };
+    expect(relationOf(wantedFile(), symlink, targets)).toBe('changed');
+    expect(relationOf(wantedFile(), symlink, { ...targets, imported: false })).toBe('type');
+    const file = entry(RELEASED, { record: bound('"0x1"') });
+    expect(relationOf(wantedSymlink(), file, targets)).toBe('changed');
+    expect(relationOf(wantedSymlink(), entry(RELEASED, { record: bound('"0x1"', 'd/y') }), targets)).toBe('type');
+    expect(relationOf(wantedSymlink(), entry(0), targets)).toBe('type');
+    const refresh = { onConflict: 'skip', refresh: true } as ImportRequest;
+    const replaced = { do: 'replace', clean: true };
+    expect(actionFor('changed', symlink, wantedFile(), refresh)).toEqual(replaced);
+    expect(actionFor('changed', file, wantedSymlink(), refresh)).toEqual(replaced);
+    expect(actionFor('changed', entry(CLEAN | HSM.DIRTY), wantedSymlink(), refresh)).toMatchObject({ code: 'dirty' });
+  });
 });
 
 describe('what is done about it', () => {
@@ -91,6 +115,19 @@ describe('what is done about it', () => {
     ['type', entry(0, { type: 'dir' }), ask('overwrite-always'), { do: 'replace', clean: false }],
   ] as const)('%s, case %#', (relation, there, request, action) => {
     expect(actionFor(relation, there, wantedFile(), request)).toMatchObject(action);
+  });
+
+  test('a file that was given a later time than the blob has is left alone, unless asked', () => {
+    const given = { uid: 0, gid: 0, mode: 0o644, mtime: 100 };
+    const record = formatFileRecord({ fid: FID, size: 7n, bind: { etag: '"0x1"' }, at: 'd/x', given });
+    const act = (mtime: number, how: ImportRequest) =>
+      actionFor('changed', entry(RELEASED, { record, mtime }), wantedFile(), how);
+    // The blob is from the beginning of time: an older one took the place of the one that was imported.
+    expect(act(100, ask('skip', true))).toEqual({ do: 'rebind', release: false });
+    expect(act(101, ask('skip', true))).toMatchObject({ do: 'conflict', code: 'newer' });
+    expect(act(-1, ask('skip', true))).toEqual({ do: 'rebind', release: false });
+    expect(act(101, ask('overwrite-always'))).toEqual({ do: 'rebind', release: false });
+    expect(act(101, ask('skip'))).toMatchObject({ do: 'conflict', code: 'changed' });
   });
 
   test('between empty and not empty it is made anew, but only what the archive has', () => {

@@ -2,6 +2,7 @@ import type { Fid } from '../identity/fid.ts';
 import { type FileRecord, formatBinding, isBinding, parseFileRecord } from '../identity/file-record.ts';
 import { isClean, isDirty, isReleased } from '../lustre/hsm-state.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
+import { attributesOf } from './things.ts';
 import type { ConflictCode, ImportRequest } from './types.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -9,7 +10,7 @@ import type { Wanted } from './wanted.ts';
 export type Relation =
   /** It is what the blob says. */
   | 'present'
-  /** It was imported from this blob, which has changed since. */
+  /** It was imported from this blob, which has changed since, maybe from a symlink to a file or back. */
   | 'changed'
   | 'not-imported'
   | 'type';
@@ -31,17 +32,20 @@ export function relationOf(
   targets?: { readonly wanted: Buffer | undefined; readonly there: Buffer | undefined; readonly imported: boolean },
 ): Relation {
   const { read, blob } = wanted;
+  const record = ownRecordOf(there);
+  const binding = record !== undefined && isBinding(record) ? record : undefined;
   if (read.kind === 'symlink') {
+    if (there.type === 'file' && binding?.at === blob.name) return 'changed';
     if (there.type !== 'symlink') return 'type';
     if (targets?.wanted !== undefined && targets.there?.equals(targets.wanted) === true) return 'present';
     return targets?.imported === true ? 'changed' : 'not-imported';
   }
+  if (read.kind === 'file' && there.type === 'symlink' && targets?.imported === true) return 'changed';
   if (read.kind !== 'file' || there.type !== 'file') return 'type';
-  const record = ownRecordOf(there);
-  if (record === undefined || !isBinding(record)) return 'not-imported';
-  const same = formatBinding(record.bind) === formatBinding(read.bind) && record.size === read.size;
+  if (binding === undefined) return 'not-imported';
+  const same = formatBinding(binding.bind) === formatBinding(read.bind) && binding.size === read.size;
   if (same && BigInt(there.size) === read.size && !isDirty(stateOf(there))) return 'present';
-  return record.at === blob.name ? 'changed' : 'not-imported';
+  return binding.at === blob.name ? 'changed' : 'not-imported';
 }
 
 /** What the operator's choice makes of it: Azure Managed Lustre's four ways, and `--refresh`. */
@@ -65,7 +69,13 @@ export function actionFor(relation: Relation, there: EntryState, wanted: Wanted,
           code: 'changed',
           detail: 'the blob has changed since the file was imported: --refresh',
         };
-      const rebinds = wanted.read.kind === 'file' && wanted.read.size > 0n && there.size > 0;
+      if (!overwrites && isNewer(there, attributesOf(wanted).mtime))
+        return {
+          do: 'conflict',
+          code: 'newer',
+          detail: 'the file was given another time since it was imported, and is newer than the blob',
+        };
+      const rebinds = wanted.read.kind === 'file' && wanted.read.size > 0n && there.type === 'file' && there.size > 0;
       return rebinds ? { do: 'rebind', release: !isReleased(state) } : { do: 'replace', clean: true };
     }
     case 'not-imported':
@@ -79,6 +89,13 @@ export function actionFor(relation: Relation, there: EntryState, wanted: Wanted,
       if (overwrites) return { do: 'replace', clean: false };
       return { do: 'conflict', code: 'type', detail: `a ${word(there)} is there` };
   }
+}
+
+/** Whether somebody has given it another time since the import. @param than if that is later; absent: than the import's */
+export function isNewer(there: EntryState, than?: number): boolean {
+  const record = ownRecordOf(there);
+  const given = record !== undefined && isBinding(record) ? record.given : undefined;
+  return given !== undefined && there.mtime !== given.mtime && there.mtime > (than ?? given.mtime);
 }
 
 /** The file's own record: `cp -a` carries it to others. */

@@ -3,6 +3,7 @@ import type { BlobState } from '../blob/state.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ImportedName, ImportLink, Known } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
+import { isBinding } from '../identity/file-record.ts';
 import { ERRNO, errnoText } from '../lustre/errno.ts';
 import { isClean } from '../lustre/hsm-state.ts';
 import type { Made, MakeItem } from '../lustre/importer.ts';
@@ -11,10 +12,12 @@ import { forEachBounded } from '../service/bounded.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { Changes } from './changes.ts';
 import type { Directories, Resolved } from './directories.ts';
+import { isNewer, ownRecordOf, stateOf } from './existing.ts';
 import { giveXattrs } from './give-xattrs.ts';
 import { keyOf, nameOf, parentKey, under } from './paths.ts';
 import type { Place } from './places.ts';
 import { stopAtConflict, stopIfHopeless, tell } from './problems.ts';
+import type { ImportProblem } from './types.ts';
 import type { ImportWorld, LustrePart } from './world.ts';
 
 /** Where things are made, and known. */
@@ -239,7 +242,7 @@ async function removePage(world: Finishing, gone: readonly ImportedName[], kept:
     const why = keepsBecause(state);
     if (why !== undefined) {
       kept.add(name);
-      tell(world, { outcome: 'conflict', blob: name, code: 'dirty', detail: why });
+      tell(world, { outcome: 'conflict', blob: name, ...why });
       continue;
     }
     await lustre.audit({
@@ -258,10 +261,16 @@ async function removePage(world: Finishing, gone: readonly ImportedName[], kept:
   return removed;
 }
 
-/** A modified file is not removed for its blob's sake. */
-function keepsBecause(state: EntryState): string | undefined {
+/** A modified file is not removed for its blob's sake; nor is one that was archived since: what it has no import brought. */
+function keepsBecause(state: EntryState): Pick<ImportProblem, 'code' | 'detail'> | undefined {
   if (state.type !== 'file') return undefined;
-  return isClean({ states: state.hsm ?? 0, archive: state.archive })
-    ? undefined
-    : 'its blob is gone, but the file was modified';
+  if (!isClean(stateOf(state))) return { code: 'dirty', detail: 'its blob is gone, but the file was modified' };
+  const record = ownRecordOf(state);
+  if (record === undefined || !isBinding(record))
+    return {
+      code: 'not-imported',
+      detail: 'its blob is gone, but the file was modified and archived since the import',
+    };
+  if (!isNewer(state)) return undefined;
+  return { code: 'newer', detail: 'its blob is gone, but the file was given a later time since the import' };
 }

@@ -10,7 +10,7 @@ import { listAll, type Page } from './lister.ts';
 import { PageImporter } from './page.ts';
 import type { Place } from './places.ts';
 import { tell } from './problems.ts';
-import { closeImport, openImport } from './session.ts';
+import { closeImport, type LeftOut, openImport, sumOf } from './session.ts';
 import {
   type ImportOutcome,
   type ImportPhase,
@@ -63,6 +63,8 @@ class Import {
   readonly #filters: Filters;
   #phase: ImportPhase = 'list';
   #ranges = 0;
+  /** What this import had left out before it was stopped, if it was. */
+  #before: LeftOut | undefined;
 
   constructor(options: ImportOptions) {
     this.#options = options;
@@ -75,11 +77,13 @@ class Import {
     if (lustre === undefined || catalog === undefined) return this.#dryRun();
     const { request, places, restart, signal } = this.#options;
     const session = await openImport(catalog, request, places, restart);
+    this.#before = session.before;
+    const checkpoint = () => session.checkpoint(this.#counts);
     const run = await catalog.beginRun('import', request.prefixes.join(' '), { resumed: session.resumed });
     try {
       let outcome: ImportOutcome = 'stopped';
       try {
-        const world = this.#world(new CatalogLedger(catalog, request.archive), session.began);
+        const world = this.#world(new CatalogLedger(catalog, request.archive, checkpoint), session.began);
         await this.#work({ ...world, lustre, catalog });
         await closeImport(catalog);
         outcome = this.#outcome();
@@ -180,8 +184,12 @@ class Import {
   }
 
   #outcome(): ImportOutcome {
-    const { conflicts, refused, failed } = this.#counts;
+    const { conflicts, refused, failed } = this.#leftOut();
     return conflicts + refused + failed > 0 ? 'partial' : 'complete';
+  }
+
+  #leftOut(): LeftOut {
+    return this.#before === undefined ? this.#counts : sumOf(this.#before, this.#counts);
   }
 
   #progress(): ImportProgress {
@@ -192,7 +200,9 @@ class Import {
   #summary(outcome: ImportOutcome, resumed: boolean): ImportSummary {
     const elapsed = performance.now() - this.#clock;
     const dryRun = this.#options.lustre === undefined;
-    return { ...this.#counts, outcome, resumed, dryRun, started: this.#started, elapsed };
+    const { conflicts, refused, failed } = this.#leftOut();
+    const left = { conflicts, refused, failed };
+    return { ...this.#counts, ...left, outcome, resumed, dryRun, started: this.#started, elapsed };
   }
 }
 

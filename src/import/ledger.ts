@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { CatalogBatch, ImportedBlob, ImportRange, ImportRangeKey } from '../catalog/types.ts';
+import type { CatalogBatch, Checkpoint, ImportedBlob, ImportRange, ImportRangeKey } from '../catalog/types.ts';
 
 /** Where an import keeps how far it is, and what is known of what it meets. */
 export interface Ledger {
@@ -15,10 +15,13 @@ export interface Ledger {
 export class CatalogLedger implements Ledger {
   readonly #catalog: Catalog;
   readonly #archive: number;
+  readonly #checkpoint: () => Checkpoint;
 
-  constructor(catalog: Catalog, archive: number) {
+  /** @param checkpoint becomes durable together with how far the import is */
+  constructor(catalog: Catalog, archive: number, checkpoint: () => Checkpoint) {
     this.#catalog = catalog;
     this.#archive = archive;
+    this.#checkpoint = checkpoint;
   }
 
   ranges(limit: number) {
@@ -34,7 +37,7 @@ export class CatalogLedger implements Ledger {
   }
 
   async commit(batch: CatalogBatch): Promise<void> {
-    await this.#catalog.apply(batch);
+    await this.#catalog.apply(batch.imports === undefined ? batch : { ...batch, checkpoints: [this.#checkpoint()] });
   }
 }
 

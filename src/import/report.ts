@@ -103,7 +103,9 @@ export function summaryLines(summary: ImportSummary): string[] {
     ...other(summary),
   ];
   if (summary.resumed)
-    lines.push('It went on where the last import was stopped; what that one had made is not counted.');
+    lines.push(
+      'It went on where the last import was stopped; what that one had made is not counted, only what it had left out.',
+    );
   if (dryRun) lines.push('Dry run: nothing was made.');
   if (summary.outcome === 'stopped') lines.push('Stopped. The same command goes on from here.');
   return lines;

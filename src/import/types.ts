@@ -62,7 +62,9 @@ export type ConflictCode =
   | 'type'
   /** The file was modified since it was imported. */
   | 'dirty'
-  /** It was not imported from this blob. */
+  /** The file was given a time later than the blob's since it was imported. */
+  | 'newer'
+  /** It was not imported from this blob, or was archived since. */
   | 'not-imported'
   /** The blob has changed since the import: --refresh. */
   | 'changed'
@@ -96,7 +98,7 @@ export type ImportOutcome = 'complete' | 'partial' | 'stopped';
 
 export interface ImportSummary extends ImportCounts {
   readonly outcome: ImportOutcome;
-  /** One that had been stopped, or killed, went on; what that one had done is not counted. */
+  /** One that had been stopped, or killed, went on; what that one had made is not counted, what it had left out is. */
   readonly resumed: boolean;
   readonly dryRun: boolean;
   /** Milliseconds since 1970. */

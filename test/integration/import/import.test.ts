@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, read } from '../copytool/fixture.ts';
@@ -120,6 +120,7 @@ test('a blob that a stranger overwrote: the restore fails clearly, and --refresh
   await it.put(`${top}/data`, 'first');
   await it.put(`${top}/gone`, 'x');
   await it.put(`${top}/kept`, 'x');
+  await it.put(`${top}/swapped`, 'data', { ftype: 'LNK' });
   await it.import('--prefix', top);
   await it.put(`${top}/data`, 'second, longer', owner);
   await it.sandbox.containerClient.deleteBlob(`${top}/gone`);
@@ -138,9 +139,13 @@ test('a blob that a stranger overwrote: the restore fails clearly, and --refresh
   expect(seeTree(it.at(top)).get('data')).toMatchObject({ mode: 0o640, uid: 1000, mtime: 1_500_000_000 });
   expect(await read(it.at(top, 'gone'))).toBe('ENOENT');
   expect(await read(it.at(top, 'kept'))).toBe('mine');
-  // Restored, and changed once more.
+  // Restored, and changed once more; what was a symlink is a file by now.
   await it.put(`${top}/data`, 'third');
-  expect(await it.import('--prefix', top, '--refresh')).toMatchObject({ exitCode: 0, refreshed: 1 });
+  await it.put(`${top}/swapped`, 'a file');
+  expect(await it.import('--prefix', top, '--refresh')).toMatchObject({
+    ...{ exitCode: 0, refreshed: 1, made: { files: 1 } },
+  });
+  expect(seeTree(it.at(top)).get('swapped')).toMatchObject({ type: 'file', size: 6 });
   expect(await read(it.at(top, 'data'))).toBe('third');
   // A modified one is not touched, nor removed when its blob goes.
   await it.put(`${top}/kept`, 'changed');
@@ -151,6 +156,22 @@ test('a blob that a stranger overwrote: the restore fails clearly, and --refresh
     conflicts: 1,
     removed: 0,
   });
+  expect(await read(it.at(top, 'kept'))).toBe('mine');
+  // One that was given a later time is not touched either, unless asked.
+  await it.put(`${top}/newer`, 'first', owner);
+  await it.import('--prefix', top);
+  utimesSync(it.at(top, 'newer'), 1_700_000_000, 1_700_000_000);
+  await it.put(`${top}/newer`, 'second', owner);
+  const newer = { refreshed: 0, problems: expect.arrayContaining([expect.objectContaining({ code: 'newer' })]) };
+  expect(await it.import('--prefix', top, '--refresh')).toMatchObject({ ...newer, conflicts: 1 });
+  await it.sandbox.containerClient.deleteBlob(`${top}/newer`);
+  expect(await it.import('--prefix', top, '--refresh', '--delete')).toMatchObject({
+    ...{ ...newer, conflicts: 2, removed: 0 },
+  });
+  // Archived meanwhile, it is clean, but no import brought what it has.
+  await it.rig.archive(it.at(top, 'kept'));
+  await it.sandbox.containerClient.deleteBlob(`${top}/kept`);
+  expect(await it.import('--prefix', top, '--refresh', '--delete')).toMatchObject({ removed: 0 });
   expect(await read(it.at(top, 'kept'))).toBe('mine');
 });
 
@@ -176,7 +197,8 @@ test('imported with a warning: the Archive tier, of which the restore says what 
   expect(await read(it.at(top, 'cold'))).toBe('ENODATA');
   const fid = await it.fid(it.at(top, 'cold'));
   await it.rig.copytool.waitFor(
-    ({ record, text }) => record?.['fid'] === fid && /blob-archived.*it is in the Archive tier/.test(text),
+    ({ record, text }) =>
+      record?.['fid'] === fid && /blob-archived.*it is in the Archive tier.*"hint":"[^"]*Hot, Cool or Cold/.test(text),
   );
   await lease.releaseLease();
 });
@@ -189,8 +211,10 @@ test('--max-errors: so many are passed over, one more ends it; the same command 
     exitCode: 1,
     error: { code: 'IMPORT_ERRORS', hint: expect.stringContaining('goes on where this one stopped') },
   });
-  // What the one that stopped has told is not told again.
-  expect(await it.import('--prefix', top, '--max-errors', '2')).toMatchObject({ resumed: true, refused: 0 });
+  // What the one that stopped has told is not told again, but it counts: the import is not complete.
+  expect(await it.import('--prefix', top, '--max-errors', '2')).toMatchObject({
+    ...{ exitCode: 3, outcome: 'partial', resumed: true, refused: 3, problems: [] },
+  });
   expect(statSync(it.at(top, 'good')).size).toBe(1);
   expect(await it.import('--prefix', top, '--max-errors', '3')).toMatchObject({ exitCode: 3, refused: 3 });
 });
