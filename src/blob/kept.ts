@@ -1,4 +1,5 @@
 import { copyBlob } from './copy.ts';
+import type { KeptEntry } from './list-types.ts';
 import type { BlobState } from './state.ts';
 import type { BlobStore } from './store.ts';
 
@@ -9,28 +10,6 @@ import type { BlobStore } from './store.ts';
  * itself deleted is soft-deleted, and undeleted first.
  * https://learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview, …/versioning-overview
  */
-
-/** One entry of a listing with everything. */
-export interface KeptEntry {
-  readonly state: BlobState;
-  /** Soft-deleted. */
-  readonly deleted: boolean;
-  /** With versions: the one that the blob is now. */
-  readonly current: boolean;
-  /** When it was made: it is a snapshot. */
-  readonly snapshot?: string;
-  /** When it was written: a version, or what is to become one. */
-  readonly version?: string;
-  /** Of what is soft-deleted. */
-  readonly deletedAt?: Date;
-  /** Days until what is soft-deleted is gone. */
-  readonly daysLeft?: number;
-}
-
-export interface KeptPage {
-  readonly entries: readonly KeptEntry[];
-  readonly next?: string;
-}
 
 /** A blob that is not there any more, and what is kept of it. */
 export interface KeptBlob {

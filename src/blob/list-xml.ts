@@ -1,5 +1,4 @@
-import type { KeptEntry, KeptPage } from './kept.ts';
-import type { ListPage } from './list.ts';
+import type { KeptEntry, KeptPage, ListPage } from './list-types.ts';
 import { type BlobState, blobState } from './state.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { parseModtime, parseNanoseconds } from './metadata.ts';
-import type { ReadAttributes, ReadBlob, ReadDefaults, ReadStyle, ReadWarning } from './reading.ts';
 import { fsxKeys, readPermissions } from './reading-permissions.ts';
+import type { ReadAttributes, ReadBlob, ReadDefaults, ReadStyle, ReadWarning } from './reading-types.ts';
 
 type Keys = ReadonlyMap<string, string>;
 

@@ -1,7 +1,7 @@
 import type { BlobKind } from '../identity/blob-identity.ts';
 import { parseOwnMetadata } from './metadata.ts';
-import type { ReadBlob, ReadLink, ReadWarning, RefusalCode, Refused } from './reading.ts';
 import { type FileType, readPermissions } from './reading-permissions.ts';
+import type { ReadBlob, ReadLink, ReadWarning, RefusalCode, Refused } from './reading-types.ts';
 
 type LinkPlace = Pick<ReadLink, 'linkTo' | 'linkToSha256' | 'of'>;
 

@@ -1,5 +1,5 @@
 import { isReservedName, pathOf, reservedName } from './naming.ts';
-import type { ReadWarning, RefusalCode, Refused } from './reading.ts';
+import type { ReadWarning, RefusalCode, Refused } from './reading-types.ts';
 
 type ReadName =
   | {

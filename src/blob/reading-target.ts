@@ -1,5 +1,5 @@
 import { percentDecode } from './metadata.ts';
-import type { ReadBlob, Refused } from './reading.ts';
+import type { ReadBlob, Refused } from './reading-types.ts';
 
 /** What Linux takes for a link's target: PATH_MAX without its NUL. */
 const MAX_TARGET_BYTES = 4095;

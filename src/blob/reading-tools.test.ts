@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { READ_DEFAULTS, type ReadAs, readBlob } from './reading.ts';
+import { READ_DEFAULTS, readBlob } from './reading.ts';
+import type { ReadAs } from './reading-types.ts';
 import { blobState } from './state.ts';
 
 // What each tool writes, from its documentation or source; docs/blob-format.md names them.

@@ -4,7 +4,8 @@ import type { BlobIdentity } from '../identity/blob-identity.ts';
 import type { Fid } from '../identity/fid.ts';
 import { type MetadataInput, metadataOf } from './metadata.ts';
 import { blobNameOf } from './naming.ts';
-import { READ_DEFAULTS, type ReadAs, type ReadBlob, type ReadFile, readBlob } from './reading.ts';
+import { READ_DEFAULTS, readBlob } from './reading.ts';
+import type { ReadAs, ReadBlob, ReadFile } from './reading-types.ts';
 import { blobState } from './state.ts';
 
 const FS = '11111111-2222-4333-8444-555555555555';

@@ -1,4 +1,4 @@
-import type { ReadDefaults, RefusalCode, WarningCode } from '../blob/reading.ts';
+import type { ReadDefaults, RefusalCode, WarningCode } from '../blob/reading-types.ts';
 
 export type OnConflict = 'fail' | 'skip' | 'overwrite-dirty' | 'overwrite-always';
 

@@ -1,5 +1,5 @@
-import type { ReadAs, ReadDirectory, ReadFile, ReadLink, ReadSymlink } from '../blob/reading.ts';
 import { readBlob } from '../blob/reading.ts';
+import type { ReadAs, ReadDirectory, ReadFile, ReadLink, ReadSymlink } from '../blob/reading-types.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Filters } from '../request/filters.ts';
 import { under } from './paths.ts';

@@ -1,4 +1,5 @@
-import { READ_DEFAULTS, type ReadAs, type ReadAttributes, readBlob } from '../blob/reading.ts';
+import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
+import type { ReadAs, ReadAttributes } from '../blob/reading-types.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';

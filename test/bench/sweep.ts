@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runSweep } from '../../src/audit/sweep.ts';
-import type { ListDepth, ListOptions, ListPage } from '../../src/blob/list.ts';
+import type { ListDepth, ListOptions, ListPage } from '../../src/blob/list-types.ts';
 import { metadataOf } from '../../src/blob/metadata.ts';
 import { type BlobState, blobState } from '../../src/blob/state.ts';
 import type { BlobStore } from '../../src/blob/store.ts';

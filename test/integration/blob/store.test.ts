@@ -7,7 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { CLAIMS_NAME } from '../../../src/blob/claims.ts';
 import { claimContainer, controlName, readControl, requireControl } from '../../../src/blob/control.ts';
 import { isRetriable } from '../../../src/blob/errors.ts';
-import { type ListPage, listFlat, listLevel } from '../../../src/blob/list.ts';
+import { listFlat, listLevel } from '../../../src/blob/list.ts';
+import type { ListPage } from '../../../src/blob/list-types.ts';
 import {
   deleteMarker,
   ensureMarker,
