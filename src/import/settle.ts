@@ -187,7 +187,9 @@ async function replace({ world, lustre, changes }: Settling, judged: readonly Ju
   const gone: Wanted[] = [];
   for (const { wanted, there, parent, item, action, relation } of judged) {
     const clean = action.do === 'replace' && action.clean;
-    const reason = `in the place of a ${there.type} in Lustre (${relation}), by --on-conflict ${world.request.onConflict}`;
+    const { refresh, onConflict } = world.request;
+    const by = clean && refresh ? 'import --refresh' : `--on-conflict ${onConflict}`;
+    const reason = `in the place of a ${there.type} in Lustre (${relation}), by ${by}`;
     await lustre.audit({ blob: wanted.blob.name, fid: there.fid, reason });
     const [errno = 0] = await lustre.importer.remove([{ parent, name: item.name, fid: there.fid, clean }]);
     if (errno === ERRNO.ENOTEMPTY || errno === ERRNO.EBUSY || errno === ERRNO.ESTALE) {
