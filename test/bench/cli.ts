@@ -1,13 +1,17 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parseBytes } from '../../src/service/units.ts';
 import { benchCopytool, reportOfCopytool, writeCosts } from './copytool.ts';
 import { benchDataPath, writeResult } from './data-path.ts';
+import { benchQuery, reportOfQuery } from './query.ts';
 import { reportOf } from './report.ts';
 
 const USAGE = `npm run bench -- data-path [options]
 npm run bench -- copytool [--files N] [--file-size SIZE] [--json FILE]
+npm run bench -- query [--entries N,N…] [--json FILE]
 
-copytool measures whole actions on the stand-in Lustre and Azurite: the CPU of copytool and helpers. data-path:
+copytool measures whole actions on the stand-in Lustre and Azurite: the CPU of copytool and helpers. query measures find,
+report and verify at catalogs of so many entries (100000,1000000), verify with a Lustre and a container that are made up. data-path:
 
 Measures archive and restore of file contents against AzCopy, at an nginx that throws uploads away and serves ranges:
 processes as a whole, taking turns. Needs nginx and AzCopy's libsecret-1-0 (Debian: apt-get install nginx-light libsecret-1-0).
@@ -36,18 +40,21 @@ const { values, positionals } = parseArgs({
     only: { type: 'string' },
     scheme: { type: 'string' },
     azcopy: { type: 'string' },
+    entries: { type: 'string', default: '100000,1000000' },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 
 const what = positionals[0] ?? '';
-if (values.help || !['data-path', 'copytool'].includes(what)) {
+if (values.help || !['data-path', 'copytool', 'query'].includes(what)) {
   process.stderr.write(USAGE);
   process.exit(values.help ? 0 : 2);
 }
 try {
-  await (what === 'copytool' ? copytool() : dataPath());
+  if (what === 'copytool') await copytool();
+  else if (what === 'query') await query();
+  else await dataPath();
 } catch (error) {
   process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
@@ -57,6 +64,13 @@ async function copytool(): Promise<void> {
   const costs = await benchCopytool(number('files', values.files, 1), bytes('file-size', values['file-size']));
   if (values.json !== undefined) await writeCosts(values.json, costs);
   process.stdout.write(reportOfCopytool(costs));
+}
+
+async function query(): Promise<void> {
+  const sizes = values.entries.split(',').map((text) => number('entries', text, 1));
+  const costs = await benchQuery(sizes, (text) => process.stderr.write(`${text}\n`));
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(costs, undefined, 2)}\n`);
+  process.stdout.write(reportOfQuery(costs));
 }
 
 async function dataPath(): Promise<void> {
