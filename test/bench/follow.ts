@@ -99,7 +99,7 @@ async function intake(what: string, sandbox: Sandbox, work: () => Promise<unknow
   };
   const one = new Intake({
     ...{ mdt, user: 'cl1', catalog, open, log, step: async () => undefined },
-    ...{ onTaken: nothing, onRescan: nothing },
+    ...{ onTaken: nothing, onTurn: nothing, onRescan: nothing },
   });
   await one.open();
   const stop = new AbortController();

@@ -47,6 +47,8 @@ export interface Foundation {
   readonly stats: FollowStats;
   readonly pauses: Pauses;
   readonly step: (step: AnyFollowStep) => Promise<void>;
+  /** The records of every MDT were looked for once more: following is not stuck. */
+  readonly onTurn: () => void;
   /** Of this program. */
   readonly version: string;
 }
@@ -75,6 +77,8 @@ export class Follower {
   atWork = 0;
   /** Nothing was marked at the last look. */
   looksIdle = false;
+  /** MDTs whose records were looked for since all were. */
+  readonly #turns = new Set<string>();
 
   constructor(base: Foundation, catalog: Catalog) {
     this.base = base;
@@ -92,12 +96,20 @@ export class Follower {
             this.looksIdle = false;
             this.bells.marks.ring();
           },
+          onTurn: () => this.#turned(mdt),
           onRescan: (reason) => {
             log.error('records are missing, everything is scanned', { mdt, reason });
             this.bells.scan.ring();
           },
         }),
     );
+  }
+
+  #turned(mdt: string): void {
+    this.#turns.add(mdt);
+    if (this.#turns.size < this.intakes.length) return;
+    this.#turns.clear();
+    this.base.onTurn();
   }
 
   /** Finds out where each changelog is to be read from. */

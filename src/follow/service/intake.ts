@@ -27,6 +27,8 @@ export interface IntakeOptions {
   readonly open: (start: number | undefined) => Promise<ChangelogReader>;
   /** Something was taken in. */
   readonly onTaken: (records: number) => void;
+  /** It has come round, with or without records: it is not stuck. */
+  readonly onTurn: () => void;
   /** Everything must be scanned. */
   readonly onRescan: (reason: string) => void;
   readonly step: (step: FollowStep) => Promise<void>;
@@ -137,6 +139,7 @@ export class Intake {
     let batch = new RecordBatch(mdt, this.#applied);
     let count = 0;
     for await (const event of untilAborted(reader, stop)) {
+      this.#o.onTurn();
       count += this.#take(batch, event);
       const full = count >= MOST_RECORDS || batch.size >= MOST_MARKS;
       if (count > 0 && (full || event.kind === 'end')) {
@@ -189,6 +192,7 @@ export class Intake {
         if (!isCatalogError(error, 'CATALOG_FULL', 'CATALOG_BUSY') || stop.aborted) throw error;
         if (!told) log.error('records can’t be taken in, it is tried again', { mdt, err: error });
         told = true;
+        this.#o.onTurn();
         await pause(FULL_WAIT_MS, stop);
       }
     }

@@ -126,7 +126,10 @@ async function follow(options: FollowOptions, atEnd: (close: Closer) => void): P
   });
   const stats = newStats();
   const step = stepHook(process.env['LFSAZSYNC_TEST_STEPS']);
-  const base: Foundation = { config, settings, fs, fsUuid, stores, mdts, audit, log, stats, pauses, step, version };
+  const base: Foundation = {
+    ...{ config, settings, fs, fsUuid, stores, mdts, audit, log, stats, pauses, step, version },
+    onTurn: () => manager.alive(),
+  };
   let state: FollowFigures['state'] = 'starting';
   const control = await openServiceControl({
     base,
@@ -154,7 +157,11 @@ async function follow(options: FollowOptions, atEnd: (close: Closer) => void): P
   const ending = endingOf(shutdown, fs.gone, () => settings.follow.drainTimeout);
   atEnd(ending.dispose);
   shutdown.drain.addEventListener('abort', () => manager.stopping(), { once: true });
-  const alive = setInterval(() => manager.alive(), 1_000).unref();
+  // While it follows, the intakes keep the watchdog quiet; before and after, that the process is not stuck must do.
+  let following = false;
+  const alive = setInterval(() => {
+    if (!following || ending.stop.aborted) manager.alive();
+  }, 1_000).unref();
   atEnd(() => clearInterval(alive));
   return await eachCatalog(base, ending.stop, async (catalog) => {
     const it = new Follower(base, catalog);
@@ -177,6 +184,7 @@ async function follow(options: FollowOptions, atEnd: (close: Closer) => void): P
         const left = await catchUp(it, course);
         return { left, figures: await control.figures(it) };
       }
+      following = true;
       await it.run(course).catch((error: unknown) => {
         // The time to drain is over: whatever was at work is done again by the next follower.
         if (!ending.isCut(error)) throw error;
@@ -184,6 +192,7 @@ async function follow(options: FollowOptions, atEnd: (close: Closer) => void): P
       log.info('follower stopped', { ...stats });
       return undefined;
     } finally {
+      following = false;
       follower = undefined;
       await it.close();
     }

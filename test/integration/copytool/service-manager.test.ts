@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { helpersOf } from '../../support/machine.ts';
 import { NotifySocket } from '../../support/notify-socket.ts';
+import { waitUntil } from '../../support/wait.ts';
 import { Rig } from './fixture.ts';
 
 let rig: Rig;
@@ -43,4 +46,24 @@ test.each([
   const running = socket.messages.length;
   await service.stop();
   await socket.waitFor(/^STOPPING=1$/, running);
+});
+
+test('a follower whose changelog helper is stuck lets the watchdog starve, though its process is not', async () => {
+  const name = join(rig.sandbox.dir, 'notify');
+  const service = rig.sandbox.startService(['changelog-follow'], { NOTIFY_SOCKET: name, WATCHDOG_USEC: '1000000' });
+  await socket.waitFor(/^WATCHDOG=1$/, socket.messages.length);
+  await service.waitFor('follower ready');
+  const helper = helpersOf(service.pid).get('changelog');
+  if (helper === undefined) throw new Error('there is no helper that reads the changelog');
+  process.kill(helper.pid, 'SIGSTOP');
+  // What it had told before is taken in meanwhile.
+  await waitUntil('the watchdog starves', async () => {
+    const before = socket.messages.length;
+    await delay(2_000);
+    return socket.messages.length === before;
+  });
+  const starved = socket.messages.length;
+  process.kill(helper.pid, 'SIGCONT');
+  await socket.waitFor(/^WATCHDOG=1$/, starved);
+  await service.stop();
 });
