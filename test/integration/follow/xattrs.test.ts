@@ -139,6 +139,10 @@ test('undelete gives them back, and an import does; never what is no user’s to
   await it.rig.archive(it.rig.write('gone dir/file', 'content'));
   const inDirectory = `system.posix_acl_default=${base64(ACL)},user.of=ZGk`;
   await saysSoon('gone dir', inDirectory);
+  // Its marker comes with the archive, too. What comes and goes before the follower looks is the sweep's.
+  await waitUntil('the follower has seen them', async () =>
+    (await it.sandbox.run(['find', it.path('gone dir')])).stdout.includes('gone dir/file'),
+  );
   rmSync(it.path('gone dir'), { recursive: true });
   await waitUntil('both are known to be removed', async () => {
     const { stdout } = await it.sandbox.run(['undelete', '--list', '--json']);
