@@ -4,10 +4,12 @@ import { arch } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { projectRoot } from '../support/project.ts';
+import { packRelease, type Release } from '../support/releases.ts';
 import { run } from '../support/run.ts';
 
 let out: string;
 let version: string;
+let release: Release;
 const here = arch();
 
 const ok = async (program: string, ...args: string[]) => {
@@ -18,14 +20,9 @@ const ok = async (program: string, ...args: string[]) => {
 
 beforeAll(async () => {
   out = mkdtempSync('/tmp/lfsazsync-release-');
-  version = (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string }).version;
-  const script = join(projectRoot, 'scripts/package');
-  const { exitCode, stderr } = await run('sh', [script, '--arch', here, '--out', out], {
-    env: process.env,
-    timeout: 1_500_000,
-  });
-  expect(exitCode, stderr).toBe(0);
-}, 1_600_000);
+  release = await packRelease(out);
+  version = release.version;
+}, 3_600_000);
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 test('the sums are those of the files', async () => {
@@ -37,8 +34,8 @@ test('the sums are those of the files', async () => {
 describe('the folder with everything', () => {
   let folder: string;
   beforeAll(async () => {
-    await ok('tar', '-xJf', join(out, `lfsazsync-${version}-linux-${here}.tar.xz`), '-C', out);
-    folder = join(out, `lfsazsync-${version}-linux-${here}`);
+    await ok('tar', '-xJf', release.tarball, '-C', out);
+    folder = join(out, release.folder);
   });
 
   test('runs without anything else, under the runtime that it carries', async () => {
@@ -66,13 +63,32 @@ describe('the folder with everything', () => {
 });
 
 test('the Debian package puts program, manual pages and completions where they belong', async () => {
-  const debian = here === 'x64' ? 'amd64' : 'arm64';
   const tree = join(out, 'tree');
-  await ok('dpkg-deb', '-x', join(out, `lfsazsync_${version}_${debian}.deb`), tree);
+  await ok('dpkg-deb', '-x', release.deb, tree);
   expect(await ok('readlink', join(tree, 'usr/bin/lfsazsync'))).toBe('/opt/lfsazsync/bin/lfsazsync\n');
   expect(await ok(join(tree, 'opt/lfsazsync/bin/lfsazsync'), '--version')).toContain(version);
   for (const path of ['usr/share/man/man1/lfsazsync.1.gz', 'usr/share/bash-completion/completions/lfsazsync'])
     expect(statSync(join(tree, path)).size, path).toBeGreaterThan(0);
   for (const script of ['postinst', 'prerm'])
     expect(await ok('sh', '-n', join(projectRoot, 'deploy/debian', script))).toBe('');
+});
+
+test('the npm package installs into any prefix, with the runtime and the libraries from the registry, and runs', async () => {
+  const prefix = join(out, 'npm');
+  const { exitCode, stderr } = await run(
+    'npm',
+    ['install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', '--loglevel=error', release.tgz],
+    { env: process.env, cwd: out, timeout: 600_000 },
+  );
+  expect(exitCode, stderr).toBe(0);
+  const program = join(prefix, 'bin/lfsazsync');
+  expect(await ok(program, '--version')).toMatch(new RegExp(`^lfsazsync/${version} linux-${here} node-v`));
+  const file = join(prefix, 'config.yaml');
+  expect(await ok(program, 'config', 'init', file)).toContain('Wrote');
+  expect(readFileSync(file, 'utf8')).toContain('mount');
+  expect(await ok(program, 'archive', '--help')).toContain('lfsazsync archive');
+  const parts = join(prefix, 'lib/node_modules/lfsazsync/dist-prebuilt', here);
+  expect((await run(join(parts, 'lfsazsync-helper'), [], { env: {} })).stderr).toContain(
+    'usage: lfsazsync-helper MODE',
+  );
 });

@@ -209,11 +209,11 @@ export class Sandbox {
     }
   }
 
-  /** Starts a command that stays, without waiting for anything. */
-  startService(argv: readonly string[], env: NodeJS.ProcessEnv = {}): ServiceProcess {
+  /** Starts a command that stays, without waiting for anything; of the build, or of an installed `program`. */
+  startService(argv: readonly string[], env: NodeJS.ProcessEnv = {}, program?: string): ServiceProcess {
     needBuilt(executable, 'run npm run setup');
     needBuilt(helperPath, 'run npm run setup');
-    const service = new ServiceProcess(argv, this.#environment(env), this.#records);
+    const service = new ServiceProcess(argv, this.#environment(env), this.#records, program);
     this.#services.push(service);
     return service;
   }

@@ -12,16 +12,21 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A command of the product that stays, such as the copytool, run through the built executable. */
+/** A command of the product that stays, such as the copytool, run through the built executable, or an installed `program`. */
 export class ServiceProcess {
   readonly log = new ProgramLog();
   readonly #child: ChildProcess;
   readonly #exit: Promise<Exit>;
   readonly #identity: ProcessIdentity | undefined;
 
-  constructor(argv: readonly string[], env: NodeJS.ProcessEnv, records: SandboxDirectory) {
+  constructor(
+    argv: readonly string[],
+    env: NodeJS.ProcessEnv,
+    records: SandboxDirectory,
+    program: string = executable,
+  ) {
     // A group of its own: `crash` takes the helper along, as a failing machine does.
-    const child = spawn(executable, [...argv], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, [...argv], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#exit = new Promise((resolve, reject) => {
       child.once('error', reject);
