@@ -20,6 +20,20 @@ test('a SAS in the forms that people paste', async () => {
   expect(sasFacts('si=policy&sig=x')).toEqual({ permissions: undefined, expires: undefined });
 });
 
+test('an endpoint is one address, however it is written', async () => {
+  for (const written of [
+    'https://Acct.Blob.core.windows.net',
+    'https://acct.blob.core.windows.net:443/',
+    'HTTPS://acct.blob.core.windows.net//',
+  ]) {
+    expect((await open({ type: 'sas', env: 'S' }, SAS, written)).endpoint).toBe('https://acct.blob.core.windows.net');
+    const string = `BlobEndpoint=${written};AccountName=acct;AccountKey=${KEY}`;
+    expect((await open({ type: 'connection_string', env: 'S' }, string)).endpoint).toBe(
+      'https://acct.blob.core.windows.net',
+    );
+  }
+});
+
 test.each(['nonsense', 'sv=1', '"sv=1&sig=x" y'])('what is no SAS is refused, and not shown: %s', async (text) => {
   const error = await open({ type: 'sas', env: 'S' }, text, 'https://a.blob.core.windows.net').catch(
     (caught: unknown) => caught,

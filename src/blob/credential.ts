@@ -71,7 +71,7 @@ export async function openCredential(
 ): Promise<OpenedCredential> {
   const { credential } = archive;
   if (credential.type === 'connection_string') return openConnectionString(credential, env);
-  const endpoint = (archive.endpoint ?? '').replace(/\/+$/, '');
+  const endpoint = addressOf(archive.endpoint ?? '');
   // The SDK refuses as well, but only at the first request.
   if (credential.type !== 'sas' && new URL(endpoint).protocol !== 'https:') {
     throw new OperatorError(`an identity can't be used with ${endpoint}: tokens are sent over https only`, {
@@ -85,6 +85,12 @@ export async function openCredential(
       ? await SasAuth.open(async () => sasOf((await readSecret(credential, env)).reveal()), renewalOf(credential))
       : new TokenAuth(() => tokenCredential(credential));
   return { endpoint, account: accountOf(endpoint), auth };
+}
+
+/** An endpoint as requests name it: lower case, without the port that the scheme has anyway, without a slash at its end. */
+function addressOf(endpoint: string): string {
+  const { origin, pathname } = new URL(endpoint);
+  return `${origin}${pathname}`.replace(/\/+$/, '');
 }
 
 /** The account's name: the first label of the host, or the first path segment of an emulator's address. */
@@ -289,12 +295,12 @@ async function openConnectionString(source: SecretSource, env: Environment): Pro
   const fields = await read();
   const name = fields.get('accountname');
   const suffix = fields.get('endpointsuffix') ?? 'core.windows.net';
-  const endpoint = (
+  const written =
     fields.get('blobendpoint') ??
     (name && `${fields.get('defaultendpointsprotocol') ?? 'https'}://${name}.blob.${suffix}`) ??
-    ''
-  ).replace(/\/+$/, '');
-  if (!URL.canParse(endpoint)) throw malformedConnectionString('it names no account (AccountName or BlobEndpoint)');
+    '';
+  if (!URL.canParse(written)) throw malformedConnectionString('it names no account (AccountName or BlobEndpoint)');
+  const endpoint = addressOf(written);
   const key = fields.get('accountkey');
   const account = name ?? accountOf(endpoint);
   const renewal = renewalOf(source);
