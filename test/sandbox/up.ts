@@ -9,6 +9,8 @@ import type { SandboxDescription } from './description.ts';
 const CONTAINER = 'sandbox';
 /** Lustre's default of 3 keeps a copytool idle most of the time. */
 const MAX_REQUESTS = 64;
+/** The name of the first that is registered. */
+const CHANGELOG_USER = 'cl1';
 
 /**
  * Starts the stand-in and Azurite in the directory, after ending what is left of an earlier time there. Both take up
@@ -30,7 +32,8 @@ export async function up(records: SandboxDirectory, options: StandInOptions): Pr
       await registerChangelogUser(fileSystem.env);
       await setMaxRequests(fileSystem.env, MAX_REQUESTS);
     }
-    writeSandboxConfig(records, connectionString, sandboxConfig(records, fileSystem, CONTAINER));
+    const config = sandboxConfig(records, { ...fileSystem, changelogUser: CHANGELOG_USER }, CONTAINER);
+    writeSandboxConfig(records, connectionString, config);
     const description: SandboxDescription = {
       version: 1,
       endpoint: /BlobEndpoint=([^;]+)/.exec(connectionString)?.[1] ?? '',
