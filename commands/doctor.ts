@@ -36,6 +36,7 @@ export default class Doctor extends BaseCommand {
       import('../src/doctor/doctor.ts'),
       import('../src/doctor/report.ts'),
     ]);
+    const lines = new report.ResultLines();
     try {
       const examined = await examine({
         ...{ config, log },
@@ -43,12 +44,12 @@ export default class Doctor extends BaseCommand {
         signal: this.shutdown.drain,
         only: flags.only ?? [],
         onResult: (result) => {
-          if (!flags.administrator) for (const line of report.resultLines(result)) this.log(line);
+          if (!flags.administrator) for (const line of lines.add(result)) this.log(line);
         },
       });
       const json = report.toJson(examined, this.config.version);
       if (flags.administrator) this.log([...json.administrator.commands, '', json.administrator.request].join('\n'));
-      else this.log(report.summaryLine(examined.results));
+      else for (const line of [...lines.end(), ...report.summaryLines(examined.results)]) this.log(line);
       if (flags.bundle !== undefined) {
         const { writeBundle } = await import('../src/doctor/bundle.ts');
         this.log(`wrote ${await writeBundle(flags.bundle, { loaded, doctor: json, signal: this.shutdown.drain })}`);

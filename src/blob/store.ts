@@ -414,22 +414,14 @@ export class BlobStore {
     return info.isHierarchicalNamespaceEnabled;
   }
 
-  /**
-   * What the service says with an answer about a blob: its clock, and whether it keeps versions of blobs (as far as this
-   * one was written since it does). Undefined when there is no such blob.
-   */
-  async serviceFacts(
-    name: string,
-    signal?: AbortSignal,
-  ): Promise<{ readonly date: Date | undefined; readonly versioned: boolean } | undefined> {
+  /** Whether this blob has versions, so that what overwrites or deletes it leaves the old one; undefined: there is no such blob. */
+  async isVersioned(name: string, signal?: AbortSignal): Promise<boolean | undefined> {
     const own = this.#signal(signal);
     try {
-      const fields = await this.#wire.run({ verb: 'look at', blob: name, signal: own }, async ({ hot }) =>
+      const { fields } = await this.#wire.run({ verb: 'look at', blob: name, signal: own }, async ({ hot }) =>
         hot.properties(name, undefined, own),
       );
-      const { date, 'x-ms-version-id': version } = fields.fields as Readonly<Record<string, string | undefined>>;
-      const time = date === undefined ? Number.NaN : Date.parse(date);
-      return { date: Number.isNaN(time) ? undefined : new Date(time), versioned: version !== undefined };
+      return (fields as Readonly<Record<string, string | undefined>>)['x-ms-version-id'] !== undefined;
     } catch (error) {
       if (isBlobError(error, 'NOT_FOUND')) return undefined;
       throw error;

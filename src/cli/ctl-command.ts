@@ -72,7 +72,7 @@ export abstract class FollowControlCommand extends ControlCommand {
   static override baseFlags = { ...BaseCommand.baseFlags, ...socketFlag('follower') };
 
   protected readonly asked: Asked = {
-    service: 'changelog-follow',
+    service: 'follower',
     start: 'lfsazsync changelog-follow',
     socket: async (mount) => (await import('../follow/service/socket.ts')).followSocket(mount),
   };

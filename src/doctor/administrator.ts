@@ -20,6 +20,9 @@ export interface AdministratorText {
 export function administratorText(fsname: string | undefined, mdts: readonly string[]): AdministratorText {
   const named = mdts.length > 0 ? mdts : [`${fsname ?? 'FSNAME'}-MDT0000`];
   const commands = [
+    '# how it is now',
+    'lctl get_param mdt.*.hsm_control mdt.*.hsm.max_requests mdt.*.hsm.active_request_timeout mdt.*.hsm.loop_period mdt.*.hsm.policy mdt.*.hsm.agents',
+    'lctl get_param mdd.*.changelog_current_mask mdd.*.changelog_users',
     '# the HSM coordinator, for good (-P: also after a restart)',
     'lctl set_param -P mdt.*.hsm_control=enabled',
     `lctl set_param -P mdt.*.hsm.max_requests=${MAX_REQUESTS}`,
@@ -42,8 +45,8 @@ export const TIMEOUT_NOTE =
 function requestText(fsname: string | undefined, commands: readonly string[]): string {
   return [
     `Please run the following commands on the metadata servers of the Lustre file system${fsname === undefined ? '' : ` ${fsname}`}.`,
-    'They enable the HSM coordinator, set its limits and the mask of the changelog, and register one changelog user for each MDT.',
-    'Please answer with the names of the changelog users that changelog_register prints (cl1, cl2, ...).',
+    'They show how the HSM coordinator and the changelog are set up, enable the coordinator, set its limits and the mask of the changelog, and register one changelog user for each MDT.',
+    'Please answer with what the first two print, and with the names of the changelog users that changelog_register prints (cl1, cl2, ...).',
     '',
     ...commands.filter((line) => !line.startsWith('#')),
   ].join('\n');

@@ -35,18 +35,51 @@ const WORDS: Readonly<Record<CheckStatus, string>> = {
 };
 
 /** One line for a check, and one with what to do where there is something. */
-export function resultLines({ id, subject, status, evidence, fix }: CheckResult): string[] {
-  const head = `${WORDS[status]}${id}${subject === undefined ? '' : ` (${subject})`}: ${evidence}`;
-  return fix === undefined ? [head] : [head, `${' '.repeat(WORDS.ok.length)}→ ${fix}`];
+export function resultLines(result: CheckResult): string[] {
+  return [headLine(result), ...fixLines(result.fix)];
 }
 
-/** The last line. */
-export function summaryLine(results: readonly CheckResult[]): string {
+/** The same for results as they come: what several in a row ask for is said once, below the last of them. */
+export class ResultLines {
+  /** Told apart by nothing but their names, or by what was seen. */
+  #held: CheckResult[] = [];
+
+  /** @returns what can be printed now */
+  add(result: CheckResult): string[] {
+    const [first] = this.#held;
+    const goesOn =
+      first !== undefined &&
+      result.status === first.status &&
+      (result.fix === undefined ? result.evidence === first.evidence : result.fix === first.fix);
+    const lines = goesOn ? [] : this.end();
+    if (result.status === 'ok') return [...lines, headLine(result)];
+    this.#held.push(result);
+    return lines;
+  }
+
+  /** @returns what is left to be printed */
+  end(): string[] {
+    const held = this.#held;
+    this.#held = [];
+    const [first] = held;
+    if (first === undefined) return [];
+    if (first.fix === undefined) return [`${WORDS[first.status]}${held.map(nameOf).join(', ')}: ${first.evidence}`];
+    return [...held.map(headLine), ...fixLines(first.fix)];
+  }
+}
+
+const nameOf = ({ id, subject }: CheckResult) => `${id}${subject === undefined ? '' : ` (${subject})`}`;
+const headLine = (result: CheckResult) => `${WORDS[result.status]}${nameOf(result)}: ${result.evidence}`;
+const fixLines = (fix: string | undefined) => (fix === undefined ? [] : [`${' '.repeat(WORDS.ok.length)}→ ${fix}`]);
+
+/** The last lines: how many of each, and where to begin. */
+export function summaryLines(results: readonly CheckResult[]): string[] {
   const counts = countsOf(results);
   const parts = (Object.keys(WORDS) as CheckStatus[])
     .filter((status) => counts[status] > 0)
     .map((status) => `${counts[status]} ${status}`);
-  return parts.join(', ');
+  const bad = results.filter(({ status }) => status === 'failed').map(nameOf);
+  return [parts.join(', '), ...(bad.length === 0 ? [] : [`to be mended, in this order: ${bad.join(', ')}`])];
 }
 
 function countsOf(results: readonly CheckResult[]): Record<CheckStatus, number> {

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { controlName, readControl } from '../../blob/control.ts';
 import { BlobError } from '../../blob/errors.ts';
 import { checkContainer } from '../../blob/preflight.ts';
+import { serviceTime } from '../../blob/service-clock.ts';
 import type { BlobStore } from '../../blob/store.ts';
 import type { ArchiveConfig } from '../../config/types.ts';
 import { formatDuration } from '../../service/units.ts';
@@ -20,12 +21,13 @@ export const containerChecks: readonly Check<DoctorContext>[] = [
   { id: 'container.configured', run: ({ config }) => Promise.resolve(configured(config.archives.size)) },
   { id: 'container.proxy', run: ({ env }) => Promise.resolve(proxy(env)) },
   perArchive('container.secret', [], ({ archive }) => secretFile(archive)),
-  perArchive('container.access', [], access),
-  perArchive('container.expiry', ['container.access'], ({ store }) =>
+  // Before what they break: a signature that is over, or signed at a wrong time, is refused.
+  perArchive('container.expiry', [], ({ store }) =>
     Promise.resolve(expiry(store.sas?.expires, store.renewal, Date.now())),
   ),
+  perArchive('container.clock', [], clock),
+  perArchive('container.access', [], access),
   perArchive('container.account', ['container.access'], account),
-  perArchive('container.clock', ['container.access'], clock),
   perArchive('container.protection', ['container.access'], protection),
 ];
 
@@ -131,25 +133,28 @@ async function account({ store, signal }: ArchiveContext): Promise<Finding> {
   );
 }
 
+/** Needs no credential: a clock that is off is a reason why one is refused. */
 async function clock({ store, signal }: ArchiveContext): Promise<Finding> {
   const before = Date.now();
-  const facts = await store.serviceFacts(controlName(store.prefix), signal);
-  if (facts?.date === undefined)
-    return unknown('the service told no time', 'It does once the container is claimed: run `lfsazsync setup`.');
+  const time = await serviceTime(store.endpoint, signal).catch((error: NodeJS.ErrnoException) => error);
+  if (time instanceof Error) {
+    return /^CERT_(?:NOT_YET_VALID|HAS_EXPIRED)$/.test(time.code ?? '')
+      ? failed(`the service’s certificate is not valid at this machine’s time, ${new Date().toISOString()}`, KEEP_TIME)
+      : unknown(`the service could not be asked: ${time.message}`, 'See what container.access says.');
+  }
+  if (time === undefined) return unknown('the service told no time', 'Compare `date -u` with another machine’s.');
   // The header has whole seconds.
-  const off = Math.round((before - facts.date.getTime()) / 1000);
+  const off = Math.round((before - time.getTime()) / 1000);
   return Math.abs(off) * 1000 > SKEW_MS
-    ? failed(
-        `this machine is ${Math.abs(off)} s ${off > 0 ? 'ahead of' : 'behind'} the service`,
-        'Let chrony or systemd-timesyncd keep the clock: signatures and leases depend on it.',
-      )
+    ? failed(`this machine is ${Math.abs(off)} s ${off > 0 ? 'ahead of' : 'behind'} the service`, KEEP_TIME)
     : ok(`within ${Math.max(1, Math.abs(off))} s of the service`);
 }
 
+const KEEP_TIME = 'Let chrony or systemd-timesyncd keep the clock: signatures and leases depend on it.';
+
 async function protection({ store, signal }: ArchiveContext): Promise<Finding> {
   const advice = `Turn on soft delete (${RECOMMENDED_DAYS} days) or versioning for blobs of the account: what a mistake removed can be undeleted there, and \`lfsazsync undelete --search\` brings it back.`;
-  const versioned = (await store.serviceFacts(controlName(store.prefix), signal))?.versioned === true;
-  if (versioned) return ok('versioning');
+  if ((await store.isVersioned(controlName(store.prefix), signal)) === true) return ok('versioning');
   try {
     const days = await store.softDeleteDays(signal);
     return days > 0 ? ok(`soft delete, ${days} days`) : warning('neither soft delete nor versioning', advice);

@@ -6,9 +6,9 @@ import { type Check, type Finding, failed, ok, unknown, warning } from '../types
 
 type Subject = Finding & { readonly subject?: string };
 
-/** How to have it looked at where a client can't. */
+/** How to have it looked at where a client can't: the same for all, and so said once. */
 const ASK =
-  'Ask for it: `lfsazsync doctor --administrator` prints what to run on the metadata servers, also as a support request.';
+  'Give whoever runs the metadata servers what `lfsazsync doctor --administrator` prints: how to look, and what to set (with Azure Managed Lustre, as a support request). Until then: an `lfsazsync archive --wait FILE` that ends well shows that the coordinator is enabled and has an agent.';
 
 /** Records that carry something to the container: without one of them, scans and sweeps are all that notices. */
 const NEEDED_TYPES = ['CREAT', 'MKDIR', 'HLINK', 'SLINK', 'MKNOD', 'UNLNK', 'RMDIR', 'RENME', 'CLOSE', 'SATTR', 'HSM'];
@@ -41,7 +41,7 @@ function parameter(
     id,
     run: async (context, signal): Promise<readonly Subject[]> => {
       const found = await readParameters(pattern, { lctl: context.config.lctl, signal });
-      if (found.length === 0) return [unknown(`${pattern} is not to be seen here: only metadata servers show it`, ASK)];
+      if (found.length === 0) return [unknown(`${pattern} can’t be read on a client`, ASK)];
       return found.map((one: Parameter) => ({ subject: deviceOf(one), ...judge(one.value, context, deviceOf(one)) }));
     },
   };

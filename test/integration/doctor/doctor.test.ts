@@ -18,8 +18,12 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { copytoolSocket } from '../../../src/copytool/socket.ts';
 import type { DoctorJson } from '../../../src/doctor/report.ts';
 import { RecordType } from '../../../src/lustre/changelog-record.ts';
+import { ControlServer } from '../../../src/service/control/server.ts';
+import { OperatorError } from '../../../src/service/errors.ts';
+import type { Log } from '../../../src/service/log.ts';
 import { startGateway } from '../../support/blob-gateway.ts';
 import { createContainer } from '../../support/endpoint.ts';
 import { executable } from '../../support/project.ts';
@@ -34,6 +38,7 @@ afterAll(async () => await sandbox?.stop());
 
 /** What a client sees, unless it is asked to be the metadata server. */
 const AS_SERVER = { LUSTRE_SIM_NODE: 'server' };
+const NO_LOG: Log = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => NO_LOG };
 /** The sandbox's variables say again what stands in its configuration: here the file is to count. */
 const FILE_COUNTS = {
   AZURE_STORAGE_CONNECTION_STRING: undefined,
@@ -49,6 +54,7 @@ interface Setting {
   readonly user?: string | undefined;
 }
 
+const sasFile = () => join(sandbox.dir, 'sas');
 const secretFile = () => join(sandbox.dir, 'connection-string');
 
 async function configure({
@@ -114,17 +120,20 @@ describe('a sandbox that is all right', () => {
     expect(stdout).toContain('mdt.*.hsm.max_hal_count=3 || true');
     expect(stdout).toContain('mdt.*.hsm.active_request_timeout=432000');
     expect(stdout).toContain("changelog_mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT'");
+    expect(stdout).toContain('lctl get_param mdt.*.hsm_control ');
+    expect(stdout).toContain('mdd.*.changelog_users');
     expect(stdout).toMatch(/^Please run the following commands/m);
   });
 
-  test('for people: a line each, what to do below, a summary at the end', async () => {
-    const { stdout, exitCode } = await sandbox.run(['doctor', '--only', 'machine', '--only', 'coordinator.control'], {
-      env: FILE_COUNTS,
-    });
+  test('for people: a line each, what to do below and only once, a summary at the end', async () => {
+    const only = ['machine', 'coordinator', 'changelog.mask', 'changelog.users'].flatMap((name) => ['--only', name]);
+    const { stdout, exitCode } = await sandbox.run(['doctor', ...only], { env: FILE_COUNTS });
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^ok {6}machine\.node: Node\.js /m);
-    expect(stdout).toMatch(/^unknown coordinator\.control: .*\n {8}→ Ask for it/m);
-    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^\d+ ok, .*1 unknown$/);
+    expect(stdout).toMatch(/^unknown coordinator\.control: mdt\.\*\.hsm_control can’t be read on a client$/m);
+    expect(stdout).toMatch(/^unknown changelog\.users: .*\n {8}→ Give whoever runs the metadata servers/m);
+    expect(stdout.split('doctor --administrator')).toHaveLength(2);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^\d+ ok, .*8 unknown$/);
   });
 });
 
@@ -200,6 +209,29 @@ describe('what is broken is found, and the fix mends it', () => {
     expect(copytool.alive).toBe(true);
   });
 
+  test('a service of another version than this program, and one that is unwell', async () => {
+    const running = async (status: () => unknown) =>
+      await ControlServer.open({
+        ...{ directory: join(sandbox.dir, 'run-dir'), name: copytoolSocket(sandbox.mount), version: '0.0.9' },
+        handlers: { status },
+        log: NO_LOG,
+      });
+    const old = await running(() => ({ process: { version: '0.0.9' } }));
+    expect(await finding('services.copytool')).toMatchObject({
+      ...{ status: 'warning', exit: 0, evidence: expect.stringMatching(/version 0\.0\.9: this program is \d/) },
+      fix: expect.stringContaining('systemctl restart lfsazsync-copytool'),
+    });
+    await old.close();
+    const unwell = await running(() => {
+      throw new OperatorError('no memory', { code: 'NO_MEMORY', hint: 'Give it some.' });
+    });
+    expect(await finding('services.copytool')).toMatchObject({ ...bad, evidence: 'no memory', fix: 'Give it some.' });
+    await unwell.close();
+    await using copytool = await sandbox.startCopytool([], FILE_COUNTS);
+    expect(await finding('services.copytool')).toMatchObject(good);
+    expect(copytool.alive).toBe(true);
+  });
+
   test('the mask of the changelog', async () => {
     // A user without a mask of its own gets Lustre's default.
     if (sandbox.changelogUser !== undefined)
@@ -240,7 +272,7 @@ describe('what is broken is found, and the fix mends it', () => {
       ...bad,
       evidence: expect.stringContaining('no container not-there'),
     });
-    expect(await finding('container.clock')).toMatchObject({ status: 'skipped' });
+    expect(await finding('container.account')).toMatchObject({ status: 'skipped' });
     await createContainer(sandbox.connectionString, 'not-there');
     expect(await finding('container.access')).toMatchObject(good);
     await configure({ credential: sas('rl') });
@@ -256,24 +288,28 @@ describe('what is broken is found, and the fix mends it', () => {
     });
     await configure({ credential: sas('racwdl', -60_000) });
     expect((await finding('container.access')).status).toBe('failed');
+    // Its cause is not lost behind what it breaks.
+    expect(await finding('container.expiry')).toMatchObject({ ...bad, fix: expect.stringContaining(sasFile()) });
+    await configure({ credential: sas('racwdl', 30 * 86_400_000) });
+    expect(await finding('container.expiry')).toMatchObject(good);
     await configure({});
     expect(await finding('container.clock')).toMatchObject(good);
   });
 
-  test('a clock that is off', async () => {
+  test('a clock that is off, also when the service refuses signatures because of it', async () => {
     const endpoint = /BlobEndpoint=([^;]+)/.exec(sandbox.connectionString)?.[1] as string;
     const gateway = await startGateway(endpoint);
     const whole = readFileSync(secretFile(), 'utf8');
     try {
-      // Nobody has claimed the container yet, and the service is asked for the control blob's time.
-      expect(await sandbox.run(['setup', '--no-services'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
       writeFileSync(secretFile(), whole.replaceAll(endpoint, gateway.endpoint));
       for (const [hours, word] of [
         [-1, 'ahead of'],
         [1, 'behind'],
       ] as const) {
         const date = () => new Date(Date.now() + hours * 3_600_000).toUTCString();
-        gateway.interfere = () => ({ headers: { date: date() } });
+        gateway.interfere = () => ({
+          answer: { status: 403, code: 'AuthenticationFailed', headers: { date: date() } },
+        });
         expect(await finding('container.clock')).toMatchObject({
           ...bad,
           evidence: expect.stringMatching(new RegExp(`^this machine is 3[56]\\d\\d s ${word} the service$`)),
@@ -324,6 +360,29 @@ describe('what is broken is found, and the fix mends it', () => {
     expect(await finding('catalog.readable')).toMatchObject({ ...bad, fix: expect.stringMatching(/./) });
     writeFileSync(file, whole);
     expect(await finding('catalog.readable')).toMatchObject(good);
+  });
+
+  test('policies that nobody runs', async () => {
+    expect(await finding('services.policies')).toMatchObject({
+      ...{ status: 'warning', exit: 0, evidence: expect.stringContaining('no policy has run yet') },
+      fix: expect.stringContaining('lfsazsync-policy.timer'),
+    });
+    expect(await sandbox.run(['policy-run'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
+    expect(await finding('services.policies')).toMatchObject(good);
+    // As an hour and a half later.
+    const database = new DatabaseSync(join(sandbox.dir, 'state', 'catalog.db'));
+    database.exec(
+      "UPDATE runs SET started_ms = started_ms - 5400000, ended_ms = ended_ms - 5400000 WHERE kind = 'policy'",
+    );
+    database.close();
+    expect(await finding('services.policies')).toMatchObject({
+      status: 'warning',
+      evidence: expect.stringMatching(/^no policy has run since 20/),
+    });
+    const resident = sandbox.startService(['policy-run', '--every', '1h'], FILE_COUNTS);
+    await resident.waitFor('policy-run ready');
+    expect(await finding('services.policies')).toMatchObject({ ...good, evidence: expect.stringMatching(/^running/) });
+    await resident.stop();
   });
 
   test('types of records that never come', async () => {
@@ -406,7 +465,7 @@ describe('the bundle for support has the findings and the logs, and no secret', 
 
   test('not a shared access signature, wherever it has got to: logs, the audit log, the answers of a service', async () => {
     const credential = sas('racwdl');
-    const token = readFileSync(join(sandbox.dir, 'sas'), 'utf8');
+    const token = readFileSync(sasFile(), 'utf8');
     const raw = new URLSearchParams(token).get('sig') as string;
     const log = join(sandbox.dir, 'service.log');
     const audit = join(sandbox.dir, 'state', 'audit.log');
@@ -442,7 +501,6 @@ function sas(permissions: string, lasts = 86_400_000): string {
     new StorageSharedKeyCredential(account, key),
   ).toString();
   const endpoint = /BlobEndpoint=([^;]+)/.exec(sandbox.connectionString)?.[1];
-  const file = join(sandbox.dir, 'sas');
-  writeFileSync(file, query, { mode: 0o600 });
-  return `{type: sas, file: ${file}}\n    endpoint: ${endpoint}`;
+  writeFileSync(sasFile(), query, { mode: 0o600 });
+  return `{type: sas, file: ${sasFile()}}\n    endpoint: ${endpoint}`;
 }
