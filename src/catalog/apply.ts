@@ -7,6 +7,7 @@ import type { Entries } from './entries.ts';
 import type { FidKeys } from './fid-keys.ts';
 import type { Imports } from './imports.ts';
 import type { Journal } from './journal.ts';
+import { LastPaths, type LastPlace } from './last-paths.ts';
 import type { LinkFindings, Links, PathWalker } from './links.ts';
 import type { Marks } from './marks.ts';
 import { PAGE } from './pages.ts';
@@ -52,9 +53,10 @@ export function applyBatch(tables: Tables, batch: CatalogBatch, moment: Moment):
   const skipped = putEntries(tables, batch.puts ?? [], moment, findings, result);
   for (const { fid, blob } of batch.blobs ?? []) if (!skipped.has(fid)) blobs.put(keys.store(fid), blob);
   for (const { fid, archive, name } of batch.blobsGone ?? []) blobs.delete(keys.store(fid), archive, name);
+  const lastPaths = new LastPaths(tables, new Map(graves.map((grave) => [grave.key, grave])));
   const scanning = graves.length > 0 && records.fact('scanning') !== undefined;
   for (const grave of graves) {
-    if (bury(tables, grave, moment)) result.died++;
+    if (bury(tables, grave, lastPaths, moment)) result.died++;
     if (scanning) tables.tombstones.dig(grave.key);
   }
   for (const binding of batch.bindings ?? []) {
@@ -122,20 +124,19 @@ function putEntries(
   return skipped;
 }
 
-interface Grave {
+interface Grave extends LastPlace {
   readonly key: number;
   readonly death: Death;
-  readonly path: Buffer | undefined;
 }
 
 function graveOf({ keys }: Tables, death: Death, walker: PathWalker | undefined): Grave {
   const key = keys.store(death.fid);
   const path = walker?.pathsOf(key).find((one) => one.ok);
-  return { key, death, path: path?.ok === true ? path.path : undefined };
+  return { key, death, path: path?.ok === true ? path.path : undefined, last: death.last };
 }
 
 /** Takes a dead file out of the living; it gets a tombstone if there may be a blob of it. @returns whether it was known */
-function bury(tables: Tables, grave: Grave, { stamp }: Moment) {
+function bury(tables: Tables, grave: Grave, lastPaths: LastPaths, { stamp }: Moment) {
   const { entries, links, blobs, tombstones, journal, marks, records } = tables;
   const { key, death } = grave;
   const entry = entries.remove(key);
@@ -148,23 +149,18 @@ function bury(tables: Tables, grave: Grave, { stamp }: Moment) {
     known.length > 0 ||
     death.maybeCopied === true ||
     (entry !== undefined && (entry.hsm !== 0 || entry.type === 'dir' || entry.type === 'symlink'));
-  // Nobody has seen it: its last name, as of now, is all there is to find its blob by.
-  const path = grave.path ?? (entry === undefined && death.maybeCopied === true ? lastPath(tables, death) : undefined);
+  // Nobody has seen it, or another file has its name by now: the name that records told is all there is.
+  const { last } = death.maybeCopied === true ? death : {};
+  const path = grave.path ?? (last === undefined ? undefined : lastPaths.of(last));
   const of = entry ?? (known.length > 0 || path !== undefined ? strangerOf(death) : undefined);
-  if (mayHaveBlob && of !== undefined) tombstones.put(key, of, path, death.at);
+  if (mayHaveBlob && of !== undefined) tombstones.put(key, of, path, death.at, entry !== undefined);
   return entry !== undefined;
 }
 
-function lastPath({ keys, links }: Tables, { last }: Death): Buffer | undefined {
-  const parent = last === undefined ? undefined : keys.find(last.parent);
-  if (last === undefined || parent === undefined) return undefined;
-  return links.walker().pathIn(parent, last.name);
-}
-
 /** A dead thing of which only the blob was known, or where it may be. */
-function strangerOf({ fid, at }: Death) {
+function strangerOf({ fid, at, type = 'file' }: Death) {
   const nothing = { mode: 0, uid: 0, gid: 0, project: 0, nlink: 0, hsm: 0, archive: 0, osts: [], pool: '', seen: 0 };
-  return { ...nothing, fid, type: 'file', size: 0n, blocks: 0n, atime: at, mtime: at, ctime: at } as const;
+  return { ...nothing, fid, type, size: 0n, blocks: 0n, atime: at, mtime: at, ctime: at } as const;
 }
 
 /** A directory that is gone was empty: what seems to be in it is somewhere else. */

@@ -4,7 +4,7 @@ import type { FidKeys } from './fid-keys.ts';
 import type { Link, PathResult } from './types.ts';
 
 /** Levels of directories that are walked up; more is a loop that a race has left behind. */
-const MAX_DEPTH = 4096;
+export const MAX_DEPTH = 4096;
 const SLASH = Buffer.from('/');
 
 interface LinkKey {
@@ -79,7 +79,7 @@ export class Links {
     const had = new Map((fresh ? [] : this.of(child)).map((link) => [nameKey(link.parent, link.name), link]));
     const wanted = new Set<string>();
     for (const link of links) {
-      const parent = this.#directory(this.#keys.store(link.parent));
+      const parent = this.directoryOf(this.#keys.store(link.parent));
       findings.parents.add(parent);
       if (had.size > 0) {
         const name = nameKey(parent, link.name);
@@ -127,8 +127,8 @@ export class Links {
     return new PathWalker(this, this.#keys);
   }
 
-  /** Where a name counts. Asked once for each directory of a batch. */
-  #directory(parent: number): number {
+  /** Where a name counts: the directory that a stripe belongs to. Asked once for each directory of a batch. */
+  directoryOf(parent: number): number {
     let directory = this.#directories.get(parent);
     if (directory === undefined) {
       directory = (this.#shard.get(parent)?.[0] as number | undefined) ?? parent;
@@ -169,14 +169,14 @@ export class PathWalker {
       const above = this.#directory(link.parent);
       if (!above.ok) return above;
       const name = Buffer.from(link.name);
-      return { ok: true, path: join(above.path, name), link: { parent: this.#keys.fid(link.parent), name } };
+      return { ok: true, path: joinPath(above.path, name), link: { parent: this.#keys.fid(link.parent), name } };
     });
   }
 
-  /** The path that a name in a directory has; undefined when nobody knows where that is. */
-  pathIn(directory: number, name: Buffer): Buffer | undefined {
-    const above = this.#directory(directory);
-    return above.ok ? join(above.path, name) : undefined;
+  /** A directory's path; undefined when nobody knows where it is. */
+  pathOfDirectory(key: number): Buffer | undefined {
+    const found = this.#directory(key);
+    return found.ok ? found.path : undefined;
   }
 
   /** Walks up to a directory that is known, then down again. */
@@ -195,13 +195,13 @@ export class PathWalker {
       }
     }
     for (const step of way.reverse()) {
-      if (found.ok) found = { ok: true, path: join(found.path, Buffer.from(step.name)) };
+      if (found.ok) found = { ok: true, path: joinPath(found.path, Buffer.from(step.name)) };
       this.#known.set(step.key, found);
     }
     return found;
   }
 }
 
-function join(directory: Buffer, name: Buffer): Buffer {
+export function joinPath(directory: Buffer, name: Buffer): Buffer {
   return directory.length === 0 ? name : Buffer.concat([directory, SLASH, name]);
 }

@@ -9,6 +9,7 @@ export class Marks {
   readonly #done: Query;
   readonly #next: Query;
   readonly #stats: Query;
+  readonly #last: Query;
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
@@ -22,6 +23,7 @@ export class Marks {
       'SELECT fid, hints, since, stamp, parent, name FROM marks WHERE fid > ? ORDER BY fid LIMIT ?',
     );
     this.#stats = database.prepare('SELECT count(*), min(since) FROM marks');
+    this.#last = database.prepare('SELECT parent, name FROM marks WHERE fid = ?');
   }
 
   put(fid: number, hints: number, since: number, stamp: Stamp, last?: Link): void {
@@ -43,10 +45,19 @@ export class Marks {
       hints: row[1] as number,
       since: row[2] as number,
       stamp: row[3] as number,
-      ...(row[4] === null || row[5] === null
-        ? {}
-        : { last: { parent: this.#keys.fid(row[4] as number), name: Buffer.from(row[5] as Uint8Array) } }),
+      ...this.#lastIn(row[4], row[5]),
     }));
+  }
+
+  /** The last name that something which is marked is said to have lost. */
+  lastOf(fid: number): Link | undefined {
+    const row = this.#last.get(fid);
+    return row === undefined ? undefined : this.#lastIn(row[0], row[1]).last;
+  }
+
+  #lastIn(parent: Row[number] | undefined, name: Row[number] | undefined): { last?: Link } {
+    if (typeof parent !== 'number' || name === null) return {};
+    return { last: { parent: this.#keys.fid(parent), name: Buffer.from(name as Uint8Array) } };
   }
 
   stats(): { count: number; oldest?: number } {

@@ -7,7 +7,7 @@ import type { KnownEntry, Tombstone } from './types.ts';
 /** Minutes for which deletions are counted: 31 days. */
 const BURIALS_KEPT = 31 * 24 * 60;
 
-const COLUMNS = `fid, type, path, ${wideColumn('size')}, mode, uid, gid, mtime, archive, died`;
+const COLUMNS = `fid, type, path, ${wideColumn('size')}, mode, uid, gid, mtime, archive, died, seen`;
 
 /** The dead whose blobs are to go after the grace period. Their blobs stay in `blobs` until they are deleted. */
 export class Tombstones {
@@ -27,13 +27,14 @@ export class Tombstones {
   readonly #burials: Query;
   readonly #forgetBurials: Query;
   readonly #anyGrave: Query;
+  readonly #path: Query;
 
   constructor(database: Database, keys: FidKeys, blobs: Blobs) {
     this.#keys = keys;
     this.#blobs = blobs;
     this.#put = database.prepare(
-      `INSERT INTO tombstones (fid, type, path, size, mode, uid, gid, mtime, archive, died)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO tombstones (fid, type, path, size, mode, uid, gid, mtime, archive, died, seen)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET path = coalesce(path, excluded.path)`,
     );
     this.#get = database.prepare(`SELECT ${COLUMNS} FROM tombstones WHERE fid = ?`);
     this.#delete = database.prepare('DELETE FROM tombstones WHERE fid = ?');
@@ -56,6 +57,7 @@ export class Tombstones {
     this.#forgetBurials = database.prepare('DELETE FROM burials WHERE minute < ?');
     this.#any = database.prepare('SELECT 1 FROM tombstones LIMIT 1');
     this.#anyGrave = database.prepare('SELECT 1 FROM graves LIMIT 1');
+    this.#path = database.prepare('SELECT path FROM tombstones WHERE fid = ?');
   }
 
   any(): boolean {
@@ -79,19 +81,19 @@ export class Tombstones {
     this.#open.run();
   }
 
-  put(fid: number, entry: KnownEntry, path: Buffer | undefined, died: number): void {
-    this.#put.run(
-      fid,
-      typeCode(entry.type),
-      path ?? null,
-      entry.size,
-      entry.mode,
-      entry.uid,
-      entry.gid,
-      entry.mtime,
-      entry.archive,
-      died,
-    );
+  /**
+   * Of one that has a tombstone already, only the path is taken, if that was not known.
+   * @param seen whether somebody had looked at it before it died
+   */
+  put(fid: number, entry: KnownEntry, path: Buffer | undefined, died: number, seen: boolean): void {
+    const { type, size, mode, uid, gid, mtime, archive } = entry;
+    this.#put.run(fid, typeCode(type), path ?? null, size, mode, uid, gid, mtime, archive, died, seen ? 1 : 0);
+  }
+
+  /** Where it was, if that is known. */
+  pathOf(fid: number): Buffer | undefined {
+    const path = this.#path.get(fid)?.[0];
+    return path === undefined || path === null ? undefined : Buffer.from(path as Uint8Array);
   }
 
   get(fid: number): Tombstone | undefined {
@@ -154,6 +156,7 @@ export class Tombstones {
       mtime: row[7] as number,
       archive: row[8] as number,
       diedAt: row[9] as number,
+      seen: row[10] === 1,
       blobs: this.#blobs.of(key),
     };
   }

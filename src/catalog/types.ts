@@ -93,8 +93,10 @@ export interface Death {
   readonly at: number;
   /** It may have had a blob that the catalog does not know (a record said so). */
   readonly maybeCopied?: boolean;
-  /** The last name that it lost, as a record told it: where its blob is, if nobody had seen the file itself. */
+  /** The last name that it had, as records told it: where its blob is, if nobody had seen the file itself. */
   readonly last?: Link | undefined;
+  /** What it was, if nobody had seen it; by default a file. */
+  readonly type?: FileType;
 }
 
 /** A dead file whose blobs are to go. */
@@ -110,6 +112,8 @@ export interface Tombstone {
   readonly mtime: number;
   readonly archive: number;
   readonly diedAt: number;
+  /** Whether somebody had looked at it. If not, size, mode, owner, time and archive are made up: its blob says them. */
+  readonly seen: boolean;
   readonly blobs: readonly KnownBlob[];
 }
 
@@ -120,7 +124,7 @@ export interface MarkPut {
   readonly hints: number;
   /** Seconds since 1970 of the oldest change behind it. */
   readonly since: number;
-  /** The last name that it is said to have lost, of something that was in HSM. */
+  /** The last name that it is said to have had, of something that was in HSM or held what was. */
   readonly last?: Link | undefined;
 }
 

@@ -73,8 +73,12 @@ export function decide(
 }
 
 function deathOf({ fid, hints, last }: Pick<Mark, 'fid' | 'hints' | 'last'>, { now }: Timing): Death {
-  const death = { fid, at: Math.floor(now / 1000), maybeCopied: (hints & MAYBE_COPIED) !== 0 };
-  return last === undefined ? death : { ...death, last };
+  const held = (hints & HINT.HELD_COPY) !== 0;
+  return {
+    ...{ fid, at: Math.floor(now / 1000), maybeCopied: held || (hints & MAYBE_COPIED) !== 0 },
+    ...(held ? { type: 'dir' } : {}),
+    ...(last === undefined ? {} : { last }),
+  };
 }
 
 /** `decide` for what a scan saw: nothing is put over what has been seen since it began. */

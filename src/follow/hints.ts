@@ -22,6 +22,8 @@ export const HINT = {
   REFUSED: 0x200,
   /** An extended attribute that is not ours. */
   XATTR: 0x400,
+  /** Of a directory: something in it may have been archived, and a marker written with that, whatever the catalog knows. */
+  HELD_COPY: 0x800,
 } as const;
 
 /** Hints after which a dead file may have left a blob, whatever the catalog knows. */

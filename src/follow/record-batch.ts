@@ -3,12 +3,15 @@ import type { Fid } from '../identity/fid.ts';
 import type { ChangelogRecord } from '../lustre/changelog-record.ts';
 import { HINT, MAYBE_COPIED } from './hints.ts';
 import { markRecord } from './marks-of.ts';
+import { ToldDirectories } from './told-directories.ts';
 
 interface Collected {
   hints: number;
   /** Milliseconds since 1970 of the oldest record. */
   since: number;
   last: Link | undefined;
+  /** Directories, among those that were made not long ago, in which it had a name. */
+  within?: Set<Fid>;
 }
 
 /**
@@ -18,16 +21,21 @@ interface Collected {
 export class RecordBatch {
   readonly mdt: string;
   readonly #from: number | undefined;
+  readonly #directories: ToldDirectories;
   readonly #marks = new Map<Fid, Collected>();
   readonly #types = new Map<number, number>();
   #last: number | undefined;
   #recordTime: number | undefined;
   #rescan: string | undefined;
 
-  /** @param applied the last record that is in the catalog; undefined: this is the beginning, and none is missed */
-  constructor(mdt: string, applied: number | undefined) {
+  /**
+   * @param applied the last record that is in the catalog; undefined: this is the beginning, and none is missed
+   * @param directories what earlier batches, of all MDTs, have told
+   */
+  constructor(mdt: string, applied: number | undefined, directories = new ToldDirectories()) {
     this.mdt = mdt;
     this.#from = applied;
+    this.#directories = directories;
     this.#last = applied;
   }
 
@@ -52,6 +60,11 @@ export class RecordBatch {
     this.#types.set(record.type, (this.#types.get(record.type) ?? 0) + 1);
     this.#recordTime = record.time;
     markRecord(record, (fid, hints, last) => this.#mark(fid, hints, record.time, last));
+    this.#directories.learn(record);
+    const { fid, parent, sourceFid, sourceParent } = record;
+    this.#place(fid, parent);
+    this.#place(sourceFid, parent);
+    this.#place(sourceFid, sourceParent);
   }
 
   /** Takes in that a record can't be read: nobody knows what it said. */
@@ -60,13 +73,14 @@ export class RecordBatch {
   }
 
   /**
-   * Files that were made and lost their last name within the batch, and never met HSM: as far as this MDT knows they
-   * left nothing behind. Those that the catalog does not have either need no look.
+   * Files that were made and lost their last name within the batch, and never met HSM, nor did what was in them: as far
+   * as this MDT knows they left nothing behind. Those that the catalog does not have either need no look.
    */
   passing(): Fid[] {
     const both = HINT.BORN | HINT.UNLINKED;
+    const holding = this.#holding();
     return [...this.#marks]
-      .filter(([, { hints }]) => (hints & both) === both && (hints & MAYBE_COPIED) === 0)
+      .filter(([fid, { hints }]) => (hints & both) === both && (hints & MAYBE_COPIED) === 0 && !holding.has(fid))
       .map(([fid]) => fid);
   }
 
@@ -74,6 +88,7 @@ export class RecordBatch {
   changes(known: ReadonlySet<Fid>): CatalogBatch {
     if (this.#last === undefined || this.#last === this.#from) return {};
     const passing = new Set(this.passing().filter((fid) => !known.has(fid)));
+    for (const [fid, { name, since }] of this.#holding()) this.#mark(fid, HINT.HELD_COPY, since, name);
     const marks: MarkPut[] = [];
     for (const [fid, { hints, since, last }] of this.#marks) {
       if (passing.has(fid)) continue;
@@ -99,6 +114,32 @@ export class RecordBatch {
     }
     this.#last = index;
     return true;
+  }
+
+  /** Notes in which directory that is not long there a file had a name. */
+  #place(fid: Fid | null, parent: Fid | null): void {
+    if (fid === null || parent === null || !this.#directories.has(parent)) return;
+    const mark = this.#marks.get(fid);
+    if (mark === undefined) return;
+    mark.within ??= new Set();
+    mark.within.add(parent);
+  }
+
+  /** Directories that are not long there in which something met HSM, with those above them: they may have markers. */
+  #holding(): Map<Fid, { readonly name: Link; readonly since: number }> {
+    const holding = new Map<Fid, { readonly name: Link; readonly since: number }>();
+    for (const { hints, within, since } of this.#marks.values()) {
+      if (within === undefined || (hints & MAYBE_COPIED) === 0) continue;
+      for (const directory of within) {
+        for (let at = directory; !holding.has(at); ) {
+          const name = this.#directories.nameOf(at);
+          if (name === undefined) break;
+          holding.set(at, { name, since });
+          at = name.parent;
+        }
+      }
+    }
+    return holding;
   }
 
   #mark(fid: Fid, hints: number, time: number, last: Link | undefined): void {

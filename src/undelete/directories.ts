@@ -1,3 +1,4 @@
+import { readXattrs } from '../blob/xattrs.ts';
 import type { Tombstone } from '../catalog/types.ts';
 import { restoreXattrs } from '../copies/restore-xattrs.ts';
 import { type HoldState, holdName } from '../follow/reconcile/holds.ts';
@@ -8,7 +9,7 @@ import type { MakeAttributes } from '../lustre/importer.ts';
 import { joinBytes } from '../lustre/location.ts';
 import { printable } from '../lustre/printable.ts';
 import { ErrnoError } from '../service/errors.ts';
-import { directoryXattrs } from './remains.ts';
+import { attributesIn, directoryMarker } from './remains.ts';
 import type { UndeleteContext } from './types.ts';
 
 /** A directory that is there; `from`: the dead one that it stands for, when it was made. */
@@ -65,7 +66,7 @@ export class Directories {
     const state: HoldState = dead === undefined ? {} : await this.#saying(dead);
     if (dead !== undefined) await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state }] });
     await step('held');
-    const { uid, gid, mode } = dead ?? UNKNOWN;
+    const { uid, gid, mode } = state.attributes ?? (dead?.seen === true ? dead : UNKNOWN);
     const item = { kind: 'dir', name, uid, gid, mode } as const;
     const made = (await importer.make(new Map([[parent, [item]]]), LAYOUT)).get(parent)?.[0];
     await step('made');
@@ -92,7 +93,8 @@ export class Directories {
     const held = hold.state as HoldState;
     const { made } = held;
     if (made === fid) return { from: dead.fid };
-    const alike = stat?.mode === dead.mode && stat.uid === dead.uid && stat.gid === dead.gid;
+    const { uid, gid, mode } = held.attributes ?? dead;
+    const alike = stat?.mode === mode && stat.uid === uid && stat.gid === gid;
     if (made !== undefined || !alike) return {};
     const state: HoldState = { ...held, made: fid };
     await catalog.apply({ checkpoints: [{ name: holdName(dead.fid), state }] });
@@ -111,10 +113,10 @@ export class Directories {
   /** Gives a directory that stands for a dead one what that had, now that nothing is made in it any more. */
   async finish(stone: Tombstone): Promise<Fid | undefined> {
     const { catalog, importer } = this.#context;
-    const { made, xattrs } = await heldAs(this.#context, stone.fid);
+    const { made, xattrs, attributes } = await heldAs(this.#context, stone.fid);
     if (made === undefined) return undefined;
     if (xattrs !== undefined) await this.#giveXattrs(made, xattrs);
-    const { uid, gid, mode, mtime } = stone;
+    const { uid, gid, mode, mtime } = attributes ?? (stone.seen ? stone : { ...UNKNOWN, mtime: stone.mtime });
     await importer.attributes([{ fid: made, uid, gid, mode, mtime }]);
     await catalog.apply({
       exhumed: [stone.fid],
@@ -126,9 +128,14 @@ export class Directories {
 
   /** What its marker says, before another one stands at its name: the follower makes one as soon as the directory is there. */
   async #saying(dead: Tombstone): Promise<HoldState> {
-    if (!this.#context.fs.files.keepsXattrs) return {};
-    const xattrs = await directoryXattrs(this.#context, dead);
-    return xattrs === undefined ? {} : { xattrs };
+    const { keepsXattrs } = this.#context.fs.files;
+    const marker = keepsXattrs || !dead.seen ? await directoryMarker(this.#context, dead) : undefined;
+    if (marker === undefined) return {};
+    const xattrs = keepsXattrs ? readXattrs(marker.metadata) : undefined;
+    return {
+      ...(xattrs === undefined ? {} : { xattrs }),
+      ...(dead.seen ? {} : { attributes: attributesIn(marker, dead) }),
+    };
   }
 
   /** Before its mode, which an ACL is part of; after all that is made in it, which would inherit a default ACL. */

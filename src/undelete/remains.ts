@@ -5,8 +5,8 @@ import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
 import { readSmallBlob } from '../blob/small-blob.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
-import { readXattrs } from '../blob/xattrs.ts';
 import type { KnownBinding, Tombstone } from '../catalog/types.ts';
+import { type HoldState, holdName } from '../follow/reconcile/holds.ts';
 import { namesOf } from '../follow/reconcile/tombstones.ts';
 import type { Fid } from '../identity/fid.ts';
 import { type Binding, formatBinding } from '../identity/file-record.ts';
@@ -45,8 +45,7 @@ const LONGEST_TARGET = 4095;
 
 /** What is left of something dead. Nothing is changed. */
 export async function remainsOf(context: Context, stone: Tombstone): Promise<Remains> {
-  const { uid, gid, mode, mtime } = stone;
-  if (stone.type === 'dir') return { kind: 'dir', attributes: { uid, gid, mode, mtime } };
+  if (stone.type === 'dir') return await directoryRemains(context, stone);
   if (stone.type === 'symlink') return await symlinkRemains(context, stone);
   if (stone.type !== 'file') return { kind: 'gone', detail: `a ${stone.type} is not kept in the container` };
   return (
@@ -178,20 +177,36 @@ async function symlinkRemains(context: Context, stone: Tombstone): Promise<Remai
   return { kind: 'gone', detail: 'its marker, which had the target, is not in the container any more' };
 }
 
-/** The extended attributes of users that a dead directory's marker has; it may be deleted, and kept by the account. */
-export async function directoryXattrs(context: Context, stone: Tombstone): Promise<string | undefined> {
+async function directoryRemains(context: Context, stone: Tombstone): Promise<Remains> {
+  const { uid, gid, mode, mtime, seen, fid } = stone;
+  if (seen) return { kind: 'dir', attributes: { uid, gid, mode, mtime } };
+  const hold = (await context.catalog.checkpoint(holdName(fid)))?.state as HoldState | undefined;
+  const marker = hold?.attributes === undefined ? await directoryMarker(context, stone) : undefined;
+  const attributes = hold?.attributes ?? (marker === undefined ? undefined : attributesIn(marker, stone));
+  if (attributes !== undefined) return { kind: 'dir', attributes };
+  return { kind: 'gone', detail: 'its marker, which had owner and mode, is not in the container any more' };
+}
+
+/** What a directory's marker says of it. */
+export function attributesIn({ metadata }: BlobState, stone: Tombstone): NonNullable<HoldState['attributes']> {
+  const { uid = 0, gid = 0, mode = 0o755, mtime } = parseOwnMetadata(metadata).attributes;
+  return { uid, gid, mode, mtime: mtime === undefined ? stone.mtime : Number(mtime / 1_000_000_000n) };
+}
+
+/** A dead directory's marker; it may be deleted, and kept by the account. */
+export async function directoryMarker(context: Context, stone: Tombstone): Promise<BlobState | undefined> {
   const { archives, fsUuid, signal } = context;
   const isMarker = ({ identity }: BlobState) =>
     identity?.fs === fsUuid && identity.fid === stone.fid && identity.kind === 'dir';
   for (const [archive, store] of archives) {
     for (const name of namesOf(stone, { archive, store })) {
       const blob = await store.head(name, { signal });
-      if (blob !== undefined && isMarker(blob)) return readXattrs(blob.metadata);
+      if (blob !== undefined && isMarker(blob)) return blob;
     }
   }
   for await (const { named } of keptOf(context, stone, isMarker)) {
     const kept = named.live === undefined ? named.kept : named.taken;
-    if (kept !== undefined) return readXattrs(kept.state.metadata);
+    if (kept !== undefined) return kept.state;
   }
   return undefined;
 }
@@ -219,8 +234,8 @@ function isCopyOf(fid: Fid, { identity }: BlobState, fsUuid: string): boolean {
 function asItWas(stone: Tombstone, blob: BlobState): { attributes: MakeAttributes; note?: string } {
   const own = parseOwnMetadata(blob.metadata).attributes;
   const seconds = own.mtime === undefined ? stone.mtime : Number(own.mtime / 1_000_000_000n);
-  // Of a thing without a path only the blob was ever seen.
-  const seen = stone.path !== undefined;
+  // Of some only the blob was ever seen.
+  const seen = stone.seen && stone.path !== undefined;
   const attributes = {
     uid: seen ? stone.uid : (own.uid ?? 0),
     gid: seen ? stone.gid : (own.gid ?? 0),

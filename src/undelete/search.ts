@@ -151,6 +151,7 @@ function stoneOf(
     ...{ fid: identity.fid, type: identity.kind, path, size: length, mode, uid, gid, archive },
     mtime: Number(mtime / 1_000_000_000n),
     diedAt: Math.floor((kept?.deletedAt ?? lastModified).getTime() / 1000),
+    seen: true,
     blobs: [{ archive, name, kind: identity.kind }],
   };
 }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { ContainerClient } from '@azure/storage-blob';
 import { openCatalog } from '../../src/catalog/open.ts';
 import { Intake } from '../../src/follow/service/intake.ts';
+import { ToldDirectories } from '../../src/follow/told-directories.ts';
 import { ChangelogReader } from '../../src/lustre/changelog-reader.ts';
 import { forEachBounded } from '../../src/service/bounded.ts';
 import type { Log } from '../../src/service/log.ts';
@@ -98,7 +99,7 @@ async function intake(what: string, sandbox: Sandbox, work: () => Promise<unknow
     return reader;
   };
   const one = new Intake({
-    ...{ mdt, user: 'cl1', catalog, open, log, step: async () => undefined },
+    ...{ mdt, user: 'cl1', catalog, directories: new ToldDirectories(), open, log, step: async () => undefined },
     ...{ onTaken: nothing, onTurn: nothing, onRescan: nothing },
   });
   await one.open();

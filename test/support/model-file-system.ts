@@ -25,6 +25,12 @@ export class ModelFileSystem implements FileSource {
   /** Every FID that ever was. */
   readonly ever = new Set<Fid>();
   readonly logs: ChangelogRecord[][];
+  /** What archives left in the container: where each file was at its first, and the directories above it. */
+  readonly blobs = new Map<Fid, { readonly path: string; readonly of: Set<Fid> }>();
+  /** What was renamed or linked at least once. */
+  readonly moved = new Set<Fid>();
+  /** Every directory that something ever had a name in. */
+  readonly #homes = new Map<Fid, Set<Fid>>();
   readonly #dialect: '2.15' | '2.17';
   #clock = 1_700_000_000;
   #next = 1;
@@ -58,6 +64,7 @@ export class ModelFileSystem implements FileSource {
     const file = this.#pick(which, (thing) => thing.entry.type === 'file' && thing.links.length > 0);
     const parent = this.#pick(where, (thing) => thing.entry.type === 'dir');
     if (file === undefined || parent === undefined || this.#at(parent.fid, name) !== undefined) return;
+    this.moved.add(file.fid);
     this.#setLinks(file, [...file.links, { parent: parent.fid, name: Buffer.from(name) }]);
     this.#tell('HLINK', { fid: file.fid, parent: parent.fid, name: Buffer.from(name) });
     this.#touch(parent);
@@ -87,6 +94,7 @@ export class ModelFileSystem implements FileSource {
     if (victim !== undefined && (dir !== victimDir || !this.#isEmpty(victim))) return;
     const to = { parent: parent.fid, name: Buffer.from(name) };
     const flags = victim === undefined ? 0 : this.#dropLink(victim, to);
+    this.moved.add(thing.fid);
     this.#setLinks(thing, [...thing.links.filter((one) => one !== link), to]);
     this.#tell('RENME', {
       fid: victim?.fid ?? null,
@@ -123,6 +131,7 @@ export class ModelFileSystem implements FileSource {
     const seq = (file.record !== undefined && 'generation' in file.record ? file.record.generation.seq : 0) + 1;
     const generation = { seq, uuid: '00000000-0000-4000-8000-000000000000' };
     file.record = { fid: file.fid, generation, size: file.entry.size, crc64: '0'.repeat(16), at: `b-${file.fid}` };
+    this.#upload(file);
     this.#tell('XATTR', { fid: file.fid, xattr: RECORD_XATTR });
     file.entry = { ...file.entry, hsm: 0x9, archive: 1 };
     for (const flags of [0x280, 0x0]) this.#tell('HSM', { fid: file.fid, flags });
@@ -161,6 +170,20 @@ export class ModelFileSystem implements FileSource {
     }
   }
 
+  /** Every directory that it was ever below, as far as that does not change with theirs. */
+  above(of: Fid): Set<Fid> {
+    const above = new Set<Fid>();
+    const left = [of];
+    for (let at = left.pop(); at !== undefined; at = left.pop()) {
+      for (const home of this.#homes.get(at) ?? []) {
+        if (home === ROOT_FID || above.has(home)) continue;
+        above.add(home);
+        left.push(home);
+      }
+    }
+    return above;
+  }
+
   // What the product sees.
 
   seen(of: Fid): Seen {
@@ -168,6 +191,11 @@ export class ModelFileSystem implements FileSource {
     if (thing === undefined) return { kind: 'dead' };
     const record = thing.record === undefined ? {} : { record: thing.record };
     return { kind: 'alive', fresh: { entry: thing.entry, links: thing.links, ...record } };
+  }
+
+  /** Whose changelog has the records about it. */
+  mdtOf(of: Fid): number {
+    return Number(of.split(':')[1]) % this.logs.length;
   }
 
   async look(fids: readonly Fid[]): Promise<Map<Fid, Seen>> {
@@ -181,6 +209,7 @@ export class ModelFileSystem implements FileSource {
   #add(thing: Thing): void {
     this.things.set(thing.fid, thing);
     this.ever.add(thing.fid);
+    this.#housed(thing);
   }
 
   #pick(which: number, fit: (thing: Thing) => boolean): Thing | undefined {
@@ -205,8 +234,31 @@ export class ModelFileSystem implements FileSource {
     return false;
   }
 
+  #housed(thing: Thing): void {
+    const homes = this.#homes.get(thing.fid) ?? new Set();
+    this.#homes.set(thing.fid, homes);
+    for (const { parent } of thing.links) homes.add(parent);
+  }
+
+  /** As the copytool does: the file's blob at its path, and markers of the directories above it. */
+  #upload(file: Thing): void {
+    const above: Thing[] = [];
+    for (let at: Thing | undefined = file; at !== undefined && at.fid !== ROOT_FID; ) {
+      above.unshift(at);
+      at = this.things.get(at.links[0]?.parent as Fid);
+    }
+    const names: string[] = [];
+    for (const thing of above) {
+      names.push(String(thing.links[0]?.name));
+      const blob = this.blobs.get(thing.fid) ?? { path: names.join('/'), of: new Set() };
+      this.blobs.set(thing.fid, blob);
+      blob.of.add(file.fid);
+    }
+  }
+
   #setLinks(thing: Thing, links: Link[]): void {
     thing.links = links;
+    this.#housed(thing);
     if (thing.entry.type !== 'dir') thing.entry = { ...thing.entry, nlink: links.length };
     thing.entry = { ...thing.entry, ctime: this.#clock++ };
   }
@@ -234,7 +286,7 @@ export class ModelFileSystem implements FileSource {
 
   #tell(type: keyof typeof RecordType, what: Partial<ChangelogRecord>): void {
     const about = what.sourceFid ?? what.fid ?? ROOT_FID;
-    const log = this.logs[Number(about.split(':')[1]) % this.logs.length] as ChangelogRecord[];
+    const log = this.logs[this.mdtOf(about)] as ChangelogRecord[];
     log.push({
       index: log.length + 1,
       type: RecordType[type],

@@ -13,6 +13,8 @@ export interface HoldState {
   readonly made?: Fid;
   /** What its marker said of users' extended attributes (`lfsazsync_xattr`). */
   readonly xattrs?: string;
+  /** What it said of the rest, of one that nobody had looked at while it lived; the time in seconds. */
+  readonly attributes?: { readonly uid: number; readonly gid: number; readonly mode: number; readonly mtime: number };
 }
 
 /**

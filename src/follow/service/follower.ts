@@ -10,6 +10,7 @@ import { LOOK_AGAIN_MS, type Timing } from '../decide.ts';
 import { LustreSource } from '../lustre-source.ts';
 import type { ReconcileContext } from '../reconcile/context.ts';
 import { type SteadyWorkerOptions, workOn } from '../reconcile/journal-worker.ts';
+import { ToldDirectories } from '../told-directories.ts';
 import { ArchiveAgain } from './archive-again.ts';
 import { Bell } from './bell.ts';
 import { underLeases } from './container-work.ts';
@@ -86,10 +87,11 @@ export class Follower {
     const { fs, fsUuid, log, settings, step } = base;
     this.source = new LustreSource(fs, fsUuid);
     this.brake = new Brake(catalog, () => settings.removal, log);
+    const directories = new ToldDirectories();
     this.intakes = base.mdts.map(
       ({ mdt, user }) =>
         new Intake({
-          ...{ mdt, user, catalog, log, step },
+          ...{ mdt, user, catalog, directories, log, step },
           open: (start) => this.#openReader(mdt, user, start),
           onTaken: (records) => {
             base.stats.records += records;

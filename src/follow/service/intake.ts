@@ -7,6 +7,7 @@ import { OperatorError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
 import { RecordBatch } from '../record-batch.ts';
 import { takeIn } from '../take-in.ts';
+import type { ToldDirectories } from '../told-directories.ts';
 import { pause } from './bell.ts';
 import { Clearing } from './clearing.ts';
 import { together } from './loops.ts';
@@ -24,6 +25,8 @@ export interface IntakeOptions {
   readonly mdt: string;
   readonly user: string;
   readonly catalog: Catalog;
+  /** Shared by the intakes of all MDTs. */
+  readonly directories: ToldDirectories;
   readonly open: (start: number | undefined) => Promise<ChangelogReader>;
   /** Something was taken in. */
   readonly onTaken: (records: number) => void;
@@ -136,7 +139,8 @@ export class Intake {
 
   async #read(reader: ChangelogReader, stop: AbortSignal): Promise<void> {
     const { mdt } = this.#o;
-    let batch = new RecordBatch(mdt, this.#applied);
+    const { directories } = this.#o;
+    let batch = new RecordBatch(mdt, this.#applied, directories);
     let count = 0;
     for await (const event of untilAborted(reader, stop)) {
       this.#o.onTurn();
@@ -144,7 +148,7 @@ export class Intake {
       const full = count >= MOST_RECORDS || batch.size >= MOST_MARKS;
       if (count > 0 && (full || event.kind === 'end')) {
         await this.#commit(batch, count, stop);
-        batch = new RecordBatch(mdt, this.#applied);
+        batch = new RecordBatch(mdt, this.#applied, directories);
         count = 0;
       }
       if (event.kind !== 'end') continue;

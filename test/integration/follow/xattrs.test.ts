@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chownSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openFileSystem } from '../../../src/lustre/file-system.ts';
 import { helperPath } from '../../support/project.ts';
@@ -133,23 +133,28 @@ test('undelete gives them back, and an import does; never what is no user’s to
   expect(await get(path, 'user.kept')).toBe('6b');
   await saysSoon('gone', 'user.kept=aw');
 
-  mkdirSync(it.path('gone dir'));
+  // The follower sees nothing of these while they live: what it knows of them are names, and what their blobs say.
+  await it.stopFollowing();
+  mkdirSync(it.path('gone dir'), { mode: 0o751 });
   await set(it.path('gone dir'), 'user.of', '6469');
   await set(it.path('gone dir'), 'system.posix_acl_default', ACL);
+  chownSync(it.path('gone dir'), 7, 8);
   await it.rig.archive(it.rig.write('gone dir/file', 'content'));
   const inDirectory = `system.posix_acl_default=${base64(ACL)},user.of=ZGk`;
-  await saysSoon('gone dir', inDirectory);
-  // Its marker comes with the archive, too. What comes and goes before the follower looks is the sweep's.
-  await waitUntil('the follower has seen them', async () =>
-    (await it.sandbox.run(['find', it.path('gone dir')])).stdout.includes('gone dir/file'),
-  );
+  expect(await said('gone dir')).toMatchObject({ lfsazsync_xattr: inDirectory });
+  const before = ['gone dir', 'gone dir/file'].map((name) => lstatSync(it.path(name)));
   rmSync(it.path('gone dir'), { recursive: true });
+  await it.follow();
   await waitUntil('both are known to be removed', async () => {
     const { stdout } = await it.sandbox.run(['undelete', '--list', '--json']);
     return stdout.includes('/gone dir"') && stdout.includes('/gone dir/file"');
   });
   const revived = await it.sandbox.run(['undelete', '--recursive', it.path('gone dir')]);
   expect(revived, revived.stdout + revived.stderr).toMatchObject({ exitCode: 0 });
+  for (const [at, name] of ['gone dir', 'gone dir/file'].entries()) {
+    const { mode, uid, gid, size } = lstatSync(it.path(name));
+    expect(before[at]).toMatchObject({ mode, uid, gid, size });
+  }
   expect(await get(it.path('gone dir'), 'user.of')).toBe('6469');
   expect(await get(it.path('gone dir'), 'system.posix_acl_default')).toBe(ACL);
   await saysSoon('gone dir', inDirectory);

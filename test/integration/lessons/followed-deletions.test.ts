@@ -32,6 +32,19 @@ describe('what is deleted is provably dead', () => {
     expect(await readFile(it.path('editor/taken'), 'utf8')).toBe('content of editor/mover');
   });
 
+  it('what is archived and removed, directories and all, before anybody looked at it leaves nothing behind', async () => {
+    const it = following.it;
+    await it.idle();
+    await it.follower.stop();
+    const before = (await it.container()).length;
+    await it.write('short/lived/file');
+    await it.archive();
+    expect(await it.container()).toHaveLength(before + 3);
+    await rm(it.path('short'), { recursive: true });
+    await it.follower.start();
+    await it.inStep();
+  });
+
   it('lesson 6: what is done to `foo` is not done to `foobar`', async () => {
     const it = following.it;
     for (const name of ['foo/a', 'foobar/a', 'foo.b', 'foo b/a']) await it.write(`prefix/${name}`);
