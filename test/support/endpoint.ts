@@ -6,6 +6,7 @@ import { needBuilt, projectRoot } from './project.ts';
 import { ENDPOINT, type SandboxDirectory } from './sandbox-directory.ts';
 
 const AZURITE = join(projectRoot, 'node_modules/azurite/dist/src/blob/main.js');
+const BY_NAME = join(import.meta.dirname, 'azurite-by-name.ts');
 
 /** Azurite's account and key, the same everywhere and printed in its documentation: no secret. */
 const ACCOUNT = 'devstoreaccount1';
@@ -19,8 +20,8 @@ export function azuriteConnectionString(port: number): string {
 /** The arguments with which Node runs Azurite's blob server on a free port, its data where `storage` says. */
 export function azuriteArguments(storage: readonly string[]): string[] {
   needBuilt(AZURITE, 'run npm ci');
-  const address = ['--blobHost', '127.0.0.1', '--blobPort', '0'];
-  return [AZURITE, ...address, ...storage, '--skipApiVersionCheck', '--disableTelemetry', '--silent'];
+  const server = ['--import', BY_NAME, AZURITE, '--blobHost', '127.0.0.1', '--blobPort', '0'];
+  return [...server, ...storage, '--skipApiVersionCheck', '--disableTelemetry', '--silent'];
 }
 
 /** Starts the sandbox's Azurite on a free port, its data below the sandbox's directory. Gives its connection string. */
