@@ -29,7 +29,7 @@ export default class Setup extends BaseCommand {
     }),
     services: Flags.boolean({
       allowNo: true,
-      description: 'write directories and the files of services (default: where systemd runs, or with --root)',
+      description: 'write the files of services (default: where systemd runs, or with --root)',
     }),
     'files-only': Flags.boolean({
       description: 'only bring the files of services up to date, as after an upgrade',
@@ -54,14 +54,14 @@ export default class Setup extends BaseCommand {
     const loaded = await this.loadConfig(flags);
     const { config } = loaded;
     const log = await this.openLog('setup', config.log);
-    const [{ startSetup, setUpMachine }, { machineOptions, wantsServices }] = await Promise.all([
+    const [{ startSetup, setUpMachine }, { machineOptions, rootOf, wantsServices }] = await Promise.all([
       import('../src/setup/start.ts'),
       import('../src/setup/places.ts'),
     ]);
     const dryRun = flags['dry-run'];
     const { root, program, uninstall } = flags;
     const common = {
-      ...{ log, dryRun },
+      ...{ config, log, dryRun, root: rootOf(root) },
       signal: this.shutdown.drain,
       onResult: ({ step, subject, state, detail }: SetupResult) =>
         this.log(`${step} ${subject}: ${state === 'would' ? 'would ' : ''}${detail}`),
@@ -70,10 +70,9 @@ export default class Setup extends BaseCommand {
       const machine = () => machineOptions({ config, configFile: loaded.file, root, program });
       const { mount, uuid, results } =
         uninstall || flags['files-only']
-          ? await setUpMachine({ ...common, config, machine: await machine(), remove: uninstall })
+          ? await setUpMachine({ ...common, machine: await machine(), remove: uninstall })
           : await startSetup({
               ...common,
-              config,
               version: this.config.version,
               takeOver: flags['take-over'],
               machine: wantsServices(flags.services, root) ? await machine() : undefined,

@@ -31,11 +31,13 @@ export async function machineOptions(options: PlaceOptions): Promise<MachineOpti
     auditFile: config.log.auditFile,
   };
   return {
-    root: root === undefined ? '' : resolve(root),
-    directories: [config.stateDir, config.runDir],
+    root: rootOf(root),
     files: await systemFiles(places),
   };
 }
+
+/** @param root as given */
+export const rootOf = (root: string | undefined): string => (root === undefined ? '' : resolve(root));
 
 /** Units are written where systemd would read them. */
 export const wantsServices = (asked: boolean | undefined, root: string | undefined): boolean =>

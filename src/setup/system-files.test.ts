@@ -12,6 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../test/support/run.ts';
+import { directoriesStep } from './directories.ts';
 import { machineStep, removalStep } from './machine.ts';
 import { runSetup } from './run.ts';
 import { OUR_MARK, type SystemPlaces, systemFiles } from './system-files.ts';
@@ -92,9 +93,11 @@ describe('what is written', () => {
 describe('writing it', () => {
   const signal = new AbortController().signal;
   const set = async (files: Awaited<ReturnType<typeof systemFiles>>, { dryRun = false, remove = false } = {}) => {
-    const options = { root, files, directories: ['/var/lib/lfsazsync'] };
-    const step = remove ? removalStep(options) : machineStep(options);
-    return await runSetup([step], { dryRun, signal, onResult: () => {} });
+    const options = { root, files };
+    const steps = remove
+      ? [removalStep(options)]
+      : [directoriesStep(root, ['/var/lib/lfsazsync']), machineStep(options)];
+    return await runSetup(steps, { dryRun, signal, onResult: () => {} });
   };
   const statesOf = (results: Awaited<ReturnType<typeof set>>) => new Set(results.map(({ state }) => state));
   const detailOf = (results: Awaited<ReturnType<typeof set>>, path: string) =>
@@ -150,6 +153,34 @@ describe('writing it', () => {
     for (const remove of [false, true])
       expect(detailOf(await set(files, { remove }), UNIT)).toBe('stays: it was not written by lfsazsync');
     expect(readFileSync(join(root, UNIT), 'utf8')).toBe('[Unit]\n');
+  });
+
+  test('a unit that only another version has is taken away; a copy under another name, and what is not ours, stays', async () => {
+    const files = await systemFiles(PLACES);
+    const written = files.find(({ path }) => path === UNIT)?.content ?? '';
+    const unit = (name: string) => `/etc/systemd/system/${name}`;
+    const newer = ['lfsazsync-report.timer', 'lfsazsync-report.service'].map(unit);
+    const others = ['lfsazsync-copytool-fs2.service', 'lfsazsync-own.service', 'other.service'].map(unit);
+    for (const remove of [false, true]) {
+      await set(files);
+      // As the version wrote it that has such a unit.
+      for (const path of newer) {
+        const name = path.slice(path.lastIndexOf('/') + 1).replace('.service', '');
+        writeFileSync(join(root, path), written.replaceAll('lfsazsync-copytool`', `${name}\``));
+      }
+      writeFileSync(join(root, others[0] as string), written);
+      writeFileSync(join(root, others[1] as string), '[Service]\n');
+      writeFileSync(join(root, others[2] as string), written);
+      mkdirSync(join(root, unit('lfsazsync-report.service.d')), { recursive: true });
+      for (const path of newer)
+        expect(detailOf(await set(files, { dryRun: true, remove }), path)).toMatch(/^remove it/);
+      expect(newer.every((path) => existsSync(join(root, path)))).toBe(true);
+      const results = await set(files, { remove });
+      for (const path of newer) expect(detailOf(results, path)).toMatch(/^removed/);
+      expect(newer.some((path) => existsSync(join(root, path)))).toBe(false);
+      for (const path of others) expect(existsSync(join(root, path)), path).toBe(true);
+      expect(existsSync(join(root, UNIT))).toBe(!remove);
+    }
   });
 
   test('a dry run tells, and does nothing', async () => {

@@ -1,5 +1,5 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CLAIMS_NAME } from '../../../src/blob/claims.ts';
 import { controlName } from '../../../src/blob/control.ts';
@@ -33,7 +33,10 @@ async function setup(sandbox: Sandbox, ...args: string[]): Promise<{ code: numbe
   return { code: exitCode, answer: JSON.parse(stdout) as Answer };
 }
 
-const states = ({ steps }: Answer) => steps.map(({ step, state }) => `${step}: ${state}`);
+const states = ({ steps }: Answer) =>
+  steps.filter(({ step }) => step !== 'directory').map(({ step, state }) => `${step}: ${state}`);
+const directories = ({ steps }: Answer) =>
+  steps.filter(({ step }) => step === 'directory').map(({ subject, state }) => [basename(subject), state]);
 
 async function blob(sandbox: Sandbox, name: string): Promise<Record<string, unknown> | undefined> {
   const client = sandbox.containerClient.getBlobClient(name);
@@ -54,9 +57,16 @@ async function successor(): Promise<Sandbox> {
 
 describe('a new file system and a new container', () => {
   test('a dry run changes nothing; then both have the UUID, and the catalog; then nothing is to be done', async () => {
+    // With services or without: a directory that is open to others is closed, and is no reason not to go on.
+    chmodSync(join(old.dir, 'state'), 0o777);
     const dry = await setup(old, '--dry-run');
     expect(dry.code).toBe(0);
     expect(dry.answer.uuid).toBeNull();
+    expect(directories(dry.answer)).toEqual([
+      ['state', 'would'],
+      ['run-dir', 'unchanged'],
+    ]);
+    expect(statSync(join(old.dir, 'state')).mode & 0o777).toBe(0o777);
     expect(states(dry.answer)).toEqual(['file system: would', 'archive 1: would', 'catalog: would']);
     expect(await uuidOf(old)).toBeUndefined();
     expect(await blob(old, controlName(''))).toBeUndefined();
@@ -65,6 +75,7 @@ describe('a new file system and a new container', () => {
 
     const done = await setup(old);
     expect(states(done.answer)).toEqual(['file system: done', 'archive 1: done', 'catalog: done']);
+    expect(statSync(join(old.dir, 'state')).mode & 0o777).toBe(0o750);
     const { uuid } = done.answer;
     expect(await uuidOf(old)).toBe(uuid);
     expect(await blob(old, controlName(''))).toMatchObject({ fs: uuid, prefix: '' });
@@ -130,7 +141,10 @@ describe('a container of another file system', () => {
     const { uuid: before } = (await setup(old)).answer;
     const other = await successor();
     const dry = await setup(other, '--take-over', before as string, '--dry-run');
-    expect(dry.answer.steps[1]).toMatchObject({ state: 'would', detail: `take it over from ${before}` });
+    expect(dry.answer.steps.find(({ step }) => step === 'archive 1')).toMatchObject({
+      state: 'would',
+      detail: `take it over from ${before}`,
+    });
     expect((await blob(old, controlName('')))?.['fs']).toBe(before);
 
     const taken = await setup(other, '--take-over', String(before).toUpperCase());
@@ -200,7 +214,7 @@ test('a catalog of the file system that is gone is set aside on the same machine
   await catalog.claim(before as string);
   catalog.close();
   const taken = await setup(other, '--take-over', before as string);
-  expect(taken.answer.steps[2]?.detail).toContain(`catalog.db.of-${before}`);
+  expect(taken.answer.steps.find(({ step }) => step === 'catalog')?.detail).toContain(`catalog.db.of-${before}`);
   expect(readdirSync(join(other.dir, 'state'))).toContain(`catalog.db.of-${before}`);
 });
 
