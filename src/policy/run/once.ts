@@ -6,6 +6,7 @@ import { openRuns } from './open.ts';
 import { checkTriggers, type PolicyResult, type PolicyRunsOptions, runPolicies } from './policy-runs.ts';
 import { isQuiet, toJson } from './report.ts';
 import { parseTarget } from './target.ts';
+import { withTurns } from './turns.ts';
 
 export interface OnceOptions extends Omit<RunRequest, 'policy' | 'trigger' | 'target'> {
   readonly config: Config;
@@ -20,16 +21,19 @@ export interface OnceOptions extends Omit<RunRequest, 'policy' | 'trigger' | 'ta
   /** As the operator wrote it. */
   readonly target?: string | undefined;
   readonly waitLock?: number | undefined;
+  /** Told of everything that a run has come through: it is not stuck. */
+  readonly onTurn?: (() => void) | undefined;
 }
 
 /** Opens what runs need, runs the policies that are to be run once, and closes it. */
 export async function runOnce(options: OnceOptions): Promise<PolicyResult[]> {
-  const { config, log, dryRun, checkOnly = false, target, signal, ...rest } = options;
+  const { config, log, dryRun, checkOnly = false, target, signal, onTurn, ...rest } = options;
   const policies = await loadPolicies(config);
   const { mount } = config;
   const parsed = target === undefined ? undefined : await parseTarget(target, { mount, classes: policies.classes });
-  const { context, close } = await openRuns({ config, log, dryRun: dryRun || checkOnly, signal });
+  const { context: opened, close } = await openRuns({ config, log, dryRun: dryRun || checkOnly, signal });
   try {
+    const context = onTurn === undefined ? opened : withTurns(opened, onTurn);
     const all: PolicyRunsOptions = {
       ...rest,
       ...{ policies, signal },

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Config } from '../../config/types.ts';
+import { pause } from '../../follow/service/bell.ts';
 import { ControlServer } from '../../service/control/server.ts';
 import type { ServiceLog } from '../../service/log.ts';
 import { serviceManager } from '../../service/service-manager.ts';
@@ -28,7 +29,7 @@ export interface StayOptions {
   readonly signal: AbortSignal;
 }
 
-/** Keeps systemd's watchdog quiet. */
+/** So often the loop comes round, also while it waits for the next look. */
 const BEAT_MS = 1_000;
 
 /**
@@ -39,7 +40,7 @@ const BEAT_MS = 1_000;
 export async function stay(options: StayOptions): Promise<void> {
   const { log, signal, version } = options;
   const manager = serviceManager({ log });
-  const resident = new Resident(options);
+  const resident = new Resident(options, () => manager.alive());
   await resident.check();
   const { config } = options.loaded;
   for (const directory of [config.runDir, config.stateDir]) await mkdir(directory, { recursive: true, mode: 0o750 });
@@ -55,12 +56,14 @@ export async function stay(options: StayOptions): Promise<void> {
     resident.reload().catch(() => undefined);
   };
   process.on('SIGHUP', onHangup);
-  const beat = setInterval(() => manager.alive(), BEAT_MS);
+  let beat: NodeJS.Timeout | undefined;
   try {
     log.info('policy-run ready', { mount: config.mount, every: options.every });
     manager.ready(`looks at the triggers every ${options.every / 1000} s`);
     await resident.loop();
     manager.stopping();
+    // While what is at work comes to its end, that the process is not stuck must do.
+    beat = setInterval(() => manager.alive(), BEAT_MS);
     await resident.drained();
     log.info('policy-run stopped', { reason: String((signal.reason as Error | undefined)?.message ?? '') });
   } finally {
@@ -70,18 +73,29 @@ export async function stay(options: StayOptions): Promise<void> {
   }
 }
 
+interface Running {
+  readonly since: Date;
+  readonly end: Promise<void>;
+  progress?: () => RunProgress;
+  /** It has come through something since all runs had. */
+  turned: boolean;
+}
+
 class Resident {
   readonly #options: StayOptions;
+  readonly #onTurn: () => void;
   readonly #started = new Date();
-  readonly #running = new Map<string, { readonly since: Date; progress?: () => RunProgress; end: Promise<void> }>();
+  readonly #running = new Map<string, Running>();
   readonly #last = new Map<string, { readonly at: Date; readonly result: PolicyResult }>();
   #config: Config;
   /** When the triggers are looked at again. */
   #next: Date | undefined;
-  #wake: PromiseWithResolvers<void> = Promise.withResolvers();
+  #wake = new AbortController();
 
-  constructor(options: StayOptions) {
+  /** @param onTurn told when the loop, and every run that is at work, has come round */
+  constructor(options: StayOptions, onTurn: () => void) {
     this.#options = options;
+    this.#onTurn = onTurn;
     this.#config = options.loaded.config;
   }
 
@@ -92,22 +106,31 @@ class Resident {
 
   async loop(): Promise<void> {
     const { signal, every } = this.#options;
-    const stopped = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
     while (!signal.aborted) {
       const next = performance.now() + every;
       this.#next = new Date(Date.now() + every);
       await this.#begin();
-      let timer: NodeJS.Timeout | undefined;
-      const due = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, Math.max(0, next - performance.now()));
-      });
-      await Promise.race([due, stopped, this.#wake.promise]);
-      clearTimeout(timer);
-      this.#wake = Promise.withResolvers();
+      await this.#rest(next);
     }
+  }
+
+  /** Until the next look, or until somebody asks for one. */
+  async #rest(until: number): Promise<void> {
+    const woken = AbortSignal.any([this.#options.signal, this.#wake.signal]);
+    while (!woken.aborted) {
+      this.#turned();
+      const left = until - performance.now();
+      if (left <= 0) break;
+      await pause(Math.min(left, BEAT_MS), woken);
+    }
+    this.#wake = new AbortController();
+  }
+
+  #turned(): void {
+    const runs = [...this.#running.values()];
+    if (!runs.every(({ turned }) => turned)) return;
+    for (const run of runs) run.turned = false;
+    this.#onTurn();
   }
 
   /** Waits for what is at work. */
@@ -155,7 +178,7 @@ class Resident {
 
   /** Looks at the triggers at once. */
   runNow(): { begun: true } {
-    this.#wake.resolve();
+    this.#wake.abort();
     return { begun: true };
   }
 
@@ -175,7 +198,7 @@ class Resident {
     for (const name of names) {
       if (this.#running.has(name)) continue;
       const end = this.#run(name).finally(() => this.#running.delete(name));
-      this.#running.set(name, { since: new Date(), end });
+      this.#running.set(name, { since: new Date(), end, turned: true });
     }
   }
 
@@ -188,6 +211,10 @@ class Resident {
         onProgress: (progress) => {
           const running = this.#running.get(name);
           if (running !== undefined) running.progress = progress;
+        },
+        onTurn: () => {
+          const running = this.#running.get(name);
+          if (running !== undefined) running.turned = true;
         },
       });
       for (const result of results) {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { helpersOf } from '../../support/machine.ts';
 import { NotifySocket } from '../../support/notify-socket.ts';
+import { Steps } from '../../support/steps.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { Rig } from './fixture.ts';
 
@@ -34,6 +35,31 @@ test('systemd is told that it serves, that it goes on, and that it stops', async
   await socket.waitFor(/^STOPPING=1$/, before);
 });
 
+/** Waits until the watchdog is fed no more. */
+async function starving(): Promise<void> {
+  await waitUntil('the watchdog starves', async () => {
+    const before = socket.messages.length;
+    await delay(2_000);
+    return socket.messages.length === before;
+  });
+}
+
+// The first run of the policies here: a later one is not due for minutes.
+test('a resident policy-run one of whose runs is stuck lets the watchdog starve, until it goes on', async () => {
+  expect(await rig.sandbox.run(['scan'])).toMatchObject({ exitCode: 0 });
+  const steps = new Steps(rig.sandbox);
+  const run = steps.hold('policy.begun');
+  const watched = { NOTIFY_SOCKET: join(rig.sandbox.dir, 'notify'), WATCHDOG_USEC: '1000000' };
+  const service = rig.sandbox.startService(['policy-run', '--every', '1h'], { ...watched, ...steps.env });
+  await service.waitFor('policy-run ready');
+  await run.reached();
+  await starving();
+  const starved = socket.messages.length;
+  run.release();
+  await socket.waitFor(/^WATCHDOG=1$/, starved);
+  await service.stop();
+});
+
 test.each([
   { argv: ['changelog-follow'], ready: /^READY=1\|STATUS=follows / },
   { argv: ['policy-run', '--every', '1h'], ready: /^READY=1\|STATUS=looks at the triggers / },
@@ -57,11 +83,7 @@ test('a follower whose changelog helper is stuck lets the watchdog starve, thoug
   if (helper === undefined) throw new Error('there is no helper that reads the changelog');
   process.kill(helper.pid, 'SIGSTOP');
   // What it had told before is taken in meanwhile.
-  await waitUntil('the watchdog starves', async () => {
-    const before = socket.messages.length;
-    await delay(2_000);
-    return socket.messages.length === before;
-  });
+  await starving();
   const starved = socket.messages.length;
   process.kill(helper.pid, 'SIGCONT');
   await socket.waitFor(/^WATCHDOG=1$/, starved);
