@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { Config, Errors, run } from '@oclif/core';
+import { Config, Errors, run, settings } from '@oclif/core';
 import { closest } from '../service/closest.ts';
 import { OperatorError } from '../service/errors.ts';
 import { redact } from '../service/redact.ts';
@@ -11,6 +11,8 @@ import { type Failure, failureOf } from './failure.ts';
  * @returns the exit code
  */
 export async function main(argv: readonly string[], root: string): Promise<number> {
+  // Only what was built runs; under NODE_ENV=test or development oclif would look for TypeScript and its sources.
+  settings.enableAutoTranspile = false;
   try {
     await run([...argv], loadOptions(root));
     return Number(process.exitCode ?? 0);

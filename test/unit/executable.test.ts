@@ -124,6 +124,24 @@ it.each([
   expect(stderr).toMatch(/^error: can't write to standard output: ENOSPC/);
 });
 
+it.each(['test', 'development', 'production'])(
+  'never looks for TypeScript, which a package has not: NODE_ENV=%s',
+  (mode) => {
+    const hook = join(folder, 'packaged.cjs');
+    writeFileSync(
+      hook,
+      `const modules = require('node:module');
+    const find = modules._resolveFilename;
+    modules._resolveFilename = (name, ...rest) => {
+      if (/(^|[/])typescript$/.test(name)) throw Object.assign(new Error('not in a package'), { code: 'MODULE_NOT_FOUND' });
+      return find(name, ...rest);
+    };`,
+    );
+    const env = { NODE_ENV: mode, NODE_OPTIONS: `--require ${hook}`, LFSAZSYNC_MOUNT: '/m' };
+    expect(start(EXECUTABLE, ['config', 'show'], env)).toMatchObject({ status: 0, stderr: '' });
+  },
+);
+
 it('looks for nothing in the user’s home', () => {
   // A file in the way of a directory fails for root, too, where a missing permission would not.
   const home = join(folder, 'home');
