@@ -49,13 +49,15 @@ changelog_user=$(setting CHANGELOG_USER)
 ssh_port=$(setting SSH_PORT 22)
 release_url=$(needed RELEASE_URL)
 release_sha256=$(needed RELEASE_SHA256)
-import=$(setting IMPORT true)
+# Templates write True.
+import=$(setting IMPORT true | tr '[:upper:]' '[:lower:]')
 case $mount_point in /*) ;; *) fail "MOUNT_POINT must be an absolute path, not '$mount_point'" ;; esac
 case $credential in
   managed_identity) ;;
   sas) [ -n "$(setting SAS)" ] || fail 'CREDENTIAL is sas, and SAS is empty' ;;
   *) fail "CREDENTIAL must be managed_identity or sas, not '$credential'" ;;
 esac
+case $import in true | false) ;; *) fail "IMPORT must be true or false, not '$import'" ;; esac
 case $ssh_port in '' | *[!0-9]*) fail "SSH_PORT must be a number, not '$ssh_port'" ;; esac
 
 if [ -z "$dry" ]; then
@@ -128,9 +130,10 @@ newest_deb() { # KERNEL
     awk -F'|' -v kernel="$1" '{ gsub(/ /, "", $1); gsub(/ /, "", $2); if ($2 == kernel) print $1 }' | sort -V | tail -n 1
 }
 
+# amlfs-lustre-client-CLIENT-KERNEL-1, in which the kernel's version is without its architecture, and has dots only.
 newest_rpm() { # KERNEL
   dnf -q repoquery --qf '%{name}-%{version}-%{release}\n' 'amlfs-lustre-client-*' 2>/dev/null |
-    grep -F -- "$(echo "${1%.*}" | tr - _)" | sort -V | tail -n 1
+    grep -F -- "-$(echo "${1%.*}" | tr '_-' '..')-" | sort -V | tail -n 1
 }
 
 # Writes a whole file, below --root; a dry run without --root only says so.

@@ -1,4 +1,4 @@
-// What lfsazsync.bicep needs, to try it out: a virtual network, a storage account with a container, and an Azure Managed
+// What lfsazsync.bicep needs, to try it out: a virtual network with a way out, a storage account with a container, and an Azure Managed
 // Lustre file system *without* HSM of its own (the container is lfsazsync's, not the service's).
 //   az deployment group create --resource-group RG --template-file infra.bicep
 
@@ -35,6 +35,23 @@ param zone string = '1'
 @maxValue(365)
 param soft_delete_days int = 14
 
+// The machines' way out: packages, and the release. Without one of its own, a new subnet has none.
+resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
+  name: '${name}-nat-ip'
+  location: location
+  sku: { name: 'Standard' }
+  properties: { publicIPAllocationMethod: 'Static' }
+}
+
+resource gateway 'Microsoft.Network/natGateways@2024-05-01' = {
+  name: '${name}-nat'
+  location: location
+  sku: { name: 'Standard' }
+  properties: {
+    publicIpAddresses: [{ id: address.id }]
+  }
+}
+
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   name: '${name}-vnet'
   location: location
@@ -49,6 +66,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'machines'
         properties: {
           addressPrefix: machine_subnet_prefix
+          natGateway: { id: gateway.id }
           // Traffic to the storage account stays on Azure's network.
           serviceEndpoints: [{ service: 'Microsoft.Storage' }]
         }

@@ -75,7 +75,7 @@ var settings = join([
   'SSH_PORT=${ssh_port}'
   'RELEASE_URL=${release_url}'
   'RELEASE_SHA256=${release_sha256}'
-  'IMPORT=${import_container}'
+  'IMPORT=${import_container ? 'true' : 'false'}'
 ], '\n')
 
 resource nic 'Microsoft.Network/networkInterfaces@2024-05-01' = {

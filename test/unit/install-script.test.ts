@@ -116,6 +116,15 @@ describe('a dry run', () => {
     expect(stdout).not.toMatch(/lfsazsync-follow|lfsazsync-policy|lfsazsync import/);
   });
 
+  test.each([
+    ['True', true],
+    ['true', true],
+    ['False', false],
+  ])('imports into an empty file system when it is told so: %s', async (value, wanted) => {
+    const { stdout } = await install({ ...SETTINGS, MOUNT_POINT: '/nowhere/lustre', IMPORT: value });
+    expect(stdout.includes('would run: lfsazsync import')).toBe(wanted);
+  });
+
   test('changes the port of sshd when asked to', async () => {
     await install({ ...SETTINGS, SSH_PORT: '2222' });
     expect(readFileSync(join(root, 'etc/ssh/sshd_config.d/10-lfsazsync.conf'), 'utf8')).toBe('Port 2222\n');
@@ -128,12 +137,63 @@ describe('what is wrong is said before anything is done', () => {
     ["ROLE must be all or copytool, not 'x'", { ROLE: 'x' }],
     ['CREDENTIAL is sas, and SAS is empty', { SAS: '' }],
     ["MOUNT_POINT must be an absolute path, not 'mnt'", { MOUNT_POINT: 'mnt' }],
+    ["IMPORT must be true or false, not 'perhaps'", { IMPORT: 'perhaps' }],
     ["SSH_PORT must be a number, not '22;reboot'", { SSH_PORT: '22;reboot' }],
   ])('%s', async (message, wrong) => {
     const { exitCode, stdout, stderr } = await install({ ...SETTINGS, ...wrong });
     expect({ exitCode, stderr, stdout }).toEqual({ exitCode: 1, stderr: `error: install: ${message}\n`, stdout: '' });
     expect(readdirSync(root)).toEqual(['os-release']);
   });
+});
+
+describe('of the clients that Microsoft has, the newest for this kernel', () => {
+  /** What a function of the script prints, where `program` answers as written. */
+  async function choice(call: string, program: string, answer: string): Promise<string> {
+    writeFileSync(join(root, program), `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
+    const [name] = call.split(' ');
+    const [text = ''] = new RegExp(`^${name}\\(\\) \\{[^]*?^\\}`, 'm').exec(readFileSync(script, 'utf8')) ?? [];
+    const path = `${root}:${process.env['PATH']}`;
+    const { exitCode, stdout, stderr } = await run('sh', ['-euc', `${text}\n${call}`], { env: { PATH: path } });
+    expect(exitCode, stderr).toBe(0);
+    return stdout.trim();
+  }
+
+  test('as a .deb', async () => {
+    const versions = ['2.15.7-33-g79ddf99', '2.15.10-1-gaaaaaaa', '2.15.8-2-gbbbbbbb'];
+    const listed = versions.flatMap((version) => [
+      ` amlfs-lustre-client-${version} | 5.15.0-1075-azure | https://packages.microsoft.com/repos/amlfs-jammy jammy/main amd64 Packages`,
+      ` amlfs-lustre-client-${version} | 5.15.0-1080-azure | https://packages.microsoft.com/repos/amlfs-jammy jammy/main amd64 Packages`,
+    ]);
+    const found = versions.map((version) => `amlfs-lustre-client-${version} - Metapackage`);
+    const answer = `case $1 in search) cat <<'E'\n${found.join('\n')}\nE\n;; madison) cat <<'E'\n${listed.slice(0, -1).join('\n')}\nE\nesac`;
+    expect(await choice('newest_deb 5.15.0-1075-azure', 'apt-cache', answer)).toBe(
+      'amlfs-lustre-client-2.15.10-1-gaaaaaaa',
+    );
+    expect(await choice('newest_deb 5.15.0-9999-azure', 'apt-cache', answer)).toBe('');
+  });
+
+  test('as an RPM, whose name has the kernel with dots only', async () => {
+    const kernels = ['5.14.0.503.14.1.el9.5', '5.14.0.503.14.1.el9.50', '5.14.0.570.12.1.el9.6'];
+    const listed = ['2.15.7_33_g79ddf99', '2.15.10_1_gaaaaaaa'].flatMap((client) =>
+      kernels.map((kernel) => `amlfs-lustre-client-${client}-${kernel}-1`),
+    );
+    const answer = `cat <<'E'\n${listed.join('\n\n')}\nE`;
+    expect(await choice('newest_rpm 5.14.0-503.14.1.el9_5.x86_64', 'dnf', answer)).toBe(
+      'amlfs-lustre-client-2.15.10_1_gaaaaaaa-5.14.0.503.14.1.el9.5-1',
+    );
+  });
+});
+
+const shellcheck = await run('shellcheck', ['--version']).then(
+  ({ exitCode }) => exitCode === 0,
+  () => false,
+);
+
+test.skipIf(!shellcheck)('shellcheck finds nothing in the scripts', async () => {
+  const packaged = ['deploy/install.sh', 'deploy/debian/postinst', 'deploy/debian/prerm', 'bin/lfsazsync'];
+  const own = ['build', 'manifest', 'package', 'setup', 'test', 'with-node'].map((name) => `scripts/${name}`);
+  const { exitCode, stdout } = await run('shellcheck', ['-s', 'sh', '-S', 'warning', ...packaged, ...own], { cwd: projectRoot });
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
 });
 
 describe('the templates', () => {
