@@ -192,7 +192,9 @@ const shellcheck = await run('shellcheck', ['--version']).then(
 test.skipIf(!shellcheck)('shellcheck finds nothing in the scripts', async () => {
   const packaged = ['deploy/install.sh', 'deploy/debian/postinst', 'deploy/debian/prerm', 'bin/lfsazsync'];
   const own = ['build', 'manifest', 'package', 'setup', 'test', 'with-node'].map((name) => `scripts/${name}`);
-  const { exitCode, stdout } = await run('shellcheck', ['-s', 'sh', '-S', 'warning', ...packaged, ...own], { cwd: projectRoot });
+  const { exitCode, stdout } = await run('shellcheck', ['-s', 'sh', '-S', 'warning', ...packaged, ...own], {
+    cwd: projectRoot,
+  });
   expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
 });
 

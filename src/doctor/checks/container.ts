@@ -61,7 +61,7 @@ function perArchive(
   };
 }
 
-function configured(archives: number): Finding {
+export function configured(archives: number): Finding {
   return archives > 0
     ? ok(`${archives} archive${archives === 1 ? '' : 's'}`)
     : failed('no archive is configured', 'Add a section under `archives`; `lfsazsync config init` shows one.');

@@ -67,9 +67,11 @@ export function timeout(value: string): Finding {
   if (seconds < 60)
     return warning(
       `${value} s`,
-      'Actions are reported every few seconds, but a busy metadata server may be slower: 300 s or more.',
+      'lctl set_param -P mdt.*.hsm.active_request_timeout=300 or more: actions are reported every few seconds, but a busy metadata server may be slower.',
     );
-  return seconds > ACTIVE_REQUEST_TIMEOUT ? warning(`${value} s`, TIMEOUT_NOTE) : ok(`${value} s`);
+  return seconds > ACTIVE_REQUEST_TIMEOUT
+    ? warning(`${value} s`, `lctl set_param -P mdt.*.hsm.active_request_timeout=3600. ${TIMEOUT_NOTE}`)
+    : ok(`${value} s`);
 }
 
 function agents(value: string, { config }: DoctorContext): Finding {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseMounts } from '../../lustre/mount-table.ts';
-import { mount } from './lustre.ts';
+import { mount, sameSeries } from './lustre.ts';
 
 /** A line of /proc/self/mounts, with these options. */
 const look = (options: string, type = 'lustre') =>
@@ -22,4 +22,9 @@ test('with both it is all right', () => {
 test('nothing there is a failure, another type of file system can’t be judged', () => {
   expect(mount('/mnt/lustre', undefined)).toMatchObject({ status: 'failed', fix: expect.stringContaining('flock') });
   expect(look('rw', 'fuse')).toMatchObject({ status: 'unknown' });
+});
+
+test('programs and a library of different series are a warning', () => {
+  expect(sameSeries('2.15.7', '2.17.0')).toMatchObject({ status: 'warning', fix: expect.stringContaining('`lfs`') });
+  expect(sameSeries('2.15.7', '2.15.8')).toMatchObject({ status: 'ok' });
 });

@@ -44,7 +44,11 @@ async function fileSystem(context: DoctorContext): Promise<Finding> {
 
 async function programs(context: DoctorContext): Promise<Finding> {
   const [version, fs] = await Promise.all([lfsVersion(context.config.lfs), context.fileSystem()]);
-  const { llapi } = fs.helper.hello;
+  return sameSeries(version, fs.helper.hello.llapi);
+}
+
+/** @param version of `lfs`; `llapi`: of the library */
+export function sameSeries(version: string, llapi: string): Finding {
   const seen = `lfs ${version}, liblustreapi ${llapi}`;
   const series = (text: string) => text.split('.').slice(0, 2).join('.');
   return series(version) === series(llapi)

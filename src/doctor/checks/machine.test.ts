@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { node } from './machine.ts';
+import { node, user } from './machine.ts';
 
 test('an older Node.js than the programs are made for is a failure', () => {
   for (const version of ['18.20.4', '20.19.0', '22.18.9'])
@@ -10,4 +10,9 @@ test('an older Node.js than the programs are made for is a failure', () => {
     });
   for (const version of ['22.19.0', '24.0.0', process.versions.node])
     expect(node(version), version).toMatchObject({ status: 'ok' });
+});
+
+test('anybody but root is a failure', () => {
+  expect(user(1000)).toMatchObject({ status: 'failed', evidence: 'user 1000', fix: expect.stringContaining('root') });
+  expect(user(0)).toMatchObject({ status: 'ok' });
 });

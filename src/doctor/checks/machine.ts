@@ -28,7 +28,7 @@ const UNFIT_FOR_STATE: ReadonlyMap<number, string> = new Map([
 
 export const machineChecks: readonly Check<DoctorContext>[] = [
   { id: 'machine.node', run: () => Promise.resolve(node(process.versions.node)) },
-  { id: 'machine.user', run: () => Promise.resolve(user()) },
+  { id: 'machine.user', run: () => Promise.resolve(user(process.geteuid?.() ?? -1)) },
   { id: 'machine.limits', run: () => limits() },
   { id: 'machine.rivals', run: async () => rivals(await commandsRunning()) },
   { id: 'machine.state', run: ({ config }) => directory(config.stateDir, 'state_dir', true) },
@@ -43,8 +43,7 @@ export function node(version: string): Finding {
     : failed(`Node.js ${version}`, `Use Node.js ${OLDEST_NODE.join('.')} or newer; the packages bring one along.`);
 }
 
-function user(): Finding {
-  const uid = process.geteuid?.() ?? -1;
+export function user(uid: number): Finding {
   return uid === 0
     ? ok('root')
     : failed(

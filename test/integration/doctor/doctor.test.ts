@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -35,6 +36,9 @@ beforeAll(async () => {
   await configure({});
 });
 afterAll(async () => await sandbox?.stop());
+
+/** See statfs(2). */
+const TMPFS = 0x01021994;
 
 /** What a client sees, unless it is asked to be the metadata server. */
 const AS_SERVER = { LUSTRE_SIM_NODE: 'server' };
@@ -192,9 +196,20 @@ describe('what is broken is found, and the fix mends it', () => {
     });
     await sandbox.serverLctl(['set_param', 'mdt.*.hsm_control=enabled']);
     expect(await finding('coordinator.control', AS_SERVER)).toMatchObject(good);
-    expect(await finding('coordinator.max-requests', AS_SERVER)).toMatchObject({ status: 'warning', exit: 0 });
-    await sandbox.serverLctl(['set_param', 'mdt.*.hsm.max_requests=384']);
-    expect(await finding('coordinator.max-requests', AS_SERVER)).toMatchObject(good);
+    const found = async () =>
+      new Map((await doctor(['--only', 'coordinator'], AS_SERVER)).checks.map((check) => [check.id, check]));
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm.loop_period=600']);
+    await sandbox.serverLctl(['set_param', 'mdt.*.hsm.active_request_timeout=20']);
+    const ids = ['coordinator.max-requests', 'coordinator.loop', 'coordinator.timeout'];
+    const before = await found();
+    for (const id of ids) {
+      expect(before.get(id), id).toMatchObject({ status: 'warning' });
+      // As it is told.
+      const [, setting = ''] = /lctl set_param -P (\S+=\d+)/.exec(before.get(id)?.fix ?? '') ?? [];
+      await sandbox.serverLctl(['set_param', setting]);
+    }
+    const after = await found();
+    for (const id of [...ids, 'coordinator.policy']) expect(after.get(id), id).toMatchObject({ status: 'ok' });
   });
 
   test('no copytool for the archive', async () => {
@@ -296,7 +311,7 @@ describe('what is broken is found, and the fix mends it', () => {
     expect(await finding('container.clock')).toMatchObject(good);
   });
 
-  test('a clock that is off, also when the service refuses signatures because of it', async () => {
+  test('a clock that is off, also when the service refuses signatures because of it; an account of the wrong kind', async () => {
     const endpoint = /BlobEndpoint=([^;]+)/.exec(sandbox.connectionString)?.[1] as string;
     const gateway = await startGateway(endpoint);
     const whole = readFileSync(secretFile(), 'utf8');
@@ -316,8 +331,17 @@ describe('what is broken is found, and the fix mends it', () => {
           fix: expect.stringContaining('chrony'),
         });
       }
+      // An account of another kind.
+      gateway.interfere = ({ url }) =>
+        url.includes('restype=account') ? { headers: { 'x-ms-is-hns-enabled': 'true' } } : undefined;
+      expect(await finding('container.access')).toMatchObject({
+        ...bad,
+        evidence: expect.stringContaining('hierarchical namespace'),
+        fix: expect.stringContaining('Use an account without one'),
+      });
       gateway.interfere = () => undefined;
       expect(await finding('container.clock')).toMatchObject(good);
+      expect(await finding('container.access')).toMatchObject(good);
     } finally {
       writeFileSync(secretFile(), whole);
       await gateway.stop();
@@ -351,6 +375,18 @@ describe('what is broken is found, and the fix mends it', () => {
     });
     chmodSync(state, 0o750);
     expect((await finding('machine.state')).status).not.toBe('failed');
+    if (statfsSync('/dev/shm').type === TMPFS) {
+      const volatile = mkdtempSync('/dev/shm/lfsazsync-state-');
+      chmodSync(volatile, 0o750);
+      await configure({ stateDir: volatile });
+      const inMemory = await finding('machine.state');
+      rmSync(volatile, { recursive: true });
+      await configure({});
+      expect(inMemory).toMatchObject({
+        ...{ status: 'warning', evidence: expect.stringContaining('is in memory') },
+        fix: expect.stringContaining('local disk'),
+      });
+    }
     expect(await finding('catalog.readable')).toMatchObject({ status: 'warning' });
     expect(await sandbox.run(['scan'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
     expect(await finding('catalog.readable')).toMatchObject(good);
