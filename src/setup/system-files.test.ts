@@ -57,6 +57,12 @@ describe('what is written', () => {
     expect(unit?.content).toContain('\nExecStart=/usr/bin/lfsazsync copytool --config /etc/lfsazsync/config.yaml\n');
   });
 
+  // ProtectClock= implies a DeviceAllow= up to systemd 252, which then shuts off all others.
+  test('leaves services the devices of Lustre: the changelog is one', async () => {
+    for (const { path, content } of await systemFiles(PLACES))
+      expect(content, path).not.toMatch(/^(?:ProtectClock|PrivateDevices|DeviceAllow|DevicePolicy)=/m);
+  });
+
   test('names no log to logrotate twice', async () => {
     const places = { ...PLACES, logFile: '/var/log/lfsazsync/service.log', auditFile: '/var/log/lfsazsync/audit.log' };
     const file = (await systemFiles(places)).find(({ path }) => path.startsWith('/etc/logrotate.d/'));
