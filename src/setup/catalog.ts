@@ -17,8 +17,14 @@ async function look(context: SetupContext): Promise<Finding> {
   const finding = { step: 'catalog', subject: file };
   if (!existsSync(file)) return { ...finding, detail: 'begin it', apply: () => begin(context, file) };
   const owner = await ownerOf(file);
-  if (owner === 'older') return { ...finding, detail: 'bring it to this version', apply: () => begin(context, file) };
-  if (owner === undefined) return { ...finding, detail: 'give it to it', apply: () => begin(context, file) };
+  if (owner === 'older')
+    return {
+      ...finding,
+      detail: 'bring it to this version',
+      apply: () => begin(context, file, 'brought to this version'),
+    };
+  if (owner === undefined)
+    return { ...finding, detail: 'give it to it', apply: () => begin(context, file, 'given to it') };
   if (owner === identity.uuid) return { ...finding, detail: 'belongs to it' };
   if (owner !== takeOver) throw othersCatalog(file, owner);
   return {
@@ -47,12 +53,13 @@ async function ownerOf(file: string): Promise<string | undefined> {
   }
 }
 
-async function begin({ stateDir, identity }: SetupContext, file: string): Promise<string> {
+/** @param done what has been done then */
+async function begin({ stateDir, identity }: SetupContext, file: string, done = 'begun'): Promise<string> {
   await mkdir(stateDir, { recursive: true, mode: 0o750 });
   const catalog = openCatalog({ file, create: true });
   try {
     await catalog.claim(identity.uuid as string);
-    return 'begun';
+    return done;
   } finally {
     catalog.close();
   }
