@@ -49,19 +49,25 @@ export default class Find extends BaseCommand {
   async run(): Promise<FindJson> {
     const { flags, argv } = await this.parse(Find);
     const { config } = await this.readConfig({ config: flags.config });
-    const [{ conditionOf }, { find, belowMount }, format, { openCatalog }, { catalogFile }, { rawArguments }] =
-      await Promise.all([
-        import('../src/query/condition.ts'),
-        import('../src/query/find.ts'),
-        import('../src/query/format.ts'),
-        import('../src/catalog/open.ts'),
-        import('../src/catalog/place.ts'),
-        import('../src/request/paths.ts'),
-      ]);
+    const [
+      { conditionOf },
+      { find, belowMount },
+      format,
+      { openCatalog, WALK_CACHE },
+      { catalogFile },
+      { rawArguments },
+    ] = await Promise.all([
+      import('../src/query/condition.ts'),
+      import('../src/query/find.ts'),
+      import('../src/query/format.ts'),
+      import('../src/catalog/open.ts'),
+      import('../src/catalog/place.ts'),
+      import('../src/request/paths.ts'),
+    ]);
     const where = await conditionOf(flags, config);
     const below = belowMount(rawArguments(argv.map(String)), config.mount);
     const render = renderer(format, flags, config.mount);
-    const catalog = openCatalog({ file: catalogFile(config.stateDir), readOnly: true });
+    const catalog = openCatalog({ file: catalogFile(config.stateDir), readOnly: true, cacheBytes: WALK_CACHE });
     const entries: FoundJson[] = [];
     let count = 0;
     let bytes = 0n;

@@ -40,20 +40,27 @@ export default class Report extends BaseCommand {
   async run(): Promise<ReportJson> {
     const { flags } = await this.parse(Report);
     const { config } = await this.readConfig({ config: flags.config });
-    const [{ report }, output, { conditionOf }, { accountNames }, { loadPolicies }, { openCatalog }, { catalogFile }] =
-      await Promise.all([
-        import('../src/query/report.ts'),
-        import('../src/query/report-output.ts'),
-        import('../src/query/condition.ts'),
-        import('../src/query/account-names.ts'),
-        import('../src/policy/policies.ts'),
-        import('../src/catalog/open.ts'),
-        import('../src/catalog/place.ts'),
-      ]);
+    const [
+      { report },
+      output,
+      { conditionOf },
+      { accountNames },
+      { loadPolicies },
+      { openCatalog, WALK_CACHE },
+      { catalogFile },
+    ] = await Promise.all([
+      import('../src/query/report.ts'),
+      import('../src/query/report-output.ts'),
+      import('../src/query/condition.ts'),
+      import('../src/query/account-names.ts'),
+      import('../src/policy/policies.ts'),
+      import('../src/catalog/open.ts'),
+      import('../src/catalog/place.ts'),
+    ]);
     const where = await conditionOf(flags, config);
     const { classes } = await loadPolicies(config);
     const display = new ProgressDisplay();
-    const catalog = openCatalog({ file: catalogFile(config.stateDir), readOnly: true });
+    const catalog = openCatalog({ file: catalogFile(config.stateDir), readOnly: true, cacheBytes: WALK_CACHE });
     try {
       const found = await report({
         catalog,

@@ -1,4 +1,4 @@
-import { linkHash, metadataOf, parseOwnMetadata } from '../blob/metadata.ts';
+import { linkHash, metadataOf, mtimeIn, parseOwnMetadata } from '../blob/metadata.ts';
 import { isReservedName } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
 import { encodeXattrs, readXattrs } from '../blob/xattrs.ts';
@@ -101,10 +101,9 @@ function judgeMarker(blob: OwnBlob, subject: Subject): Difference[] {
 function judgeAttributes(blob: OwnBlob, { mode, uid, gid, mtime, userXattrs }: Subject): Difference[] {
   const attributes = { mode, uid, gid, mtime: BigInt(mtime) * 1_000_000_000n };
   const wanted = metadataOf({ identity: blob.identity, attributes });
-  const there = parseOwnMetadata(blob.metadata);
-  const seconds = there.attributes.mtime === undefined ? undefined : floorSeconds(there.attributes.mtime);
-  if (seconds !== BigInt(mtime)) return ['attributes'];
   const keys = new Map(Object.entries(blob.metadata).map(([key, value]) => [key.toLowerCase(), value]));
+  const there = mtimeIn(keys);
+  if (there === undefined || floorSeconds(there) !== BigInt(mtime)) return ['attributes'];
   for (const [key, value] of Object.entries(wanted)) {
     if (!TIMES.has(key) && keys.get(key) !== value) return ['attributes'];
   }

@@ -79,7 +79,7 @@ export function parseOwnMetadata(metadata: Readonly<BlobMetadata>): OwnMetadata 
   const uid = decimal(keys.get('owner'));
   const gid = decimal(keys.get('group'));
   const mode = octalNumber(keys.get('lfsazsync_mode')) ?? octalNumber(keys.get('permissions'));
-  const mtime = parseNanoseconds(keys.get('lfsazsync_mtime') ?? '') ?? parseModtime(keys.get('modtime') ?? '');
+  const mtime = mtimeIn(keys);
   const target = keys.get('symlink');
   const link = keys.get('lfsazsync_link');
   const linkToSha256 = keys.get('lfsazsync_link_sha256');
@@ -95,6 +95,11 @@ export function parseOwnMetadata(metadata: Readonly<BlobMetadata>): OwnMetadata 
     ...(link === undefined ? {} : { linkTo: percentDecode(link).toString('utf8') }),
     ...(linkToSha256 === undefined ? {} : { linkToSha256 }),
   };
+}
+
+/** The modification time, nanoseconds since 1970, that keys in lower case say. */
+export function mtimeIn(keys: ReadonlyMap<string, string>): bigint | undefined {
+  return parseNanoseconds(keys.get('lfsazsync_mtime') ?? '') ?? parseModtime(keys.get('modtime') ?? '');
 }
 
 /** The identity that metadata read from the service declares: {@link blobIdentityOf}, with free text decoded. */

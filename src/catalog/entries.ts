@@ -60,6 +60,7 @@ export type PutOutcome = 'added' | 'changed' | 'same' | 'skipped';
 export class Entries {
   readonly #keys: FidKeys;
   readonly #select: Query;
+  readonly #has: Query;
   readonly #insert: Query;
   readonly #update: Query;
   readonly #touch: Query;
@@ -73,6 +74,7 @@ export class Entries {
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
     this.#select = database.prepare(`SELECT ${entryColumns('entries')} FROM entries WHERE fid = ?`);
+    this.#has = database.prepare('SELECT 1 FROM entries WHERE fid = ?');
     this.#insert = database.prepare(
       `INSERT INTO entries (${COLUMNS.join(', ')}, seen, fid) VALUES (${COLUMNS.map(() => '?').join(', ')}, ?, ?)`,
     );
@@ -126,7 +128,7 @@ export class Entries {
   }
 
   has(key: number): boolean {
-    return this.#select.get(key) !== undefined;
+    return this.#has.get(key) !== undefined;
   }
 
   /** Writes the sums' changes of this transaction. */

@@ -18,6 +18,9 @@ export interface OpenOptions {
   readonly cacheBytes?: number;
 }
 
+/** Pages for who goes through all of it once, in its order: each is needed once, what leads to them fits. */
+export const WALK_CACHE = 16 * 1024 * 1024;
+
 /**
  * Opens a catalog, whatever its size, in a few milliseconds. Brings an older one to this version's schema.
  * @throws OperatorError: CATALOG_MISSING, CATALOG_NEWER, CATALOG_OLDER (read-only), CATALOG_OTHER_FILE, CATALOG_DAMAGED, …

@@ -66,8 +66,11 @@ async function verifyPage(context: VerifyContext, place: Place, blobs: readonly 
   await noteImported(context, place, others);
   const fids = [...new Set(own.map(({ identity }) => identity.fid))];
   const looked = await look(context, fids);
-  const known = await context.catalog.known(fids);
-  const living = own.filter(({ identity }) => known.get(identity.fid)?.entry !== undefined);
+  const present = await context.catalog.present(fids);
+  const living = own.filter(({ identity }) => present.has(identity.fid));
+  // Only a hard link's marker is judged by where the catalog has the content.
+  const linked = own.flatMap(({ identity: { kind, fid } }) => (kind === 'link' ? [fid] : []));
+  const known = await context.catalog.known([...new Set(linked)]);
   const verifiedAt = seenAt(context);
   await context.catalog.apply({
     blobs: living.map((blob) => ({
