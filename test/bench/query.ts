@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { runVerify } from '../../src/audit/verify/verify.ts';
-import { openCatalog } from '../../src/catalog/open.ts';
+import { openCatalog, WALK_CACHE } from '../../src/catalog/open.ts';
 import { type Fid, ROOT_FID } from '../../src/identity/fid.ts';
 import { EVERYTHING } from '../../src/scan/target.ts';
 import { executable, needBuilt } from '../support/project.ts';
@@ -84,7 +84,7 @@ export function reportOfQuery(costs: readonly QueryCost[]): string {
 /** A verification of a made-up tree in step: Lustre and the container answer at once, from nothing that is kept. */
 async function verify(file: string, size: number): Promise<void> {
   const tree = new MadeUp(size);
-  const catalog = openCatalog({ file });
+  const catalog = openCatalog({ file, cacheBytes: WALK_CACHE });
   const entryOf = (fid: Fid) => tree.entry(fid, tree.at(fid)?.type ?? 'dir');
   const seen = (fid: Fid) => {
     const entry = entryOf(fid);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { openOwnStores } from '../../blob/own-stores.ts';
-import { openCatalog } from '../../catalog/open.ts';
+import { openCatalog, WALK_CACHE } from '../../catalog/open.ts';
 import { catalogFile } from '../../catalog/place.ts';
 import type { Config } from '../../config/types.ts';
 import { LustreSource } from '../../follow/lustre-source.ts';
@@ -58,7 +58,7 @@ export async function startVerify(options: StartVerifyOptions): Promise<Verified
     ...{ mount: config.mount, liblustreapi: config.liblustreapi, helper: config.helper },
     onDiagnostic: (line: string) => log.debug('native helper', { line }),
   };
-  const catalog = openCatalog({ file: catalogFile(config.stateDir) });
+  const catalog = openCatalog({ file: catalogFile(config.stateDir), cacheBytes: WALK_CACHE });
   const fs = await openFileSystem({ ...helper, xattrs: config.metadata.xattrs }).catch((error: unknown) => {
     catalog.close();
     throw error;

@@ -1,8 +1,9 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FindingJson, VerifyJson } from '../../../src/audit/verify/report.ts';
 import { stagingName } from '../../../src/blob/naming.ts';
+import { type Fid, parseFid } from '../../../src/identity/fid.ts';
 import { HSM } from '../../../src/lustre/hsm-state.ts';
 import { read } from '../copytool/fixture.ts';
 import { AuditRig } from './fixture.ts';
@@ -54,6 +55,7 @@ interface Damage {
   readonly remains?: true;
 }
 
+/** All that there is a code for but `unfinished`, which Azurite has no copies of: src/audit/judge.test.ts. */
 const DAMAGES: Readonly<Record<string, Damage>> = {
   // Blobs of files.
   'copy-gone': { plant: (n) => gone(blob(n)), finds: (n) => `missing ${blob(n)}` },
@@ -94,6 +96,16 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
     finds: (n) => `attributes ${blob(n)}`,
   },
   'copied-elsewhere': { plant: (n) => copyTo(blob(n), blob(`${n}.left`)), finds: (n) => `place ${blob(`${n}.left`)}` },
+  'other-archive': {
+    plant: async (n) => it.rig.fs.files.setHsm(await it.rig.fid(at(n)), { archive: 2 }),
+    finds: (n) => `archive ${blob(n)}`,
+    remains: true,
+  },
+  'not-in-hsm': {
+    plant: async (n) => it.rig.fs.files.setHsm(await it.rig.fid(at(n)), { clear: HSM.ARCHIVED | HSM.EXISTS }),
+    finds: (n) => `unclaimed ${blob(n)}`,
+    remains: true,
+  },
   'moved-away': {
     plant: async (n) => {
       await copyTo(blob(n), stagingName('', await it.rig.fid(at(n))));
@@ -111,14 +123,27 @@ const strange = async (name: string) => void (await client(name).upload('theirs'
 
 test('every damage that was planted is found, nothing else is, and --repair heals what it says', async () => {
   mkdirSync(at('d/sub'), { recursive: true });
-  for (const name of ['marker-gone', 'marker-strange', 'marker-mode', 'dir-as-link']) mkdirSync(at(name));
+  for (const name of ['marker-gone', 'marker-strange', 'marker-mode', 'marker-body', 'dir-as-link'])
+    mkdirSync(at(name));
   symlinkSync('points/here', at('symlink-gone'));
   symlinkSync('points/there', at('symlink-short'));
   symlinkSync('points/well', at('symlink'));
   for (const name of Object.keys(DAMAGES)) await it.rig.archive(it.rig.write(name, `content of ${name}`));
-  for (const name of ['well', 'd/well', 'd/sub/well', 'links', 'dead', 'unseen', 'seen-otherwise', 'ghost', 'differs'])
+  for (const name of [
+    'well',
+    'd/well',
+    'd/sub/well',
+    'links',
+    'dead',
+    'unseen',
+    'seen-otherwise',
+    'ghost',
+    'differs',
+    'pair',
+  ])
     await it.rig.archive(it.rig.write(name, `content of ${name}`));
   for (const name of ['links.2', 'links.3', 'links.4']) linkSync(at('links'), at(name));
+  linkSync(at('pair'), at('pair.2'));
   for (const [name, { release }] of Object.entries(DAMAGES)) if (release) await it.rig.release(at(name));
   for (const name of Object.keys(DAMAGES)) staged.set(name, stagingName('', await it.rig.fid(at(name))));
   await it.scan();
@@ -139,22 +164,26 @@ test('every damage that was planted is found, nothing else is, and --repair heal
   await gone(blob('marker-gone'));
   await strange(blob('marker-strange'));
   await change(blob('marker-mode'), { permissions: '0700', lfsazsync_mode: '0700' });
+  await rewrite(blob('marker-body'), 'a directory has none');
   await change(blob('dir-as-link'), { lfsazsync_kind: 'link' });
   await gone(blob('symlink-gone'));
   await rewrite(blob('symlink-short'), 'points');
   await gone(blob('links.2'));
   await change(blob('links.3'), { lfsazsync_link: 'somewhere/else' });
   await copyTo(blob('links.4'), blob('links.5'));
+  await gone(blob('pair'));
   expected.push(
     `missing ${blob('marker-gone')}`,
     `missing ${blob('marker-strange')}`,
     `attributes ${blob('marker-mode')}`,
+    `target ${blob('marker-body')}`,
     `kind ${blob('dir-as-link')}`,
     `missing ${blob('symlink-gone')}`,
     `target ${blob('symlink-short')}`,
     `missing ${blob('links.2')}`,
     `link ${blob('links.3')}`,
     `place ${blob('links.5')}`,
+    `missing ${blob('pair')}`,
   );
   // A blob of a file that died while nobody looked, and that the catalog does not have.
   const dead = await it.rig.fid(at('dead'));
@@ -168,18 +197,22 @@ test('every damage that was planted is found, nothing else is, and --repair heal
   expected.push(`orphan ${blob('dead.left')}`);
   // What the catalog has wrong.
   const [unseen, ghost] = [await it.rig.fid(at('unseen')), await it.rig.fid(at('ghost'))];
+  const parent = await it.rig.fid(at());
   await it.withCatalog(async (catalog) => {
     const found = (await catalog.known([ghost])).get(ghost);
     const { entry } = (await catalog.known([await it.rig.fid(at('seen-otherwise'))])).values().next().value ?? {};
     if (entry === undefined || found?.entry === undefined) throw new Error('the catalog lacks what it should have');
     await catalog.apply({ puts: [{ entry: { ...entry, uid: 4711, mtime: entry.mtime - 60 } }] });
     await catalog.apply({ blobs: [{ fid: ghost, blob: { archive: 1, name: blob('never/there'), kind: 'file' } }] });
+    // Of what there never was, or is gone without a word.
+    const never = { ...entry, fid: parseFid('0x200000999:0x1:0x0') as Fid, hsm: 0, archive: 0 };
+    await catalog.apply({ puts: [{ entry: never, links: [{ parent, name: Buffer.from('never') }] }] });
     // As if it had never been met.
     await catalog.apply({ deaths: [{ fid: unseen, at: 1 }] });
     await catalog.apply({ buried: [unseen] });
   });
   expected.push(`catalog-stale ${blob('seen-otherwise')}`, `catalog-missing ${blob('unseen')}`);
-  expected.push(`catalog-blob ${blob('never/there')}`);
+  expected.push(`catalog-blob ${blob('never/there')}`, `catalog-dead ${relative(it.rig.sandbox.mount, at('never'))}`);
 
   // The content of a file whose data version says that it is the copy's.
   const differs = await it.rig.fid(at('differs'));
@@ -240,7 +273,7 @@ async function rewriteBehind(name: string): Promise<void> {
 
 async function dirtyOnes(): Promise<string[]> {
   const dirty: string[] = [];
-  for (const name of [...Object.keys(DAMAGES), 'differs', 'd/well']) {
+  for (const name of [...Object.keys(DAMAGES), 'differs', 'pair', 'd/well']) {
     if (((await it.rig.states(at(name))) & HSM.DIRTY) !== 0) dirty.push(at(name));
   }
   return dirty;
