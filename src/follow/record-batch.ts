@@ -11,7 +11,7 @@ interface Collected {
   since: number;
   last: Link | undefined;
   /** Directories, among those that were made not long ago, in which it had a name. */
-  within?: Set<Fid>;
+  within?: Fid[];
 }
 
 /**
@@ -121,8 +121,8 @@ export class RecordBatch {
     if (fid === null || parent === null || !this.#directories.has(parent)) return;
     const mark = this.#marks.get(fid);
     if (mark === undefined) return;
-    mark.within ??= new Set();
-    mark.within.add(parent);
+    if (mark.within === undefined) mark.within = [parent];
+    else if (!mark.within.includes(parent)) mark.within.push(parent);
   }
 
   /** Directories that are not long there in which something met HSM, with those above them: they may have markers. */
