@@ -1,4 +1,5 @@
 import type { Catalog } from '../../catalog/catalog.ts';
+import { isCatalogError } from '../../catalog/errors.ts';
 import type { ChangelogReader } from '../../lustre/changelog-reader.ts';
 import { ErrnoError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
@@ -68,8 +69,18 @@ export class Clearing {
       return;
     }
     this.#cleared = index;
-    await this.#catalog.apply({ cursors: [{ mdt: this.#mdt, cleared: index }] });
+    await this.#note(index);
     await this.#step();
+  }
+
+  /** For people: a start goes by what is taken in. A disk that is full has it noted with the next ones. */
+  async #note(index: number): Promise<void> {
+    try {
+      await this.#catalog.apply({ cursors: [{ mdt: this.#mdt, cleared: index }] });
+    } catch (error) {
+      if (!isCatalogError(error, 'CATALOG_FULL', 'CATALOG_BUSY')) throw error;
+      this.#log.debug('clearing could not be noted', { mdt: this.#mdt, err: error });
+    }
   }
 }
 

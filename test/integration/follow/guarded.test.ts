@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -242,6 +251,57 @@ test('paused, it takes records in and begins nothing; a wrong configuration chan
   await it.mirrored();
   expect(await it.follower.stop()).toMatchObject({ exitCode: 143 });
 });
+
+test('on a full disk it says so and waits: no record is forgotten, and all goes on once there is room', async () => {
+  await prepare();
+  const disk = join(it.sandbox.dir, 'disk');
+  const env = { LFSAZSYNC_STATE_DIR: disk };
+  mkdirSync(disk);
+  const mounted = await it.sandbox.exec('mount', ['-t', 'tmpfs', '-o', 'size=4m,mode=0700', 'tmpfs', disk]);
+  expect(mounted, mounted.stderr).toMatchObject({ exitCode: 0 });
+  try {
+    await it.follow(env);
+    await it.mirrored();
+    fill(disk);
+    renameSync(at('d'), at('e'));
+    let made = 0;
+    const told = 'records can’t be taken in, it is tried again';
+    await waitUntil('the disk is full', () => {
+      for (let more = 0; more < 100; more += 1, made += 1) mkdirSync(at(`n${made}`));
+      fill(disk);
+      return it.follower.log.find(told).length > 0;
+    });
+    expect(it.follower.log.find(told)[0]?.text).toContain('CATALOG_FULL');
+    // What is not taken in stays with the MDT.
+    const left = async () => (await it.sandbox.lfs(['changelog', it.sandbox.mdt])).stdout;
+    const isLeft = async () => (await left()).includes(` n${made - 1}\n`);
+    expect(await isLeft()).toBe(true);
+    const { mdts } = await it.statusWhere('it knows of records that it has not', ({ mdts: [mdt] }) => {
+      return mdt !== undefined && (mdt.lag.records ?? 0) > 0;
+    });
+    expect(mdts[0]?.cleared).toBeLessThanOrEqual(mdts[0]?.applied ?? 0);
+    expect(await isLeft()).toBe(true);
+    expect(it.follower.alive, it.follower.log.text()).toBe(true);
+    // Of room, the catalog's log wants some: up to 64 MiB.
+    await it.sandbox.exec('mount', ['-o', 'remount,size=256m', disk]);
+    await it.mirrored();
+    await waitUntil('they are forgotten by the MDT', async () => (await left()) === '');
+  } finally {
+    await it.stopFollowing();
+    await it.sandbox.exec('umount', ['-l', disk]);
+  }
+});
+
+/** Takes what room there is on a disk. */
+function fill(disk: string): void {
+  for (const size of [65_536, 4_096]) {
+    try {
+      for (;;) appendFileSync(join(disk, 'ballast'), Buffer.alloc(size));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+}
 
 test('names that no blob can have are told with their reason, and are no hindrance', async () => {
   await prepare();

@@ -16,7 +16,8 @@ import { Reconciler } from '../../../src/follow/reconcile/reconciler.ts';
 import { RECONCILE_STEPS, type ReconcileStep } from '../../../src/follow/reconcile/steps.ts';
 import { removeDead } from '../../../src/follow/reconcile/tombstones.ts';
 import { refresh } from '../../../src/follow/refresh.ts';
-import type { Fid } from '../../../src/identity/fid.ts';
+import { type Fid, ROOT_FID } from '../../../src/identity/fid.ts';
+import { FILE_SYSTEM_XATTR } from '../../../src/identity/file-record.ts';
 import type { AuditEntry } from '../../../src/service/audit.ts';
 import type { Log } from '../../../src/service/log.ts';
 import { scratch } from '../../support/catalog.ts';
@@ -261,6 +262,32 @@ describe('what is deleted', () => {
     );
     expect(await container()).toEqual({ a: 'x', b: 'x' });
     expect((await catalog.journalStats()).count).toBe(1);
+  });
+
+  test('is nothing once another file system is mounted, at whatever moment that happens', async () => {
+    const [moved, dead] = [await archived('a', 'x'), await archived('c', 'y')];
+    renameSync(at('a'), at('b'));
+    unlinkSync(at('c'));
+    await seen(moved, dead);
+    const uuid = (value: string) => rig.fs.files.setXattr(ROOT_FID, FILE_SYSTEM_XATTR, Buffer.from(value));
+    const mounting = (at: ReconcileStep) =>
+      context(async (step) => {
+        if (step === at) await uuid('11111111-6f0c-4e3c-9a8e-2f4b6d1c9e10');
+      });
+    try {
+      const changed = expect.objectContaining({ code: 'FILE_SYSTEM_CHANGED' });
+      await expect(workOff(mounting('old.examined'), { concurrency: 1 })).rejects.toEqual(changed);
+      const reaping = { grace: 0, concurrency: 1, mayRemove: async () => true };
+      // It was so before the first look, and it comes to be so after the last one.
+      await expect(reap(context(), reaping)).rejects.toEqual(changed);
+      await uuid(fsUuid);
+      await expect(reap(mounting('old.examined'), reaping)).rejects.toEqual(changed);
+    } finally {
+      await uuid(fsUuid);
+    }
+    expect(await container()).toEqual({ a: 'x', b: 'x', c: 'y' });
+    await follow(moved);
+    expect(await container()).toEqual({ b: 'x', c: 'y' });
   });
 });
 

@@ -141,7 +141,8 @@ static struct cl_rec *begin(int type, uint32_t flags, const struct pfid *t, cons
 	struct timespec now;
 	char job[48];
 
-	if (c->users == NULL || !(cl_current_mask(mdt) & BIT(type)))
+	/* Masks know no other types. */
+	if (c->users == NULL || (type < CL_LAST && !(cl_current_mask(mdt) & BIT(type))))
 		return NULL;
 	if (c->full) {
 		lost = true;

@@ -369,6 +369,15 @@ void v_sim(struct conn *c, const struct pline *l)
 			cl_set_full((unsigned)pline_u64(l, "mdt", 0), pline_u64(l, "on", 1) != 0);
 		else
 			rc = -EINVAL;
+	} else if (strcmp(op, "changelog_record") == 0) {
+		static const struct who nobody = { .none = true };
+		uint64_t type = pline_u64(l, "type", 0);
+		struct pfid fid;
+
+		if (pline_fid(l, "fid", &fid) && type > 0 && type < 64)
+			cl_plain((int)type, 0, &fid, NULL, &nobody);
+		else
+			rc = -EINVAL;
 	} else if (strcmp(op, "sync") == 0) {
 		store_commit();
 		store_sync();
