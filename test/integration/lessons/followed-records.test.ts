@@ -34,7 +34,9 @@ describe.each(['2.15', '2.17'] as const)('Lustre %s', (version) => {
     await it.archive();
     await it.inStep();
     await it.release();
+    // First the symlink alone: what moves with a directory is looked for anyway.
     await rename(it.path('deep/a/symlink'), it.path('deep/symlink, moved'));
+    await it.inStep();
     await rename(it.path('deep/a/b'), it.path('deep/b, moved'));
     await rename(it.path('deep'), it.path('deep, moved'));
     await it.write('deep/a/b/c/file', 'another one at the old place');
