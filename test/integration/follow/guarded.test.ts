@@ -1,5 +1,6 @@
 import {
   appendFileSync,
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { openCatalog } from '../../../src/catalog/open.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { FollowRig } from './rig.ts';
 
@@ -284,7 +286,7 @@ test('on a full disk it says so and waits: no record is forgotten, and all goes 
     expect(it.follower.alive, it.follower.log.text()).toBe(true);
     // Of room, the catalog's log wants some: up to 64 MiB.
     await it.sandbox.exec('mount', ['-o', 'remount,size=256m', disk]);
-    await it.mirrored();
+    await it.mirrored(200_000);
     await waitUntil('they are forgotten by the MDT', async () => (await left()) === '');
   } finally {
     await it.stopFollowing();
@@ -302,6 +304,58 @@ function fill(disk: string): void {
     }
   }
 }
+
+test('what is given up is listed with its reason; tried again it is done, dropped it is left until it changes', async () => {
+  await prepare();
+  await it.once();
+  const strangers = ['retried', 'dropped'].map((name) => it.rig.blob(at(name)).getBlockBlobClient());
+  for (const blob of strangers) await blob.upload('not ours', 8);
+  for (const name of ['retried', 'dropped']) mkdirSync(at(name));
+  expect((await it.once(3)).left).toMatchObject({ quarantined: 2 });
+  const journal = async (...args: string[]) => {
+    const { exitCode, stdout } = await it.sandbox.run(['journal', ...args, '--json']);
+    expect(exitCode, stdout).toBe(0);
+    return JSON.parse(stdout) as { found: number; entries: { path: string; error: string; fid: string }[] };
+  };
+  const { entries } = await journal('list', '--quarantined');
+  for (const { error, path } of entries) expect(error).toContain(it.sandbox.blobName(join(it.sandbox.mount, path)));
+  expect(entries.map(({ path }) => path.split('/').at(-1)).sort()).toEqual(['dropped', 'retried']);
+  for (const blob of strangers) {
+    expect((await blob.downloadToBuffer()).toString()).toBe('not ours');
+    await blob.delete();
+  }
+  expect(await journal('drop', at('dropped'))).toMatchObject({ found: 1 });
+  expect(await journal('retry', at('retried'))).toMatchObject({ found: 1 });
+  expect((await it.once()).left).toMatchObject({ quarantined: 0 });
+  expect(await Promise.all(strangers.map((blob) => blob.exists()))).toEqual([true, false]);
+  chmodSync(at('dropped'), 0o700);
+  await it.once();
+  await it.mirrored();
+});
+
+test('a blob under a name that its file lost during its archive is found by the copytool’s note, without a sweep', async () => {
+  await prepare();
+  const before = await it.once();
+  const path = it.rig.write(`t${round}/moving`, 'x');
+  const { fid, after } = await it.rig.archiveHeldAt('archive.committed', path);
+  renameSync(path, at('moved'));
+  it.rig.letGo('archive.committed');
+  expect((await it.rig.ended('archive', fid, after)).record).toMatchObject({ outcome: 'ok' });
+  // Nobody looked while it lived, and records tell of the other name alone.
+  rmSync(at('moved'));
+  await waitUntil('the copytool has left its note', async () => {
+    const catalog = openCatalog({ file: join(stateDir(), 'catalog.db'), readOnly: true });
+    try {
+      return (await catalog.known([fid])).get(fid)?.blobs.some(({ name }) => name === it.sandbox.blobName(path));
+    } finally {
+      catalog.close();
+    }
+  });
+  const { left, figures } = await it.once();
+  expect(left).toMatchObject({ scan: 'not-needed' });
+  expect(figures.sweep.last).toEqual(before.figures.sweep.last);
+  await it.mirrored();
+});
 
 test('names that no blob can have are told with their reason, and are no hindrance', async () => {
   await prepare();
