@@ -1,14 +1,15 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { policyRunSocket } from '../../../src/policy/run/socket.ts';
 import { askService } from '../../../src/service/control/client.ts';
 import type { StatusSnapshot } from '../../../src/status/types.ts';
 import { waitUntil } from '../../support/wait.ts';
-import { CLEAN, usePolicyBench } from './policy-bench.ts';
+import { CLEAN, RELEASED, usePolicyBench } from './policy-bench.ts';
 
 const bench = usePolicyBench({
   config: {
+    classes: { sizeable: { definition: 'size >= 8' } },
     policies: {
       archive: { rules: { default: { condition: 'last_mod >= 10s' } }, triggers: [{ on: 'periodic', interval: '1s' }] },
     },
@@ -113,19 +114,82 @@ test('wrong usage: each with a hint, and nothing done', async () => {
   expect(await refused('archive', '--ignore-conditions')).toMatch(/--target/);
 });
 
-test('targets of each kind take what they say, and --ignore-conditions what is not due yet', async () => {
+/** Files of 1, 2, 4, … bytes, so that the bytes of a choice say which of them it takes. */
+async function targets() {
+  const it = bench.it;
+  await it.sandbox.simctl(['sim', 'op=pool', 'name=flash', 'osts=1']);
+  const make = async (name: string, size: number, ...layout: string[]) => {
+    const path = it.path(`targets/${name}`);
+    await it.lfs('setstripe', ...layout, path);
+    await writeFile(path, Buffer.alloc(size), { flag: 'r+' });
+    await it.age(path, 3600);
+    return path;
+  };
+  await mkdir(it.path('targets/sub'), { recursive: true });
+  const files = {
+    plain: await make('plain', 1, '-c', '1', '-i', '0'),
+    owned: await make('sub/owned', 2, '-c', '1', '-i', '0'),
+    pooled: await make('pooled', 4, '-c', '1', '-p', 'flash'),
+    wide: await make('wide', 8, '-c', '2', '-i', '0'),
+    project: await make('sub/project', 16, '-c', '1', '-i', '0'),
+  };
+  await chown(files.owned, 4001, 4002);
+  // As on Lustre from 2.15 on: virtual there, and known by the root's that it is. The stand-in keeps what is put.
+  const set = 'import os, sys; os.setxattr(sys.argv[1], "trusted.projid", sys.argv[2].encode())';
+  for (const [path, project] of [
+    [it.sandbox.mount, '0'],
+    [files.project, '42'],
+  ] as const) {
+    const result = await it.sandbox.exec('python3', ['-c', set, path, project]);
+    expect(result.exitCode, result.stderr).toBe(0);
+  }
+  return files;
+}
+
+test('targets of each kind take the files that they say, and no others, to archive and to release', async () => {
+  const it = bench.it;
+  const { plain, owned, pooled, wide, project } = await targets();
+  await it.scan();
+  const all = `path:${it.path('targets')}`;
+  for (const [target, bytes] of [
+    [all, 31],
+    [`path:${it.path('targets/sub')}`, 2 + 16],
+    [`path:${it.path('targets/su')}`, 0],
+    ['user:4001', 2],
+    ['group:4002', 2],
+    ['project:42', 16],
+    ['project:4', 0],
+    ['ost:1', 4 + 8],
+    ['ost:17', 0],
+    ['pool:flash', 4],
+    ['pool:fla', 0],
+    ['class:sizeable', 8 + 16],
+    ['class:big_files', 0],
+  ] as const) {
+    const { exitCode, matched, asked } = await it.one('archive', '--target', target, '--dry-run');
+    expect([target, exitCode, matched?.bytes, asked?.bytes]).toEqual([target, 0, bytes, bytes]);
+  }
+  const files = [plain, owned, pooled, wide, project];
+  await it.one('archive', '--target', 'pool:flash', '--wait');
+  expect(await it.states(files)).toEqual([0, 0, CLEAN, 0, 0]);
+  await it.one('archive', '--target', all, '--wait');
+  expect(await it.states(files)).toEqual(files.map(() => CLEAN));
+  for (const [target, states] of [
+    ['project:42', [CLEAN, CLEAN, CLEAN, CLEAN, RELEASED]],
+    ['pool:flash', [CLEAN, CLEAN, RELEASED, CLEAN, RELEASED]],
+    ['ost:1', [CLEAN, CLEAN, RELEASED, RELEASED, RELEASED]],
+    ['group:4002', [CLEAN, RELEASED, RELEASED, RELEASED, RELEASED]],
+  ] as const) {
+    await it.one('release', '--target', target, '--ignore-conditions');
+    expect([target, await it.states(files)]).toEqual([target, states]);
+  }
+});
+
+test('--ignore-conditions takes what is not due yet, limits end a run', async () => {
   const it = bench.it;
   const young = await it.write('targets/young', 'x', 0);
   await it.age(young, -3600);
   await it.scan();
-  for (const target of ['user:root', 'user:0', 'group:0', 'class:small_files', `path:${it.path('targets')}`, 'all']) {
-    const { exitCode, matched } = await it.one('archive', '--target', target, '--ignore-conditions', '--dry-run');
-    expect([target, exitCode, (matched?.files ?? 0) > 0]).toEqual([target, 0, true]);
-  }
-  for (const target of ['user:4711', 'project:99', 'ost:1717', 'pool:none', 'class:big_files', 'path:/no/where']) {
-    const { exitCode, asked } = await it.one('archive', '--target', target, '--ignore-conditions', '--dry-run');
-    expect([target, exitCode, asked?.files]).toEqual([target, 0, 0]);
-  }
   expect(await it.one('archive', '--target', `path:${young}`)).toMatchObject({ asked: { files: 0 } });
   expect(await it.one('archive', '--target', `path:${young}`, '--ignore-conditions', '--wait')).toMatchObject({
     done: { files: 1 },
