@@ -24,19 +24,19 @@ const COLUMNS = [
   'pool',
 ] as const;
 
-const AT = Object.fromEntries(COLUMNS.map((column, index) => [column, index])) as Record<
+/** Where each of them is. */
+export const AT = Object.fromEntries(COLUMNS.map((column, index) => [column, index])) as Record<
   (typeof COLUMNS)[number],
   number
 >;
 
 /** What `KnownEntry` is read from, of the table or its alias. */
-export const entryColumns = (table: string): string =>
-  [
-    ...COLUMNS.map((column) => `${table}.${column}`).map((column) =>
-      /\.(size|blocks)$/.test(column) ? wideColumn(column) : column,
-    ),
-    `${table}.seen`,
-  ].join(', ');
+export const entryColumns = (table: string): string[] => [
+  ...COLUMNS.map((column) => `${table}.${column}`).map((column) =>
+    /\.(size|blocks)$/.test(column) ? wideColumn(column) : column,
+  ),
+  `${table}.seen`,
+];
 
 /** As SQL, of the table or alias `e`: files that an archive may be asked for. */
 export const ARCHIVABLE_ENTRY = `e.type = ${FILE} AND e.hsm & 100 = 0 AND e.hsm & 10 <> 8`;
@@ -73,7 +73,7 @@ export class Entries {
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
-    this.#select = database.prepare(`SELECT ${entryColumns('entries')} FROM entries WHERE fid = ?`);
+    this.#select = database.prepare(`SELECT ${entryColumns('entries').join(', ')} FROM entries WHERE fid = ?`);
     this.#has = database.prepare('SELECT 1 FROM entries WHERE fid = ?');
     this.#insert = database.prepare(
       `INSERT INTO entries (${COLUMNS.join(', ')}, seen, fid) VALUES (${COLUMNS.map(() => '?').join(', ')}, ?, ?)`,
@@ -251,4 +251,4 @@ export function knownEntryOf(fid: Fid, row: Row): KnownEntry {
   };
 }
 
-const ostsOf = (text: string): number[] => (text === '' ? [] : text.split(',').map(Number));
+export const ostsOf = (text: string): number[] => (text === '' ? [] : text.split(',').map(Number));

@@ -160,6 +160,10 @@ export class PathWalker {
     return this.#known.size;
   }
 
+  isRoot(key: number): boolean {
+    return key === this.#root;
+  }
+
   /** Every path of a file, in the order of (parent, name); one result that says why when there is none. */
   pathsOf(key: number): PathResult[] {
     if (key === this.#root) return [{ ok: true, path: Buffer.alloc(0) }];
@@ -195,13 +199,13 @@ export class PathWalker {
       }
     }
     for (const step of way.reverse()) {
-      if (found.ok) found = { ok: true, path: joinPath(found.path, Buffer.from(step.name)) };
+      if (found.ok) found = { ok: true, path: joinPath(found.path, step.name) };
       this.#known.set(step.key, found);
     }
     return found;
   }
 }
 
-export function joinPath(directory: Buffer, name: Buffer): Buffer {
-  return directory.length === 0 ? name : Buffer.concat([directory, SLASH, name]);
+export function joinPath(directory: Buffer, name: Uint8Array): Buffer {
+  return directory.length === 0 ? Buffer.from(name) : Buffer.concat([directory, SLASH, name]);
 }

@@ -28,7 +28,7 @@ export class EntryPages {
 
   constructor(database: Database, keys: FidKeys) {
     this.#keys = keys;
-    const columns = `${entryColumns('entries')}, fid`;
+    const columns = `${entryColumns('entries').join(', ')}, fid`;
     this.#all = database.prepare(`SELECT ${columns} FROM entries WHERE fid > ? ORDER BY fid LIMIT ${PAGE}`);
     this.#seen = database.prepare(`SELECT fid, seen FROM entries WHERE fid > ? ORDER BY fid LIMIT ${WIDE_PAGE}`);
     this.#withoutBlob = database.prepare(

@@ -72,14 +72,23 @@ async function plansOf(selection: Selection): Promise<string[]> {
   return plans;
 }
 
-const DIRECTORIES = [ROOT_FID, fid(900), fid(901)] as const;
+/** The last one is nowhere. */
+const DIRECTORIES = [ROOT_FID, fid(900), fid(901), fid(902)] as const;
 /** /d and /d/e. */
 const TREE: EntryPut[] = [
   { entry: entry(ROOT_FID, { type: 'dir', osts: [] }), links: [] },
   { entry: entry(fid(900), { type: 'dir', osts: [] }), links: [{ parent: ROOT_FID, name: Buffer.from('d') }] },
   { entry: entry(fid(901), { type: 'dir', osts: [] }), links: [{ parent: fid(900), name: Buffer.from('e') }] },
 ];
-const NAMES = [Buffer.from('a'), Buffer.from('b'), Buffer.from('b2'), Buffer.from('d.txt'), Buffer.of(0xff)];
+const NAMES = [
+  Buffer.from('a'),
+  Buffer.from('b'),
+  Buffer.from('b2'),
+  Buffer.from('d.txt'),
+  Buffer.of(0xff),
+  Buffer.from('\ufeffa'),
+  Buffer.from('b\ufffd'),
+];
 
 const time = fc
   .constantFrom(0, 1, 59, 60, 1799, 1800, 21_600, 86_400, 86_401, 31_536_000, -5)
@@ -141,14 +150,18 @@ const sortedBy: Readonly<Record<string, (one: KnownEntry) => number>> = {
 /** Every entry for which it is not false, by evaluating all of them. */
 async function chosenByHand(expression: Expression, { scope, ost }: Selection): Promise<KnownEntry[]> {
   const all = await collect(catalog.entries());
-  const paths = await catalog.paths(all.map((one) => one.fid));
+  const fids = all.map((one) => one.fid);
+  const [paths, known] = [await catalog.paths(fids), await catalog.known(fids)];
   return all.filter((one) => {
     const results = paths.get(one.fid) ?? [];
-    const known = results.every((result) => result.ok)
+    const sure = results.every((result) => result.ok)
       ? results.flatMap((result) => (result.ok ? [result.path] : []))
       : [];
+    // Names are known wherever the directories are.
+    const links = known.get(one.fid)?.links ?? [];
+    const names = links.length > 0 ? links.map(({ name }) => name) : undefined;
     const there = scope !== 'releasable' || ost === undefined || one.osts.includes(ost);
-    return inScope[scope](one) && there && truthOf(expression, { ...one, paths: known }, NOW) !== false;
+    return inScope[scope](one) && there && truthOf(expression, { ...one, paths: sure, names }, NOW) !== false;
   });
 }
 

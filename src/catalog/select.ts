@@ -1,16 +1,16 @@
 import { setImmediate as others } from 'node:timers/promises';
 import { ALWAYS, type Expression } from '../expression/ast.ts';
 import { truthOf } from '../expression/evaluate.ts';
-import type { PolicySubject } from '../expression/subject.ts';
 import { needsOf } from '../expression/walk.ts';
 import type { Fid } from '../identity/fid.ts';
 import { wide, wideColumn } from './codes.ts';
 import type { Database, Query, Row } from './database.ts';
-import { ARCHIVABLE_ENTRY, entryColumns, knownEntryOf, RELEASABLE_ENTRY } from './entries.ts';
+import { ARCHIVABLE_ENTRY, AT, entryColumns, knownEntryOf, RELEASABLE_ENTRY } from './entries.ts';
 import type { FidKeys } from './fid-keys.ts';
 import { FirstOnes, type Position } from './first-ones.ts';
 import { archivableWalk, type IndexWalk, releasableWalk, wholeWalk } from './index-walk.ts';
 import type { Links, PathWalker } from './links.ts';
+import { isWholeText, NAME_TEXT, type Place, type RowShape, RowSubject, rowShapeFor } from './row-subject.ts';
 import type { Candidate, Selection } from './selection.ts';
 import type { KnownEntry } from './types.ts';
 import { ENTRY, type Where, whereOf } from './where.ts';
@@ -67,12 +67,16 @@ interface Found {
   /** Whether it counts here: a file on several OSTs counts on one. */
   readonly first: boolean;
   readonly entry: KnownEntry | undefined;
+  /** What the condition looks at. */
+  readonly row: Row;
+  readonly places: readonly Place[];
 }
 
 interface StrideColumns {
   readonly columns: string;
-  /** Some of them are the entry's. */
+  /** Some of them are the entry's; the names', a row for each. */
   readonly whole: boolean;
+  readonly named?: boolean;
   /** Rows that are gone through in one read. */
   readonly stride: number;
 }
@@ -85,8 +89,9 @@ class Selector {
   /** By the entry. */
   readonly #where: Where;
   readonly #needsPaths: boolean;
-  /** Entries are read as a whole: they are asked for, or SQL does not decide. */
-  readonly #whole: boolean;
+  readonly #give: 'entries' | 'candidates';
+  /** What is read of entries: all of them where they are asked for, else what the condition looks at where SQL does not decide. */
+  readonly #shape: RowShape;
   readonly #sizes: SelectorSizes;
   #paths: { readonly walker: PathWalker; readonly since: number } | undefined;
 
@@ -96,8 +101,10 @@ class Selector {
     this.#sizes = sizes;
     this.#expression = selection.where ?? ALWAYS;
     this.#where = whereOf(this.#expression, selection.now);
-    this.#needsPaths = needsOf(this.#expression).paths;
-    this.#whole = give === 'entries' || !this.#where.exact;
+    this.#needsPaths = !this.#where.exact && needsOf(this.#expression).paths;
+    this.#give = give;
+    if (give === 'entries') this.#shape = { columns: entryColumns('e'), at: AT };
+    else this.#shape = rowShapeFor(this.#where.exact ? ALWAYS : this.#expression);
   }
 
   async *found(): AsyncGenerator<Found[]> {
@@ -132,8 +139,9 @@ class Selector {
 
   async *#walk(walk: IndexWalk, stride = this.#sizes.stride): AsyncGenerator<Found[]> {
     const { given } = this.#sizes;
-    const read = { columns: foundColumns(walk, this.#whole), whole: this.#whole, stride };
-    for await (const found of this.#strides(walk, read, (row) => this.#foundOf(row))) {
+    const whole = this.#give === 'entries' || !this.#where.exact;
+    const read = { columns: this.#columns(walk), whole, named: this.#needsPaths, stride };
+    for await (const found of this.#strides(walk, read, (rows) => this.#foundIn(rows))) {
       // Paths of a whole stride would take long.
       for (let at = 0; at < found.length; at += given) {
         const page = await this.#chosen(found.slice(at, at + given));
@@ -148,15 +156,15 @@ class Selector {
    */
   async *#strides<Item>(
     walk: IndexWalk,
-    { columns, whole, stride }: StrideColumns,
-    make: (row: Row) => Item,
+    { columns, whole, named = false, stride }: StrideColumns,
+    make: (rows: readonly Row[]) => Item[],
   ): AsyncGenerator<Item[]> {
     const { database, read } = this.#source;
     const narrow = whereOf(this.#expression, this.#selection.now, walk.columns);
     // SQLite has no plan for what is never true.
     if (walk.from > walk.to || narrow.sql === '0') return;
     const wheres = narrow.exact ? [narrow] : [narrow, this.#where];
-    const table = narrow.exact && !whole ? walk.index : `${walk.index} ${walk.join}`;
+    const table = narrow.exact && !whole ? walk.index : `${walk.index} ${walk.join} ${named ? NAMES : ''}`;
     const [after, upTo, direction] = walk.descending ? (['<', '>=', 'DESC'] as const) : (['>', '<=', 'ASC'] as const);
     const order = `ORDER BY ${walk.value} ${direction}, ${walk.key} ${direction}`;
     // Nothing else may be said of the value: SQLite begins the walk at one bound, and would take that one for all strides.
@@ -178,7 +186,7 @@ class Selector {
       const { page, next } = await read(() => {
         const from = [...walk.values, ...valuesOf(at)];
         const next = end.get(...from, ...valuesOf(last)) as Position | undefined;
-        return { page: rows.all(...from, ...valuesOf(next ?? last), ...values).map(make), next };
+        return { page: make(rows.all(...from, ...valuesOf(next ?? last), ...values)), next };
       });
       if (page.length > 0) yield page;
       if (next === undefined) return;
@@ -253,7 +261,7 @@ class Selector {
     const { database, read } = this.#source;
     const sign = this.#selection.descending === true ? -1 : 1;
     const row = database.prepare(
-      `SELECT ${foundColumns(wholeWalk, this.#whole)} FROM entries e
+      `SELECT ${this.#columns(wholeWalk)} FROM entries e ${this.#needsPaths ? NAMES : ''}
        WHERE e.fid = ? AND ${this.#where.sql} AND ${SCOPES[this.#selection.scope]}`,
     );
     for (let after: Position | undefined; ; ) {
@@ -262,7 +270,7 @@ class Selector {
         const columns = `${sortColumn(walk, order)}, ${walk.key}, ${walk.first}`;
         const whole = walk.columns[order] === undefined;
         const { stride } = this.#sizes;
-        for await (const rows of this.#strides(walk, { columns, whole, stride }, (row) => row)) {
+        for await (const rows of this.#strides(walk, { columns, whole, stride }, (rows) => [...rows])) {
           for (const [value, key, first] of rows) {
             if (!once || first === 1) firstOnes.add(sign * Number(value), key as number);
           }
@@ -281,40 +289,58 @@ class Selector {
   }
 
   #reread(query: Query, positions: readonly Position[], sign: number): Found[] {
-    return positions.flatMap(([value, key]) => {
-      const row = query.get(key, ...this.#where.values);
-      return row === undefined ? [] : [{ ...this.#foundOf(row), place: sign * value }];
-    });
+    return positions.flatMap(([value, key]) =>
+      this.#foundIn(query.all(key, ...this.#where.values)).map((found) => ({ ...found, place: sign * value })),
+    );
   }
 
-  #foundOf(row: Row): Found {
-    const at = row.length - FOUND;
-    const key = row[at + 1] as number;
+  /** What `#foundIn` reads: of the entry, of the walk, and a name with its directory, a row for each. */
+  #columns(walk: IndexWalk): string {
+    const own = [walk.value, walk.key, wideColumn(walk.size), walk.first];
+    return [...this.#shape.columns, ...own, ...(this.#needsPaths ? ['l.parent', NAME_TEXT] : [])].join(', ');
+  }
+
+  /** Rows of one file stand together. */
+  #foundIn(rows: readonly Row[]): Found[] {
+    const at = this.#shape.columns.length;
+    const all: (Found & { readonly places: Place[] })[] = [];
+    let last: (typeof all)[number] | undefined;
+    for (const row of rows) {
+      const key = row[at + 1] as number;
+      if (last?.key !== key || !this.#needsPaths) {
+        last = this.#foundOf(row, at, key);
+        all.push(last);
+      }
+      if (this.#needsPaths && row[at + FOUND] !== null)
+        last.places.push({ parent: row[at + FOUND] as number, name: row[at + FOUND + 1] as string });
+    }
+    return all;
+  }
+
+  /** In the order of directories and names: the first of several paths counts for its depth. */
+  #placesOf({ key, places }: Found): readonly Place[] {
+    const [first] = places;
+    if (first === undefined || (places.length === 1 && isWholeText(first.name as string))) return places;
+    return this.#source.links.of(key);
+  }
+
+  #foundOf(row: Row, at: number, key: number): Found & { readonly places: Place[] } {
     const fid = this.#source.keys.fid(key);
-    const entry = this.#whole ? knownEntryOf(fid, row) : undefined;
-    return { place: row[at] as number, key, fid, size: wide(row[at + 2]), first: row[at + 3] === 1, entry };
+    const entry = this.#give === 'entries' ? knownEntryOf(fid, row) : undefined;
+    const [place, size] = [row[at] as number, wide(row[at + 2])];
+    return { place, key, fid, size, first: row[at + 3] === 1, entry, row, places: [] };
   }
 
   /** Those of which the condition is not false by all that the catalog knows. */
   async #chosen(page: Found[]): Promise<Found[]> {
     if (this.#where.exact || page.length === 0) return page;
     const { now } = this.#selection;
-    const paths = this.#needsPaths ? await this.#pathsOf(page) : undefined;
-    return page.filter((found, at) => {
-      const entry = found.entry as KnownEntry;
-      const subject: PolicySubject = paths === undefined ? entry : { ...entry, paths: paths[at] };
-      return truthOf(this.#expression, subject, now) !== false;
-    });
-  }
-
-  #pathsOf(page: readonly Found[]): Promise<Buffer[][]> {
-    return this.#source.read(() => {
-      const walker = this.#pathWalker();
-      return page.map(({ key }) => {
-        const results = walker.pathsOf(key);
-        // One that can't be told makes all that is said of its paths uncertain.
-        if (!results.every((result) => result.ok)) return [];
-        return results.flatMap((result) => (result.ok ? [result.path] : []));
+    return await this.#source.read(() => {
+      const walker = this.#needsPaths ? this.#pathWalker() : undefined;
+      const subject = new RowSubject(this.#shape, walker);
+      return page.filter((found) => {
+        subject.show(found.row, found.key, this.#placesOf(found));
+        return truthOf(this.#expression, subject, now) !== false;
       });
     });
   }
@@ -336,13 +362,11 @@ const SCOPES: Readonly<Record<Selection['scope'], string>> = {
   all: '1',
 };
 
-/** The columns of `Found`, behind those of the entry. */
+/** How many columns of its own a walk has, behind those of the entry. */
 const FOUND = 4;
 
-function foundColumns(walk: IndexWalk, whole: boolean): string {
-  const own = `${walk.value}, ${walk.key}, ${wideColumn(walk.size)}, ${walk.first}`;
-  return whole ? `${entryColumns('e')}, ${own}` : own;
-}
+/** Brings in the names of the row `e` of `entries`. */
+const NAMES = 'LEFT JOIN links l ON l.child = e.fid';
 
 /** From the index, where it knows it. */
 function sortColumn(walk: IndexWalk, order: 'last_mod' | 'last_access' | 'last_change' | 'size'): string {

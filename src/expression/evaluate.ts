@@ -1,6 +1,6 @@
 import { HSM } from '../lustre/hsm-state.ts';
 import type { Comparison, Expression, HsmFlag, NumberField, Operator } from './ast.ts';
-import { type Glob, globMatches, globMatchesAbove } from './glob.ts';
+import { type Glob, globMatches, globMatchesName, globMatchesPath, globMatchesTree } from './glob.ts';
 import type { PolicySubject } from './subject.ts';
 import { timeOf } from './subject-times.ts';
 
@@ -82,7 +82,6 @@ function comparisonTruth(comparison: Comparison, subject: PolicySubject, now: nu
 }
 
 const NOTHING = Buffer.alloc(0);
-const SLASH = Buffer.from('/');
 
 /** The second in which a moment is. */
 export const wholeSeconds = (milliseconds: number): number => Math.floor(milliseconds / 1000);
@@ -128,10 +127,17 @@ function depthOf(path: Buffer): number {
 /** Whether one of the names or paths matches, or the pool does. Without any name it is unknown what the name would be. */
 function globTruth(field: 'name' | 'path' | 'tree' | 'pool', glob: Glob, subject: PolicySubject): Truth {
   if (field === 'pool') return subject.pool == null ? undefined : globMatches(glob, Buffer.from(subject.pool), false);
-  if (subject.paths == null || subject.paths.length === 0) return undefined;
-  return subject.paths.some((path) => {
-    if (field === 'name') return globMatches(glob, path.subarray(path.lastIndexOf(0x2f) + 1), false);
-    const whole = path.length === 0 ? path : Buffer.concat([SLASH, path]);
-    return field === 'path' ? globMatches(glob, whole, true) : globMatchesAbove(glob, whole);
-  });
+  if (field === 'name' && subject.names != null) return anyMatches(glob, subject.names, nameMatches);
+  const { paths } = subject;
+  if (paths == null || paths.length === 0) return undefined;
+  return anyMatches(glob, paths, WAYS[field]);
 }
+
+/** A loop: this is asked of every file that is gone through. */
+function anyMatches<Item>(glob: Glob, items: readonly Item[], matches: (glob: Glob, item: Item) => boolean): boolean {
+  for (const item of items) if (matches(glob, item)) return true;
+  return false;
+}
+
+const nameMatches = (glob: Glob, name: Uint8Array) => globMatches(glob, name, false);
+const WAYS = { name: globMatchesName, path: globMatchesPath, tree: globMatchesTree };

@@ -11,6 +11,11 @@ export interface Glob {
   readonly exact: Buffer | undefined;
   readonly ignoreCase: boolean;
   readonly parts: readonly GlobPart[];
+  /** What all that it matches begins and ends with, apart from each other: most names are told by that. */
+  readonly lead: Buffer;
+  readonly tail: Buffer;
+  /** The only part besides those two, where that decides: any bytes; any but slashes. */
+  readonly between: 'deep' | 'any' | undefined;
 }
 
 type GlobPart =
@@ -62,7 +67,29 @@ export function parseGlob(text: string, { ignoreCase = false }: { ignoreCase?: b
       : parts.length === 1 && first?.kind === 'bytes' && !ignoreCase
         ? first.bytes
         : undefined;
-  return { text, exact, ignoreCase, parts };
+  return { text, exact, ignoreCase, parts, ...ends(parts, ignoreCase) };
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function ends(parts: readonly GlobPart[], ignoreCase: boolean): Pick<Glob, 'lead' | 'tail' | 'between'> {
+  if (ignoreCase) return { lead: NOTHING, tail: NOTHING, between: undefined };
+  const bytesOf = (part: GlobPart | undefined) => (part?.kind === 'bytes' ? part.bytes : NOTHING);
+  const lead = bytesOf(parts[0]);
+  const tail = parts.length > 1 ? bytesOf(parts[parts.length - 1]) : NOTHING;
+  const [star, ...more] = parts.slice(lead.length > 0 ? 1 : 0, tail.length > 0 ? -1 : undefined);
+  const between = more.length === 0 && (star?.kind === 'deep' || star?.kind === 'any') ? star.kind : undefined;
+  // A star takes whole characters: it can't end within one, where such a tail would begin.
+  return { lead, tail, between: isContinuation(tail[0]) ? undefined : between };
+}
+
+const isContinuation = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
+
+/** Compared here: for a few bytes a call to the outside costs more. */
+function hasAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  if (at < 0 || at + wanted.length > bytes.length) return false;
+  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
+  return true;
 }
 
 function specialAt(text: string, at: number): { part: GlobPart; next: number } | undefined {
@@ -126,23 +153,61 @@ function literalAt(text: string, at: number): { bytes: Buffer; next: number } {
 }
 
 /** Whether all of the bytes match. @param slashes `*`, `?` and sets don't stand for slashes */
-export function globMatches(glob: Glob, bytes: Buffer, slashes: boolean): boolean {
-  if (glob.exact !== undefined) return glob.exact.equals(bytes);
-  return matchFrom(glob.parts, bytes, bytes.length, slashes, glob.ignoreCase);
+export function globMatches(glob: Glob, bytes: Uint8Array, slashes: boolean): boolean {
+  return matchesFrom(glob, bytes, 0, slashes);
 }
 
-/** Whether a path that begins with a slash matches, or one of the directories on its way ('' is the root). */
-export function globMatchesAbove(glob: Glob, path: Buffer): boolean {
-  for (let end = path.length; end >= 0; end = end === 0 ? -1 : path.lastIndexOf(SLASH, end - 1)) {
-    if (globMatches(glob, path.subarray(0, end), true)) return true;
+/** Whether the last part of a path matches. */
+export function globMatchesName(glob: Glob, path: Uint8Array): boolean {
+  let start = path.length;
+  while (start > 0 && path[start - 1] !== SLASH) start -= 1;
+  return matchesFrom(glob, path, start, false);
+}
+
+function matchesFrom(glob: Glob, bytes: Uint8Array, start: number, slashes: boolean): boolean {
+  const { exact, lead, tail, between } = glob;
+  if (exact !== undefined) return exact.length === bytes.length - start && hasAt(bytes, start, exact);
+  if (bytes.length - start < lead.length + tail.length) return false;
+  if (!hasAt(bytes, start, lead) || !hasAt(bytes, bytes.length - tail.length, tail)) return false;
+  if (between === 'deep' || (between === 'any' && !slashes)) return true;
+  const rest = start === 0 ? bytes : bytes.subarray(start);
+  return matchFrom(glob.parts, rest, rest.length, slashes, glob.ignoreCase);
+}
+
+/** Whether a path matches. @param path relative to the root, as files have it; patterns have the slash before it */
+export function globMatchesPath(glob: Glob, path: Buffer): boolean {
+  return mayBegin(glob, path) && globMatches(glob, rooted(path), true);
+}
+
+/** Whether a path matches, or one of the directories on its way. @param path relative to the root */
+export function globMatchesTree(glob: Glob, path: Buffer): boolean {
+  if (!mayBegin(glob, path)) return false;
+  const { exact, tail, between } = glob;
+  // One before that is as long as the pattern: itself, or it is above.
+  if (exact !== undefined) return path.length < exact.length || exact.length === 0 || path[exact.length - 1] === SLASH;
+  if (between === 'deep' && tail.length === 0) return true;
+  const whole = rooted(path);
+  for (let end = whole.length; end >= 0; end = end === 0 ? -1 : whole.lastIndexOf(SLASH, end - 1)) {
+    if (globMatches(glob, whole.subarray(0, end), true)) return true;
   }
   return false;
 }
 
+/** Whether the path with its slash, or anything above it, can begin as the pattern does. The root has no slash. */
+function mayBegin({ lead }: Glob, path: Buffer): boolean {
+  if (lead.length === 0) return true;
+  if (path.length < lead.length - 1 || path.length === 0 || lead[0] !== SLASH) return false;
+  for (let i = 1; i < lead.length; i++) if (path[i - 1] !== lead[i]) return false;
+  return true;
+}
+
+const ROOT = Buffer.of(SLASH);
+const rooted = (path: Buffer): Buffer => (path.length === 0 ? path : Buffer.concat([ROOT, path]));
+
 /** Goes on greedily, and back to the last `*`, then to the last `**`: no more than lengths multiplied. */
 function matchFrom(
   parts: readonly GlobPart[],
-  bytes: Buffer,
+  bytes: Uint8Array,
   end: number,
   slashes: boolean,
   ignoreCase: boolean,
@@ -183,7 +248,7 @@ function matchFrom(
 /** Bytes that a part other than a star takes here; 0: it does not match. */
 function lengthMatched(
   part: GlobPart,
-  bytes: Buffer,
+  bytes: Uint8Array,
   at: number,
   end: number,
   slashes: boolean,
@@ -193,9 +258,7 @@ function lengthMatched(
   if (part.kind === 'bytes') {
     const next = at + part.bytes.length;
     if (next > end) return 0;
-    const same = ignoreCase
-      ? sameWithoutCase(bytes, at, part.bytes)
-      : bytes.compare(part.bytes, 0, part.bytes.length, at, next) === 0;
+    const same = ignoreCase ? sameWithoutCase(bytes, at, part.bytes) : hasAt(bytes, at, part.bytes);
     return same ? part.bytes.length : 0;
   }
   if (slashes && bytes[at] === SLASH) return 0;
@@ -212,7 +275,7 @@ function inSet(ranges: readonly (readonly [number, number])[], code: number, ign
 const lower = (code: number) => (code >= 0x41 && code <= 0x5a ? code + 32 : code);
 const upper = (code: number) => (code >= 0x61 && code <= 0x7a ? code - 32 : code);
 
-function sameWithoutCase(bytes: Buffer, at: number, wanted: Buffer): boolean {
+function sameWithoutCase(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
   for (let i = 0; i < wanted.length; i++) {
     if (lower(bytes[at + i] as number) !== lower(wanted[i] as number)) return false;
   }
@@ -220,7 +283,7 @@ function sameWithoutCase(bytes: Buffer, at: number, wanted: Buffer): boolean {
 }
 
 /** The character of UTF-8 at a place, or a single byte that is none. */
-function characterAt(bytes: Buffer, at: number): { code: number; length: number } {
+function characterAt(bytes: Uint8Array, at: number): { code: number; length: number } {
   const first = bytes[at] as number;
   if (first < 0x80) return { code: first, length: 1 };
   const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;

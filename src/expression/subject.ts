@@ -26,6 +26,8 @@ export interface PolicySubject {
   readonly pool?: string | null | undefined;
   /** Every path, relative to the root. Empty: it has none any more. */
   readonly paths?: readonly Buffer[] | null | undefined;
+  /** Their last parts, where those are to be had without them; then there is at least one. */
+  readonly names?: readonly Uint8Array[] | null | undefined;
   /** The extended attributes that conditions name (`needsOf`), as far as the file has them. */
   readonly xattrs?: ReadonlyMap<string, Buffer> | null | undefined;
   /** Of the dead, seconds since 1970. */

@@ -68,7 +68,9 @@ const fidOf = (number: number) =>
   `0x${(0x200000401 + Math.floor(number / 0x1ffff)).toString(16)}:0x${((number % 0x1ffff) + 1).toString(16)}:0x0` as Fid;
 
 function numberOf(fid: Fid): number {
-  const [sequence, object] = fid.split(':').map(Number) as [number, number];
+  const colon = fid.indexOf(':');
+  const sequence = Number.parseInt(fid.slice(2, colon), 16);
+  const object = Number.parseInt(fid.slice(colon + 3, fid.indexOf(':', colon + 1)), 16);
   return (sequence - 0x200000401) * 0x1ffff + object - 1;
 }
 
@@ -80,7 +82,7 @@ const nameOf = (number: number) =>
   Buffer.from(`file-${number}.${number % 50 === 3 ? 'tmp' : number % 7 === 2 ? 'img' : 'dat'}`);
 const pathOf = (number: number) => Buffer.from(`d${Math.floor(number / (PER_DIRECTORY + 1))}/${nameOf(number)}`);
 
-function entryOf(number: number): Entry {
+function entryOf(number: number, fid = fidOf(number)): Entry {
   const directory = isDirectory(number);
   const archived = number % 10 !== 0;
   // Made one after the other over two years, modified within the hour after, used within the months after.
@@ -88,7 +90,7 @@ function entryOf(number: number): Entry {
   const made = NOW_S - 63_000_000 + Math.floor((at / ROWS) * 63_000_000);
   const mtime = made + ((number * 104_729) % 3600);
   return {
-    fid: fidOf(number),
+    fid,
     type: directory ? 'dir' : 'file',
     mode: 0o644,
     uid: 1000 + (number % 40),
@@ -155,7 +157,7 @@ async function measure(
   for await (const page of catalog.choose({ ...selection, where: policy.candidates, now: NOW })) {
     for (const { fid } of page) {
       const number = numberOf(fid);
-      const entry = entryOf(number);
+      const entry = entryOf(number, fid);
       const verdict = ruleFor(policy, policy.needs.paths ? { ...entry, paths: [pathOf(number)] } : entry, NOW);
       if (verdict.rule !== undefined && verdict.due === true) chosen += 1;
     }
