@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { node, user } from './machine.ts';
+import { node, room, user } from './machine.ts';
 
 test('an older Node.js than the programs are made for is a failure', () => {
   for (const version of ['18.20.4', '20.19.0', '22.18.9'])
@@ -15,4 +15,12 @@ test('an older Node.js than the programs are made for is a failure', () => {
 test('anybody but root is a failure', () => {
   expect(user(1000)).toMatchObject({ status: 'failed', evidence: 'user 1000', fix: expect.stringContaining('root') });
   expect(user(0)).toMatchObject({ status: 'ok' });
+});
+
+test('little room for the catalog is a warning: less than a GiB, or a twentieth of the disk', () => {
+  const disk = (blocks: number, bavail: number) => room('/var/lib/lfsazsync', { bsize: 4096, blocks, bavail });
+  const gib = 2 ** 18;
+  expect(disk(10 * gib, gib)).toEqual({ status: 'ok', evidence: '/var/lib/lfsazsync, 1GiB free' });
+  expect(disk(10 * gib, gib - 1)).toMatchObject({ status: 'warning', fix: expect.stringContaining('/var/lib:') });
+  expect(disk(100 * gib, 4 * gib)).toMatchObject({ status: 'warning' });
 });

@@ -101,19 +101,25 @@ async function directory(path: string, setting: string, isState: boolean): Promi
       `chmod 750 ${path}: who can write there can make root’s services do things.`,
     );
   if (!isState) return ok(path);
-  const { type, bavail, bsize, blocks } = await statfs(path);
-  const free = bavail * bsize;
-  const room = `${path}, ${formatBytes(free)} free`;
-  const unfit = UNFIT_FOR_STATE.get(type);
+  const disk = await statfs(path);
+  const unfit = UNFIT_FOR_STATE.get(disk.type);
   if (unfit !== undefined)
     return warning(
       `${setting} ${path} ${unfit}`,
       `Let \`${setting}\` name a directory on a local disk that survives a restart.`,
     );
+  return room(path, disk);
+}
+
+/** @param disk as of statfs(2) */
+export function room(path: string, disk: { bavail: number; bsize: number; blocks: number }): Finding {
+  const { bavail, bsize, blocks } = disk;
+  const free = bavail * bsize;
+  const seen = `${path}, ${formatBytes(free)} free`;
   return free < LITTLE_ROOM || bavail < blocks / 20
     ? warning(
-        room,
+        seen,
         `Make room in ${dirname(path)}: the catalog takes about 160 bytes a file, and up to 64 MiB for its log.`,
       )
-    : ok(room);
+    : ok(seen);
 }

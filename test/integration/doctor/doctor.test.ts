@@ -339,6 +339,11 @@ describe('what is broken is found, and the fix mends it', () => {
         evidence: expect.stringContaining('hierarchical namespace'),
         fix: expect.stringContaining('Use an account without one'),
       });
+      // One that keeps versions says so with each blob; there is one once the container is claimed.
+      gateway.interfere = () => undefined;
+      expect(await sandbox.run(['setup', '--no-services'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
+      gateway.interfere = () => ({ headers: { 'x-ms-version-id': '2026-01-01T00:00:00.0000000Z' } });
+      expect(await finding('container.protection')).toMatchObject({ ...good, evidence: 'versioning' });
       gateway.interfere = () => undefined;
       expect(await finding('container.clock')).toMatchObject(good);
       expect(await finding('container.access')).toMatchObject(good);
