@@ -53,18 +53,46 @@ describe('what there is', () => {
     for (const [name, type] of defined) expect([name, name?.endsWith('_total')]).toEqual([name, type === 'counter']);
   });
 
-  test('is all that alerts and dashboard ask for', () => {
+  const expressions = () => {
     const alerts = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yaml'), 'utf8');
     const { groups } = parse(alerts) as { groups: { rules: { expr: string }[] }[] };
     const dashboard = JSON.parse(readFileSync(join(ROOT, 'deploy/grafana/lfsazsync.json'), 'utf8')) as {
       panels: { targets: { expr: string }[] }[];
     };
-    const asked = [
+    return [
       ...groups.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
       ...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
-    ].flatMap((expr) => expr.match(/lfsazsync_[a-z_]+/g) ?? []);
+    ];
+  };
+
+  test('is all that alerts and dashboard ask for', () => {
+    const asked = expressions().flatMap((expr) => expr.match(/lfsazsync_[a-z_]+/g) ?? []);
     expect(asked.length).toBeGreaterThan(20);
     expect(asked.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  test('has the labels that alerts and dashboard choose and group by', () => {
+    const doc = readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8');
+    const labels = new Map(
+      [...doc.matchAll(/^\| `(lfsazsync_[a-z_]+)` \| \w+ \| ([a-z, ]*) \|/gm)].map(([, name, list = '']) => [
+        name,
+        ['instance', ...list.split(', ')],
+      ]),
+    );
+    const chosen = expressions().flatMap((expr) =>
+      [...expr.matchAll(/(lfsazsync_[a-z_]+)\{([^}]*)\}/g)].flatMap(([, name, selectors = '']) =>
+        [...selectors.matchAll(/([a-z_]+)\s*(?:=~|!~|!=|=)/g)].map(([, label]) => [name, label] as const),
+      ),
+    );
+    const grouped = expressions().flatMap((expr) =>
+      [...expr.matchAll(/\bby \(([a-z_, ]+)\)[^{]*?(lfsazsync_[a-z_]+)/g)].flatMap(([, list = '', name]) =>
+        list.split(', ').map((label) => [name, label] as const),
+      ),
+    );
+    expect(grouped.length).toBeGreaterThan(5);
+    expect([...chosen, ...grouped].filter(([name, label]) => labels.get(name)?.includes(label ?? '') !== true)).toEqual(
+      [],
+    );
   });
 });
 

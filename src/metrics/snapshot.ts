@@ -89,18 +89,11 @@ function changes({ changelogs, recoveryPoint }: StatusSnapshot): Family[] {
 
 function catalog({ catalog: found }: StatusSnapshot): Family[] {
   if (!found.available) return [];
-  const { files, directories, symlinks, special, marks, journal, tombstones, scanned, runs } = found;
+  const { files, directories, symlinks, special, marks, journal, tombstones, scanned, lastRuns } = found;
   const byState = (part: 'count' | 'bytes') =>
     FILE_STATES.map((state) => ({ labels: { state }, value: files[state][part] }));
-  // The latest of each first.
-  const last = new Map(
-    runs
-      .filter(({ ended }) => ended !== null)
-      .toReversed()
-      .map((run) => [`${run.kind} ${run.name}`, run]),
-  );
-  const ofRuns = (value: (run: (typeof runs)[number]) => number) =>
-    [...last.values()].map((run) => ({ labels: { kind: run.kind, name: run.name }, value: value(run) }));
+  const ofRuns = (value: (run: (typeof lastRuns)[number]) => number) =>
+    lastRuns.map((run) => ({ labels: { kind: run.kind, name: run.name }, value: value(run) }));
   return [
     gauge('files', 'Files by HSM state.', byState('count')),
     gauge('file_bytes', 'Sizes of files by HSM state.', byState('bytes')),
@@ -123,12 +116,12 @@ function catalog({ catalog: found }: StatusSnapshot): Family[] {
     ),
     gauge(
       'run_end_timestamp_seconds',
-      'When the last run of a kind ended.',
+      'When the last run of a kind, or of a policy, ended.',
       ofRuns(({ ended }) => Date.parse(ended ?? '') / 1000),
     ),
     gauge(
       'run_complete',
-      'Whether the last run of a kind was complete.',
+      'Whether the last run of a kind, or of a policy, that has ended was complete.',
       ofRuns(({ outcome }) => Number(outcome === 'complete')),
     ),
   ];

@@ -4,11 +4,13 @@ import { catalogFile } from '../catalog/place.ts';
 import type { Cursor, Run, Usage } from '../catalog/types.ts';
 import { hasCopy, isArchived, isDirty, isLost, isReleased } from '../lustre/hsm-state.ts';
 import { type JournalRow, journalRows } from './journal.ts';
-import { type Amount, type CatalogStatus, FILE_STATES, type FileState, type RunStatus } from './types.ts';
+import { type Amount, type CatalogStatus, FILE_STATES, type FileState, RUN_NAMES, type RunStatus } from './types.ts';
 
 const RUNS = 20;
 /** Among so many there is one of each policy that runs at all. */
 const POLICY_RUNS = 1_000;
+/** Among the last so many of a kind there is one that has ended: few are killed or under way. */
+const OTHER_RUNS = 10;
 const EVENTS = 50;
 const QUARANTINE = 20;
 
@@ -50,6 +52,7 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
   if (journal.quarantined > 0) {
     for await (const row of journalRows(catalog, { quarantinedOnly: true, limit: QUARANTINE })) quarantine.push(row);
   }
+  const otherRuns = await Promise.all(RUN_NAMES.map((kind) => catalog.runs(kind, OTHER_RUNS)));
   const count = (...types: string[]) =>
     usage.filter(({ type }) => types.includes(type)).reduce((sum, one) => sum + Number(one.count), 0);
   return {
@@ -75,6 +78,7 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
       quarantine,
       tombstones: { count: dead.count, bytes: dead.bytes, oldest: ofSeconds(dead.oldest) },
       runs: runs.map(runStatus),
+      lastRuns: [...lastEnded(policyRuns), ...otherRuns.flatMap((all) => lastEnded(all).slice(0, 1))].map(runStatus),
       events: events.map(({ at, level, kind, message, run, fid }) => ({
         ...{ at: new Date(at).toISOString(), level, kind, message },
         ...(run === undefined ? {} : { run }),
@@ -82,6 +86,13 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
       })),
     },
   };
+}
+
+/** Of each name the last that has ended; the latest first, as they are given. */
+function lastEnded(runs: readonly Run[]): Run[] {
+  const last = new Map<string, Run>();
+  for (const run of runs) if (run.ended !== undefined && !last.has(run.name)) last.set(run.name, run);
+  return [...last.values()];
 }
 
 function runStatus({ id, kind, name, detail, started, ended, outcome }: Run): RunStatus {

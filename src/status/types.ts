@@ -150,6 +150,8 @@ export interface CatalogStatus {
   readonly tombstones: Amount & { readonly oldest: string | null };
   /** The latest first. */
   readonly runs: readonly RunStatus[];
+  /** The last that has ended of each kind, and of each policy, however long ago. */
+  readonly lastRuns: readonly RunStatus[];
   readonly events: readonly EventStatus[];
 }
 
