@@ -129,6 +129,7 @@ const snapshot: StatusSnapshot = {
         ...{ started: '2026-01-01T11:00:00.000Z', ended: '2026-01-01T11:01:00.000Z' },
       },
     ],
+    lastRuns: [],
     events: [{ at: '2026-01-01T11:30:00.000Z', level: 'error', kind: 'x', message: 'something went wrong' }],
   },
   osts: {
@@ -231,6 +232,9 @@ test('a filter leaves of lists what fits', async () => {
   await sees('filter: E-5', 'file-5', 'file-55');
   expect(frame()).not.toContain('file-0');
   await press('\r', 'tab panes');
+  // Escape drops what was kept, and leaves only when there is none.
+  await press('\u001b', 'file-0');
+  expect(frame()).not.toContain('filter:');
   await press('q', '');
 });
 

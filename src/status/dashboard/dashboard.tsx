@@ -22,6 +22,8 @@ export interface DashboardProps {
 const AROUND = 5;
 const LEAST_WIDTH = 40;
 const HELP = '1-5 tab panes · ↑↓ PgUp PgDn scroll · / filter · p pause · r resume · c cancel · t retry · q quit';
+/** The same for 80 columns. */
+const SHORT_HELP = '1-5 tab panes · ↑↓ scroll · / filter · p pause r resume c cancel t retry q quit';
 
 /** A question that the next key answers: y does it. */
 interface Question {
@@ -98,7 +100,8 @@ export function Dashboard({ gather, steering, interval, marks, plain }: Dashboar
       return;
     }
     const number = Number(input);
-    if (input === 'q' || key.escape) exit();
+    if (key.escape && filter !== '') setFilter('');
+    else if (input === 'q' || key.escape) exit();
     else if (PANES[number - 1] !== undefined) show(PANES[number - 1] ?? 'overview');
     else if (key.tab || key.rightArrow || key.leftArrow) {
       const step = key.leftArrow || key.shift ? PANES.length - 1 : 1;
@@ -136,7 +139,7 @@ export function Dashboard({ gather, steering, interval, marks, plain }: Dashboar
         ))}
       </Box>
       <Text wrap="truncate-end" dimColor={foot === ''} bold={foot !== ''}>
-        {foot === '' ? HELP : foot}
+        {foot !== '' ? foot : width >= HELP.length ? HELP : SHORT_HELP}
       </Text>
     </Box>
   );

@@ -7,7 +7,7 @@ import { age } from '../problems.ts';
 import { FILE_STATES, isRun, type Problem, type StatusSnapshot } from '../types.ts';
 import type { History } from './history.ts';
 import { bar, type Marks, sparkline } from './marks.ts';
-import { blank, type Colour, dim, heading, type Row, row, table } from './rows.ts';
+import { blank, type Colour, dim, heading, type Row, row, table, wrapped } from './rows.ts';
 
 export const PANES = ['overview', 'actions', 'changes', 'files', 'runs'] as const;
 export type PaneName = (typeof PANES)[number];
@@ -31,15 +31,25 @@ export const paneRows: Readonly<Record<PaneName, (view: View) => Row[]>> = {
 
 const SEVERITY: Readonly<Record<Problem['severity'], Colour>> = { error: 'red', warning: 'yellow' };
 
-function problems({ snapshot: { health } }: View): Row[] {
+function problems({ snapshot: { health }, width }: View): Row[] {
   if (health.problems.length === 0) return [row({ text: 'Nothing needs attention.', colour: 'green' }), blank];
   return [
-    ...health.problems.flatMap(({ severity, message, hint }) => [
-      row({ text: `${severity}: `, colour: SEVERITY[severity], bold: true }, message),
-      ...(hint === undefined ? [] : [dim(`  ${hint}`)]),
-    ]),
+    ...health.problems.flatMap(({ severity, message, hint }) => {
+      const mark = `${severity}: `;
+      const [first = '', ...more] = wrapped(`${mark}${message}`, width);
+      return [
+        row({ text: mark, colour: SEVERITY[severity], bold: true }, first.slice(mark.length)),
+        ...more.map((line) => row(line)),
+        ...hintRows(hint, width),
+      ];
+    }),
     blank,
   ];
+}
+
+/** What to do, as a whole: it is what the operator has come for. */
+function hintRows(hint: string | undefined, width: number): Row[] {
+  return hint === undefined ? [] : wrapped(hint, width - 2, '').map((line) => dim(`  ${line}`));
 }
 
 function services({ snapshot }: View): Row[] {
@@ -184,6 +194,7 @@ function troubles({
   snapshot: {
     services: { copytool },
   },
+  width,
 }: View): Row[] {
   if (copytool.state !== 'running') return [];
   const { errors, retries, lastFailures } = copytool.figures;
@@ -191,13 +202,12 @@ function troubles({
     ...Object.entries(errors).map(([code, count]) => ['failed', code, String(count)]),
     ...Object.entries(retries).map(([code, count]) => ['tried again', code, String(count)]),
   ];
-  const latest = lastFailures.flatMap(({ at, kind, code, reason, hint, path, fid }): Row[] => [
-    {
-      ...row(`${at.slice(11, 19)} `, { text: `${kind} ${code}`, colour: 'red' }, `  ${path ?? fid}: ${reason}`),
-      listed: true,
-    },
-    ...(hint === undefined ? [] : [{ ...dim(`  ${hint}`), listed: true }]),
-  ]);
+  const latest = lastFailures.flatMap(({ at, kind, code, reason, hint, path, fid }): Row[] => {
+    const mark = `${at.slice(11, 19)} ${kind} ${code}`;
+    const [first = '', ...more] = wrapped(`${mark}  ${path ?? fid}: ${reason}`, width);
+    const rows = [row({ text: mark, colour: 'red' }, first.slice(mark.length)), ...more.map((line) => row(line))];
+    return [...rows, ...hintRows(hint, width)].map((one) => ({ ...one, listed: true }));
+  });
   return [
     ...(latest.length === 0
       ? []
@@ -259,8 +269,9 @@ function osts({ snapshot: { osts: found }, width, marks }: View): Row[] {
   if (!found.available) return [heading('OSTs'), dim(found.reason), blank];
   const { targets, high, low } = found;
   const at = [low, high].filter((mark) => mark !== null);
-  const length = Math.max(10, Math.min(60, width - 52));
   const longest = Math.max(...targets.map(({ name }) => name.length));
+  // Behind the bar: percent, and two amounts.
+  const length = Math.max(10, Math.min(60, width - longest - 42));
   const rows = targets.map(({ name, percent, used, available }): Row => {
     const colour: Colour =
       high !== null && percent >= high ? 'red' : low !== null && percent >= low ? 'yellow' : 'green';

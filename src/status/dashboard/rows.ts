@@ -28,6 +28,19 @@ export const dim = (text: string): Row => row({ text, colour: 'gray' });
 
 export const textOf = ({ pieces }: Row): string => pieces.map(({ text }) => text).join('');
 
+/** A text as lines of at most so many characters, those after the first indented; a word that is longer is left to the screen. */
+export function wrapped(text: string, width: number, indent = '  '): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = `${indent}${word}`;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
 /** Cells in columns of a common width, each column two apart; the last one is as long as it is. */
 export function columns(cells: readonly (readonly string[])[]): string[] {
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));

@@ -37,8 +37,10 @@ test.each([
   expect(Math.max(...lines().map((line) => line.length))).toBeLessThan(columns);
   expect(lines()[0]).toContain('NEEDS ATTENTION');
   expect(lines().filter((line) => line.includes('1 overview'))).toHaveLength(1);
+  // All keys, and all that is to be done, are to be read: nothing of it is cut off.
+  await terminal.sees('q quit', 'elsewhere this is in order.');
   terminal.send('4');
-  await terminal.sees(/new +1 +97\.6KiB/, 'lustrefs-OST0001');
+  await terminal.sees(/new +1 +97\.6KiB/, /lustrefs-OST0001 .* free$/m);
   terminal.send('Tab');
   await terminal.sees(/scan +\/ /);
   terminal.send('q');
