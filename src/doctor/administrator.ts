@@ -1,7 +1,11 @@
 /** What the original deployment set, and what lfsazsync needs: for whoever administers the metadata servers. */
 
-/** Everything but what carries nothing to the container. */
-export const CHANGELOG_MASK = 'all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT';
+/**
+ * Everything but what carries nothing to the container.
+ * @param xattrs whether extended attributes are carried (`metadata.xattrs`)
+ */
+export const changelogMask = (xattrs: boolean): string =>
+  `all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-${xattrs ? '' : 'XATTR-'}LYOUT`;
 
 export const MAX_REQUESTS = 384;
 export const ACTIVE_REQUEST_TIMEOUT = 432_000;
@@ -17,7 +21,11 @@ export interface AdministratorText {
  * What brings the metadata servers into the state that lfsazsync needs.
  * @param mdts as far as they are known
  */
-export function administratorText(fsname: string | undefined, mdts: readonly string[]): AdministratorText {
+export function administratorText(
+  fsname: string | undefined,
+  mdts: readonly string[],
+  xattrs: boolean,
+): AdministratorText {
   const named = mdts.length > 0 ? mdts : [`${fsname ?? 'FSNAME'}-MDT0000`];
   const commands = [
     '# how it is now',
@@ -30,7 +38,7 @@ export function administratorText(fsname: string | undefined, mdts: readonly str
     '# where the parameter exists: how many lists of actions the coordinator builds at a time',
     'lctl set_param -P mdt.*.hsm.max_hal_count=3 || true',
     '# what the changelog records',
-    `lctl set_param -P mdd.*.changelog_mask='${CHANGELOG_MASK}'`,
+    `lctl set_param -P mdd.*.changelog_mask='${changelogMask(xattrs)}'`,
     '# one changelog user for lfsazsync on each MDT; it prints the name (cl1, cl2, ...) that follow.changelog_user gets',
     ...named.map((mdt) => `lctl --device ${mdt} changelog_register`),
   ];

@@ -47,7 +47,7 @@ export async function examine(options: DoctorOptions): Promise<Examined> {
       () => undefined,
     );
     const mdts = await context.mdts().catch(() => []);
-    return { results, administrator: administratorText(fsname, mdts) };
+    return { results, administrator: administratorText(fsname, mdts, options.config.metadata.xattrs) };
   } finally {
     await context.close();
   }

@@ -1,6 +1,6 @@
 import { parseAgents, serves } from '../../lustre/coordinator.ts';
 import { deviceOf, type Parameter, parseChangelogUsers, readParameters } from '../../lustre/parameters.ts';
-import { ACTIVE_REQUEST_TIMEOUT, CHANGELOG_MASK, MAX_REQUESTS, TIMEOUT_NOTE } from '../administrator.ts';
+import { ACTIVE_REQUEST_TIMEOUT, changelogMask, MAX_REQUESTS, TIMEOUT_NOTE } from '../administrator.ts';
 import type { DoctorContext } from '../context.ts';
 import { type Check, type Finding, failed, ok, unknown, warning } from '../types.ts';
 
@@ -11,7 +11,20 @@ const ASK =
   'Give whoever runs the metadata servers what `lfsazsync doctor --administrator` prints: how to look, and what to set (with Azure Managed Lustre, as a support request). Until then: an `lfsazsync archive --wait FILE` that ends well shows that the coordinator is enabled and has an agent.';
 
 /** Records that carry something to the container: without one of them, scans and sweeps are all that notices. */
-const NEEDED_TYPES = ['CREAT', 'MKDIR', 'HLINK', 'SLINK', 'MKNOD', 'UNLNK', 'RMDIR', 'RENME', 'CLOSE', 'SATTR', 'HSM'];
+const NEEDED_TYPES = [
+  'CREAT',
+  'MKDIR',
+  'HLINK',
+  'SLINK',
+  'MKNOD',
+  'UNLNK',
+  'RMDIR',
+  'RENME',
+  'CLOSE',
+  'TRUNC',
+  'SATTR',
+  'HSM',
+];
 
 /** What the metadata servers' parameters say, where this machine is one of them. */
 export const coordinatorChecks: readonly Check<DoctorContext>[] = [
@@ -86,12 +99,13 @@ function agents(value: string, { config }: DoctorContext): Finding {
   );
 }
 
-export function mask(value: string): Finding {
+function mask(value: string, { config }: DoctorContext): Finding {
+  const { xattrs } = config.metadata;
   const types = new Set(value.split(/\s+/));
-  const missing = NEEDED_TYPES.filter((type) => !types.has(type));
+  const missing = [...NEEDED_TYPES, ...(xattrs ? ['XATTR'] : [])].filter((type) => !types.has(type));
   return missing.length === 0
     ? ok(value)
-    : failed(`without ${missing.join(', ')}`, `lctl set_param -P mdd.*.changelog_mask='${CHANGELOG_MASK}'`);
+    : failed(`without ${missing.join(', ')}`, `lctl set_param -P mdd.*.changelog_mask='${changelogMask(xattrs)}'`);
 }
 
 function users(value: string, { config }: DoctorContext, device: string): Finding {

@@ -257,6 +257,13 @@ describe('what is broken is found, and the fix mends it', () => {
     const mask = /changelog_mask='([^']+)'/.exec(found.fix ?? '')?.[1];
     await sandbox.serverLctl(['set_param', `mdd.*.changelog_mask=${mask}`]);
     expect(await finding('changelog.mask', AS_SERVER)).toMatchObject(good);
+    // Where extended attributes are carried, their records are needed, too.
+    appendFileSync(sandbox.configFile, 'metadata:\n  xattrs: true\n');
+    expect(await finding('changelog.mask', AS_SERVER)).toMatchObject({
+      ...{ ...bad, evidence: 'without XATTR' },
+      fix: expect.stringContaining("mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-LYOUT'"),
+    });
+    await configure({});
   });
 
   test('the changelog user', async () => {
