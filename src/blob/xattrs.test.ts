@@ -31,6 +31,8 @@ test('what does not fit is left out and counted, and what is written is metadata
         value: length > 8192 ? undefined : Buffer.alloc(length, at),
       }));
       const { text, leftOut } = encodeXattrs(xattrs);
+      // Once for each look at a file, however often it is asked for.
+      expect(encodeXattrs(xattrs)).toBe(encodeXattrs(xattrs));
       expect((text === undefined ? [] : decodeXattrs(text)).length + leftOut).toBe(xattrs.length);
       const metadata = metadataOf({
         attributes: { uid: 0, gid: 0, mode: 0o644, mtime: 0n, userXattrs: xattrs },

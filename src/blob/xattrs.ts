@@ -19,11 +19,22 @@ export interface EncodedXattrs {
   readonly leftOut: number;
 }
 
+/** Each look at a file asks several times: whether all fit, and what is to be written of it. Lists are never changed. */
+const encoded = new WeakMap<readonly UserXattr[], EncodedXattrs>();
+
 /**
  * `name=value,name=value`: names percent-encoded (comma and equals sign, too), values in base64 without padding. ACLs
  * first, then by name, so that the same attributes always give the same text; each one that does not fit is left out.
  */
 export function encodeXattrs(xattrs: readonly UserXattr[]): EncodedXattrs {
+  const known = encoded.get(xattrs);
+  if (known !== undefined) return known;
+  const made = encode(xattrs);
+  encoded.set(xattrs, made);
+  return made;
+}
+
+function encode(xattrs: readonly UserXattr[]): EncodedXattrs {
   const fits: string[] = [];
   let bytes = 0;
   let leftOut = 0;

@@ -1,4 +1,4 @@
-import { link, mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, rename, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT_FID } from '../../../src/identity/fid.ts';
 import { ChangelogReader } from '../../../src/lustre/changelog-reader.ts';
@@ -91,6 +91,21 @@ describe.each(['2.15', '2.17'] as const)('Lustre %s', (version) => {
     const closes = made.filter((record) => record.type === RecordType.CLOSE);
     expect(closes).toHaveLength(names.length);
     for (const record of closes) expect(record).toMatchObject({ name: null, parent: null });
+  });
+
+  it('a record without a name has no directory: what Lustre shows there is any (lesson 38)', async () => {
+    const { it } = standIn;
+    for (const directory of ['one', 'two']) await mkdir(it.path(directory));
+    const made = await caused(async () => {
+      await writeFile(it.path('one/file'), '1234');
+      await writeFile(it.path('two/other'), '');
+      await truncate(it.path('one/file'), 1);
+    });
+    expect((await it.ok('changelog', it.sandbox.mdt)).split('\n').findLast((line) => line.includes('TRUNC'))).toMatch(
+      / p=\[/,
+    );
+    expect(made.find(({ type }) => type === RecordType.TRUNC)).toMatchObject({ name: null, parent: null });
+    for (const { name, parent } of made) expect(parent === null).toBe(name === null);
   });
 
   it('renames say what went where and who had to go; links, symlinks, directories and xattrs what they are', async () => {
