@@ -2,6 +2,7 @@ import { appendFile, mkdir, open, readFile, rename, rm, stat, utimes, writeFile 
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { HSM } from '../../../src/lustre/hsm-state.ts';
+import { startGateway } from '../../support/blob-gateway.ts';
 import type { ServiceProcess } from '../../support/service-process.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { actions, setParameter } from '../lustre-sim/fixture.ts';
@@ -107,6 +108,50 @@ test('hsm_control=disabled: requests wait, and are carried out once it is enable
     done: { files: 5 },
   });
   expect(await it.states(paths)).toEqual(paths.map(() => CLEAN));
+});
+
+test('with the endpoint down, archives are asked for once and wait with the copytool; nothing fails, and the next run learns that they are done', async () => {
+  const it = bench.it;
+  const paths = await files('outage', 5, 'kept');
+  await it.scan();
+  const endpoint = /BlobEndpoint=([^;]+)/.exec(it.sandbox.connectionString)?.[1] ?? '';
+  const gateway = await startGateway(endpoint);
+  try {
+    const env = { AZURE_STORAGE_CONNECTION_STRING: it.sandbox.connectionString.replace(endpoint, gateway.endpoint) };
+    const run = async (...argv: string[]) => {
+      const { exitCode, stdout } = await it.sandbox.run(
+        ['policy-run', 'archive', ...target('outage'), ...argv, '--json'],
+        {
+          env: { ...env, LFSAZSYNC_POLICY_RUN_STALL_TIMEOUT: '2s' },
+        },
+      );
+      return { exitCode, ...JSON.parse(stdout).policies[0] };
+    };
+    copytool = await it.sandbox.startCopytool([], env);
+    gateway.interfere = () => 'cut';
+    const nothing = { done: { files: 0 }, failed: { files: 0 }, outstanding: { files: 5 } };
+    expect(await run()).toMatchObject({ exitCode: 0, outcome: 'complete', asked: { files: 5 }, ...nothing });
+    await copytool.waitFor('endpoint out of reach, actions are held');
+    expect(await run('--wait')).toMatchObject({ exitCode: 5, outcome: 'stalled', asked: { files: 0 }, ...nothing });
+    expect(await under()).toHaveLength(5);
+    for (const state of await it.states(paths)) expect(state & HSM.ARCHIVED).toBe(0);
+    expect(JSON.parse((await it.sandbox.run(['policy', 'failures', '--json'])).stdout).failures).toEqual([]);
+    gateway.interfere = () => undefined;
+    expect(await it.one('archive', ...target('outage'), '--wait')).toMatchObject({
+      ...{ exitCode: 0, outcome: 'complete', asked: { files: 0 } },
+      ...{ done: { files: 5 }, failed: { files: 0 }, outstanding: { files: 0 } },
+    });
+    expect(await it.states(paths)).toEqual(paths.map(() => CLEAN));
+    for (const path of paths) {
+      const blob = it.sandbox.containerClient.getBlobClient(it.sandbox.blobName(path));
+      expect((await blob.downloadToBuffer()).toString()).toBe('kept');
+    }
+  } finally {
+    gateway.interfere = () => undefined;
+    await copytool?.stop();
+    copytool = undefined;
+    await gateway.stop();
+  }
 });
 
 test('a coordinator that is shut down, or whose list runs full, ends the run with 5, and nothing is counted as failed', async () => {
