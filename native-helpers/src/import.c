@@ -5,7 +5,8 @@
  *
  * A released file is made in steps: created without a layout, mode 0600, of root; given a released one; given our record; given
  * HSM flags, size, owner and times by the import ioctl; given its set-user-ID and like bits. What is left by a process that was killed in
- * between has no data and no size, and is told by that: it is taken up where it was. Neither llapi_hsm_import, which opens
+ * between has no data and no size, and is told by that: it is taken up where it was. An empty file is an ordinary one from the
+ * beginning: it is told by its mode until it has its own, which nobody else gives to a file (01600). Neither llapi_hsm_import, which opens
  * without O_EXCL and unlinks what it does not like, nor the xattr lustre.lov, from which the client takes RELEASED off, can do
  * this; the ioctl behind llapi_file_open can.
  */
@@ -26,7 +27,8 @@
 
 enum {
 	ITEMS_MAX = 256,
-	HALF_MODE = 0600, /* of what is not finished, and root's */
+	HALF_MODE = 0600,   /* of what is not finished, and root's */
+	HALF_EMPTY = 01600, /* the same where no layout tells it from others' */
 	PROC_PATH = 64,
 	LAYOUT_BYTES = 65536,
 	REPLY_HEAD = 1024,
@@ -62,12 +64,12 @@ static int set_record(int fd, const struct import_record *r, const struct lu_fid
 	return rc;
 }
 
-/* What is made is root's until it is given away; a mode with set-user-ID has to be set after the owner. */
+/* What is made is root's until it is given away. The mode is the last: set-user-ID has to be set after the owner, and until then it tells what is half made. */
 static int set_attributes(int fd, const struct import_attributes *a)
 {
 	const struct timespec times[2] = { { .tv_sec = a->mtime }, { .tv_sec = a->mtime } };
 
-	if (fchown(fd, a->uid, a->gid) < 0 || fchmod(fd, a->mode) < 0 || futimens(fd, times) < 0)
+	if (fchown(fd, a->uid, a->gid) < 0 || futimens(fd, times) < 0 || fchmod(fd, a->mode) < 0)
 		return -errno;
 	return 0;
 }
@@ -94,9 +96,9 @@ static int bind_file(struct make *m, int fd, const struct lu_fid *fid, const str
 	return (a->mode & 07000) && fchmod(fd, a->mode) < 0 ? -errno : 0;
 }
 
-static bool is_untouched(const struct stat *st)
+static bool is_untouched(const struct stat *st, mode_t mode)
 {
-	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_nlink == 1 && (st->st_mode & 07777) == HALF_MODE &&
+	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_nlink == 1 && (st->st_mode & 07777) == mode &&
 	       st->st_uid == 0 && st->st_gid == 0;
 }
 
@@ -134,7 +136,7 @@ static int open_half(int directory, const char *name, int *has_layout)
 	if (path < 0)
 		return path == -ENOENT ? -EAGAIN : path;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path);
-	if (fstat(path, &st) == 0 && is_untouched(&st) && (*has_layout = released_layout(proc)) >= 0) {
+	if (fstat(path, &st) == 0 && is_untouched(&st, HALF_MODE) && (*has_layout = released_layout(proc)) >= 0) {
 		fd = open(proc, O_WRONLY | O_LOV_DELAY_CREATE | O_CLOEXEC);
 		if (fd < 0)
 			fd = -EEXIST;
@@ -179,7 +181,7 @@ static int make_file(struct make *m, int directory, const struct import_item *it
 static int make_empty(struct make *m, int directory, const struct import_item *item, struct lu_fid *fid)
 {
 	const char *name = item->name;
-	int rc, fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, HALF_MODE);
+	int rc, fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, HALF_EMPTY);
 	bool made = fd >= 0;
 	struct stat st;
 
@@ -189,7 +191,7 @@ static int make_empty(struct make *m, int directory, const struct import_item *i
 		fd = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0)
 			return -EEXIST;
-		if (fstat(fd, &st) < 0 || !is_untouched(&st)) {
+		if (fstat(fd, &st) < 0 || !is_untouched(&st, HALF_EMPTY)) {
 			close(fd);
 			return -EEXIST;
 		}

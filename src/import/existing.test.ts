@@ -5,7 +5,7 @@ import type { Fid } from '../identity/fid.ts';
 import { formatFileRecord } from '../identity/file-record.ts';
 import { HSM } from '../lustre/hsm-state.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
-import { actionFor, relationOf } from './existing.ts';
+import { actionFor, isHalfMade, relationOf } from './existing.ts';
 import type { ImportRequest, OnConflict } from './types.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -137,5 +137,28 @@ describe('what is done about it', () => {
     });
     const empty = entry(CLEAN, { size: 0 });
     expect(actionFor('changed', empty, wantedFile(), ask('skip', true))).toEqual({ do: 'replace', clean: true });
+  });
+});
+
+describe('what a killed import may have left without its last step', () => {
+  const wanted = (metadata: Record<string, string>, content = 7) => wantedOf('"0x2"', content, metadata);
+  const plain = { owner: '1000', group: '1001', permissions: '0640', modtime: '1970-01-01 00:01:40 +0000' };
+  const set = { ...plain, permissions: '4750' };
+  const made = { uid: 1000, gid: 1001, mode: 0o640, mtime: 100 };
+  const symlink = { ...made, type: 'symlink', mode: 0o777 } as const;
+  test.each<[string, boolean, Record<string, string>, Partial<EntryState>]>([
+    ['a file as it was made', false, plain, made],
+    ['one that its users have given another mode', false, plain, { ...made, mode: 0o600 }],
+    ['another owner', false, plain, { ...made, uid: 7 }],
+    ['another time', false, plain, { ...made, mtime: 101 }],
+    ['one without its set-user-ID', true, set, { ...made, mode: 0o750 }],
+    ['the same, given to somebody else', false, set, { ...made, mode: 0o750, uid: 7 }],
+    ['an empty file in the making', true, plain, { size: 0, mode: 0o1600, uid: 1000, gid: 1001, mtime: 100 }],
+    ['an empty file of root’s own', false, plain, { size: 0, mode: 0o600, uid: 0, gid: 0 }],
+    ['a symlink that root has yet to give away', true, plain, { ...symlink, uid: 0, gid: 0, mtime: 7 }],
+    ['a symlink without its time', true, plain, { ...symlink, mtime: 7 }],
+    ['a symlink that its users have given away', false, plain, { ...symlink, uid: 8 }],
+  ])('%s: %s', (_, half, metadata, there) => {
+    expect(isHalfMade(entry(there.size === 0 ? CLEAN : RELEASED, there), wanted(metadata, there.size ?? 7))).toBe(half);
   });
 });

@@ -98,6 +98,24 @@ export function isNewer(there: EntryState, than?: number): boolean {
   return given !== undefined && there.mtime !== given.mtime && there.mtime > (than ?? given.mtime);
 }
 
+/** The mode of an empty file that the helper has made and not finished. */
+const HALF_EMPTY = 0o1600;
+
+/**
+ * Whether an import that was killed may have left it without its last step. Otherwise what differs from the blob was
+ * changed by its users, who are never overruled by an import that has nothing new for them: when the catalog is lost,
+ * nothing else knows of a chmod that the container has not heard of yet.
+ */
+export function isHalfMade(there: EntryState, wanted: Wanted): boolean {
+  const { mode, uid, gid, mtime } = attributesOf(wanted);
+  const sameOwner = there.uid === uid && there.gid === gid;
+  // Made by root, then given away, then its time.
+  if (there.type === 'symlink') return (there.uid === 0 && there.gid === 0) || (sameOwner && there.mtime !== mtime);
+  if (there.size === 0) return there.mode === HALF_EMPTY && there.mode !== mode;
+  // All at once, then what the import ioctl cuts off the mode.
+  return sameOwner && there.mtime === mtime && there.mode !== mode && there.mode === (mode & 0o777);
+}
+
 /** The file's own record: `cp -a` carries it to others. */
 export function ownRecordOf({
   fid,

@@ -7,7 +7,7 @@ import type { EntryState } from '../lustre/scan-entry.ts';
 import { ErrnoError } from '../service/errors.ts';
 import type { Changes } from './changes.ts';
 import type { Way } from './directories.ts';
-import { type Action, actionFor, type Relation, relationOf } from './existing.ts';
+import { type Action, actionFor, isHalfMade, type Relation, relationOf } from './existing.ts';
 import { giveXattrs } from './give-xattrs.ts';
 import { stopAtConflict, tell } from './problems.ts';
 import { attributesOf, entryOf, recordOf } from './things.ts';
@@ -92,14 +92,14 @@ function conflict({ world }: Settling, { wanted, action }: Judged): void {
 
 /**
  * It is there already. What the catalog does not know was made by an import that was killed before it could say so, and may
- * lack its last step; what it knows may have been changed by its owner since.
+ * lack its last step. Whatever else differs has been changed by its users since.
  */
 async function keep({ world, lustre, changes }: Settling, judged: readonly Judged[]): Promise<void> {
   const { catalog, counts } = world;
   if (judged.length === 0 || catalog === undefined) return;
   counts.present += judged.length;
   const known = await catalog.present(judged.map(({ there }) => there.fid));
-  const unfinished = judged.filter(({ there, wanted }) => !known.has(there.fid) && differs(there, wanted));
+  const unfinished = judged.filter(({ there, wanted }) => !known.has(there.fid) && isHalfMade(there, wanted));
   const done = await lustre.importer.attributes(
     unfinished.map(({ there, wanted }) => ({ fid: there.fid, ...attributesOf(wanted) })),
   );
@@ -124,12 +124,6 @@ async function keep({ world, lustre, changes }: Settling, judged: readonly Judge
     }
     changes.bind(wanted, there.fid);
   }
-}
-
-function differs(there: EntryState, wanted: Wanted): boolean {
-  const { mode, uid, gid, mtime } = attributesOf(wanted);
-  const same = there.uid === uid && there.gid === gid && there.mtime === mtime;
-  return !same || (there.type !== 'symlink' && there.mode !== mode);
 }
 
 /** The record first, then the size: killed in between, a restore fails, and the next refresh does it again. */

@@ -105,7 +105,8 @@ it('a half-made file is taken up, an ordinary empty one is not', async () => {
   expect(half.rc).toBe(0);
   await c.expectState(c.path('half/half'), 0);
   await writeFile(c.path('half/plain'), '', { mode: 0o600 });
-  await writeFile(c.path('half/empty'), '', { mode: 0o600 });
+  await writeFile(c.path('half/empty'), '', { mode: 0o1600 });
+  await writeFile(c.path('half/private'), '', { mode: 0o600 });
   await writeFile(c.path('half/mine'), '', { mode: 0o644 });
   const helper = await start();
   const list = await make(helper, parent, [
@@ -113,16 +114,19 @@ it('a half-made file is taken up, an ordinary empty one is not', async () => {
     ['file', 'plain', 0o640, 1000, 1001, MTIME, 7, ...record],
     ['empty', 'empty', 0o640, 1000, 1001, MTIME, ...record],
     ['empty', 'mine', 0o640, 1000, 1001, MTIME, ...record],
+    ['empty', 'private', 0o640, 1000, 1001, MTIME, ...record],
   ]);
   expect(list).toEqual([
     expect.stringMatching(FID),
     [-17, expect.anything()],
     expect.stringMatching(FID),
     [-17, expect.anything()],
+    [-17, expect.anything()],
   ]);
   await c.expectState(c.path('half/half'), RELEASED_FILE);
   expect(await look('half/half')).toEqual({ size: 7, mode: 0o4640, uid: 1000, gid: 1001, mtime: MTIME });
   expect(await look('half/empty')).toEqual({ size: 0, mode: 0o640, uid: 1000, gid: 1001, mtime: MTIME });
+  expect(await look('half/private')).toMatchObject({ size: 0, mode: 0o600, uid: 0, gid: 0 });
   await helper.close();
 });
 

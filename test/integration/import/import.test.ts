@@ -1,4 +1,4 @@
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, read } from '../copytool/fixture.ts';
@@ -66,6 +66,23 @@ test('what others wrote: files, parents that nobody wrote, markers, symlinks, em
   // Once more: everything is there, nothing is done.
   const again = await it.import('--prefix', top);
   expect(again).toMatchObject({ exitCode: 0, listed: 6, present: 6, made: { files: 0, directories: 0 } });
+});
+
+test('after a lost catalog, what users have changed since stays as they have it', async () => {
+  fresh();
+  for (const name of ['kept', 'opened', 'given', 'empty'])
+    await it.put(`${top}/${name}`, name === 'empty' ? '' : 'x', owner);
+  await it.import('--prefix', top);
+  chmodSync(it.at(top, 'opened'), 0o4777);
+  chownSync(it.at(top, 'given'), 4001, 4002);
+  chmodSync(it.at(top, 'empty'), 0o600);
+  const before = seeTree(it.at(top));
+  for (const end of ['', '-wal', '-shm']) rmSync(`${it.sandbox.dir}/state/catalog.db${end}`, { force: true });
+  const again = await it.import('--prefix', top);
+  expect(again, again.stderr).toMatchObject({ exitCode: 0, present: 4, made: { files: 0, empty: 0 } });
+  expect(seeTree(it.at(top))).toEqual(before);
+  expect(before.get('opened')).toMatchObject({ mode: 0o4777 });
+  expect(before.get('empty')).toMatchObject({ mode: 0o600, uid: 1000 });
 });
 
 test('a dry run counts, and touches nothing', async () => {
