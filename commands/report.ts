@@ -30,6 +30,12 @@ export default class Report extends BaseCommand {
       min: 1,
       max: 10_000,
     }),
+    'top-users': Flags.integer({
+      description: 'only that many of the users, those whose files are largest together',
+      helpValue: 'N',
+      min: 1,
+      max: 10_000,
+    }),
     csv: Flags.boolean({
       description: 'comma-separated values, numbers in bytes; an empty line between tables',
       exclusive: ['json'],
@@ -67,6 +73,7 @@ export default class Report extends BaseCommand {
         by: [...new Set(flags.by ?? (['type', 'state', 'user'] as const))],
         topFiles: flags['top-files'] ?? 0,
         topDirectories: flags['top-directories'] ?? 0,
+        topUsers: flags['top-users'] ?? 0,
         where: where.kind === 'constant' && where.value ? undefined : where,
         classes,
         now: Date.now(),

@@ -23,7 +23,7 @@ export interface ReportRow {
 
 export interface ReportSection {
   readonly by: Dimension;
-  /** Largest first; profiles in their order. */
+  /** Largest first; profiles in their order. Of users, only the first when so many are asked for. */
   readonly rows: readonly ReportRow[];
 }
 
@@ -50,6 +50,8 @@ export interface ReportOptions {
   /** How many of the largest files, and of the directories with the most in them. */
   readonly topFiles: number;
   readonly topDirectories: number;
+  /** How many of the users with the most bytes; 0: all, if it is added up by user. */
+  readonly topUsers: number;
   /** Without: everything. */
   readonly where?: Expression | undefined;
   readonly classes: Policies['classes'];
@@ -64,15 +66,19 @@ const KEPT: ReadonlySet<Dimension> = new Set(['user', 'group', 'project', 'type'
 
 /** Adds up what the catalog has. Sizes and ages, classes, largest files and conditions need a look at every entry. */
 export async function report(options: ReportOptions): Promise<Report> {
-  const { by, topFiles, where } = options;
+  const { topFiles, topUsers, where } = options;
+  const by = topUsers === 0 || options.by.includes('user') ? options.by : [...options.by, 'user' as const];
   const sums = new Sums(by);
   const largest = new LargestFirst<KnownEntry>(topFiles, (entry) => entry.size);
   if (where === undefined && topFiles === 0 && by.every((dimension) => KEPT.has(dimension))) {
     for (const usage of await options.catalog.usage()) sums.addUsage(usage);
-  } else await goThrough(options, sums, largest);
+  } else await goThrough({ ...options, by }, sums, largest);
   return {
     total: sums.total(),
-    sections: by.map((dimension) => ({ by: dimension, rows: sums.rows(dimension) })),
+    sections: by.map((dimension) => ({
+      by: dimension,
+      rows: sums.rows(dimension).slice(0, dimension === 'user' && topUsers > 0 ? topUsers : undefined),
+    })),
     files: await namedFiles(options.catalog, largest.inOrder()),
     directories: await topDirectories(options),
   };

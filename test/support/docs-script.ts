@@ -222,7 +222,7 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync report --by user --by state --csv > usage.csv': {},
       'lfsazsync report --by age --by size --type f --group astro --top-files 20': {},
       'lfsazsync report --by age --type f --user alice --top-files 20': {},
-      'lfsazsync report --top-directories 10': {},
+      'lfsazsync report --top-directories 10 --top-users 10': {},
       'lfsazsync sweep': {},
       'lfsazsync sweep --restart': {},
       'lfsazsync sweep --json': {},

@@ -124,6 +124,11 @@ test('find and report say of the file system what was scanned', async () => {
       bytes: 5_000_000,
     }),
   );
+  // With --top-users, the first of the same users, beside whatever else is added up.
+  const users = all.by.user ?? [];
+  expect(users.length).toBeGreaterThan(2);
+  const top = await report('--by', 'type', '--top-users', '2');
+  expect(top.by).toEqual({ type: all.by.type, user: users.slice(0, 2) });
   const profiles = await report(
     '--by',
     'size',
