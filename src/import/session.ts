@@ -76,6 +76,11 @@ export async function wouldResume(
   return state?.asked === textOf(request, places);
 }
 
+/** When the import began that is under way, or was stopped and is not at its end: seconds since 1970. */
+export async function importBegan(catalog: Pick<Catalog, 'checkpoint'>): Promise<number | undefined> {
+  return ((await catalog.checkpoint(IMPORT_CHECKPOINT))?.state as Standing | undefined)?.began;
+}
+
 /** It is over. */
 export async function closeImport(catalog: Catalog): Promise<void> {
   await catalog.apply({ checkpointsGone: [IMPORT_CHECKPOINT] });

@@ -2,6 +2,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import { catalogFile } from '../catalog/place.ts';
 import type { Cursor, Run, Usage } from '../catalog/types.ts';
+import { importBegan } from '../import/session.ts';
 import { hasCopy, isArchived, isDirty, isLost, isReleased } from '../lustre/hsm-state.ts';
 import { type JournalRow, journalRows } from './journal.ts';
 import { type Amount, type CatalogStatus, FILE_STATES, type FileState, RUN_NAMES, type RunStatus } from './types.ts';
@@ -35,19 +36,21 @@ export async function readCatalog(stateDir: string): Promise<CatalogFacts> {
 }
 
 async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
-  const [uuid, scanned, scanning, usage, marks, journal, dead, runs, policyRuns, events, cursors] = await Promise.all([
-    catalog.fileSystem(),
-    catalog.lastScan(),
-    catalog.scanning(),
-    catalog.usage(),
-    catalog.markStats(),
-    catalog.journalStats(),
-    catalog.deaths(0),
-    catalog.runs(undefined, RUNS),
-    catalog.runs('policy', POLICY_RUNS),
-    catalog.events(EVENTS),
-    catalog.cursors(),
-  ]);
+  const [uuid, scanned, scanning, importing, usage, marks, journal, dead, runs, policyRuns, events, cursors] =
+    await Promise.all([
+      catalog.fileSystem(),
+      catalog.lastScan(),
+      catalog.scanning(),
+      importBegan(catalog),
+      catalog.usage(),
+      catalog.markStats(),
+      catalog.journalStats(),
+      catalog.deaths(0),
+      catalog.runs(undefined, RUNS),
+      catalog.runs('policy', POLICY_RUNS),
+      catalog.events(EVENTS),
+      catalog.cursors(),
+    ]);
   const quarantine: JournalRow[] = [];
   if (journal.quarantined > 0) {
     for await (const row of journalRows(catalog, { quarantinedOnly: true, limit: QUARANTINE })) quarantine.push(row);
@@ -65,6 +68,7 @@ async function factsOf(catalog: Catalog): Promise<CatalogFacts> {
       uuid: uuid ?? null,
       scanned: ofMs(scanned),
       scanning: ofMs(scanning),
+      importing: ofSeconds(importing),
       files: filesByState(usage),
       directories: count('dir'),
       symlinks: count('symlink'),

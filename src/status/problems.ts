@@ -179,13 +179,13 @@ function changelogs({ changelogs: all, recoveryPoint: { since, ageSeconds } }: F
   return problems;
 }
 
-function catalog({ catalog: found }: Facts): Problem[] {
+function catalog({ catalog: found, services }: Facts): Problem[] {
   if (!found.available) {
     const make = found.code === 'CATALOG_MISSING' ? warning : error;
     return [make(found.code, found.reason, found.hint)];
   }
   const problems: Problem[] = [];
-  const { journal, files, scanned, scanning } = found;
+  const { journal, files, scanned, scanning, importing } = found;
   if (journal.quarantined > 0) {
     problems.push(
       warning(
@@ -210,6 +210,15 @@ function catalog({ catalog: found }: Facts): Problem[] {
       scanning === null
         ? warning('NEVER_SCANNED', 'the catalog has not seen all of the file system yet', scan)
         : warning('SCAN_UNFINISHED', `the first scan, begun ${scanning}, is not complete`, scan),
+    );
+  }
+  if (importing !== null && services.import.state !== 'running') {
+    problems.push(
+      warning(
+        'IMPORT_UNFINISHED',
+        `an import, begun ${importing}, was stopped before its end: what it may still need in the container is not touched`,
+        'Give the same `lfsazsync import` again: it goes on where it was. Any other import that comes to its end gives this one up.',
+      ),
     );
   }
   return problems;

@@ -135,6 +135,8 @@ export interface CatalogStatus {
   readonly scanned: string | null;
   /** When the scan began that is under way, or was when it was killed. */
   readonly scanning: string | null;
+  /** When the import began that is under way, or was stopped and is not at its end. */
+  readonly importing: string | null;
   readonly files: Readonly<Record<FileState, Amount>>;
   readonly directories: number;
   readonly symlinks: number;

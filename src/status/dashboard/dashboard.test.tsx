@@ -99,7 +99,13 @@ const snapshot: StatusSnapshot = {
   ],
   catalog: {
     available: true,
-    ...{ file: '/var/lib/lfsazsync/catalog.db', uuid: 'u', scanned: '2026-01-01T00:00:00.000Z', scanning: null },
+    ...{
+      file: '/var/lib/lfsazsync/catalog.db',
+      uuid: 'u',
+      scanned: '2026-01-01T00:00:00.000Z',
+      scanning: null,
+      importing: null,
+    },
     files: {
       new: { count: 10, bytes: 1024 },
       modified: { count: 0, bytes: 0 },

@@ -230,14 +230,21 @@ test('--max-errors: so many are passed over, one more ends it; the same command 
   fresh();
   for (const letter of ['a', 'b', 'c']) await it.put(`${top}/${letter.repeat(256)}`, 'x');
   await it.put(`${top}/good`, 'x');
+  const problems = async () => {
+    const { stdout } = await it.sandbox.run(['status', '--json']);
+    const { health } = JSON.parse(stdout) as { health: { problems: { code: string }[] } };
+    return health.problems.map(({ code }) => code);
+  };
   expect(await it.import('--prefix', top, '--max-errors', '2')).toMatchObject({
     exitCode: 1,
     error: { code: 'IMPORT_ERRORS', hint: expect.stringContaining('goes on where this one stopped') },
   });
+  expect(await problems()).toContain('IMPORT_UNFINISHED');
   // What the one that stopped has told is not told again, but it counts: the import is not complete.
   expect(await it.import('--prefix', top, '--max-errors', '2')).toMatchObject({
     ...{ exitCode: 3, outcome: 'partial', resumed: true, refused: 3, problems: [] },
   });
+  expect(await problems()).not.toContain('IMPORT_UNFINISHED');
   expect(statSync(it.at(top, 'good')).size).toBe(1);
   expect(await it.import('--prefix', top, '--max-errors', '3')).toMatchObject({ exitCode: 3, refused: 3 });
 });

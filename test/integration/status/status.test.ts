@@ -165,6 +165,7 @@ describe('with a copytool and a catalog', () => {
       available: true,
       scanned: iso,
       scanning: null,
+      importing: null,
       directories: 3,
       symlinks: 0,
       special: 0,
