@@ -17,7 +17,10 @@ export class Clearing {
   readonly #step: () => Promise<void>;
   readonly #bell = new Bell();
   #due = 0;
+  /** The last index that the MDT was sent, and the last that it has answered. */
+  #sent = 0;
   #cleared = 0;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(o: { mdt: string; catalog: Catalog; log: Log; step: () => Promise<void> }) {
     this.#mdt = o.mdt;
@@ -33,6 +36,7 @@ export class Clearing {
 
   /** Up to here, the MDT was told before. */
   beginAt(index: number): void {
+    this.#sent = index;
     this.#cleared = index;
   }
 
@@ -55,11 +59,32 @@ export class Clearing {
     await this.#clear(reader(), stop);
   }
 
+  /** Tells the MDT once more what it was told last, if that was anything. Rejects when the user is gone. */
+  async again(reader: ChangelogReader): Promise<void> {
+    await this.#send(reader, () => this.#sent);
+  }
+
+  /**
+   * One at a time, and never an earlier one, even if the later one had no answer: an index below the one that the MDT has
+   * is refused as if the user were gone.
+   */
+  async #send(reader: ChangelogReader, what: () => number): Promise<void> {
+    const mine = this.#turn.then(async () => {
+      const index = what();
+      if (index === 0) return;
+      this.#sent = index;
+      await reader.clear(index);
+      this.#cleared = index;
+    });
+    this.#turn = mine.catch(() => undefined);
+    await mine;
+  }
+
   async #clear(reader: ChangelogReader, stop: AbortSignal): Promise<void> {
     const index = this.#due;
     if (index <= this.#cleared) return;
     try {
-      await reader.clear(index);
+      await this.#send(reader, () => index);
     } catch (error) {
       // The MDT does not answer, or the helper has died: it comes later, and until then its records stay, that is all.
       if (!(error instanceof ErrnoError) && !isGone(error)) throw error;
@@ -68,7 +93,6 @@ export class Clearing {
       this.#bell.ring();
       return;
     }
-    this.#cleared = index;
     await this.#note(index);
     await this.#step();
   }

@@ -212,9 +212,8 @@ export class Intake {
   async #checkUser(stop: AbortSignal): Promise<void> {
     for (;;) {
       await pause(CHECK_USER_MS, stop);
-      const { cleared } = this.#clearing;
       if (stop.aborted) return;
-      if (cleared > 0 && this.#ended) await this.#reader?.clear(cleared).catch(passOver);
+      if (this.#ended && this.#reader !== undefined) await this.#clearing.again(this.#reader).catch(passOver);
     }
   }
 }
