@@ -1,19 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { silentLog as log } from '../../test/support/silent-log.ts';
 import { parseFid } from '../identity/fid.ts';
 import type { ActionName, Ending } from '../lustre/copytool-channel.ts';
 import { ERRNO, errnoName } from '../lustre/errno.ts';
 import { actionKey, type HsmAction } from '../lustre/hsm-action.ts';
 import { ErrnoError } from '../service/errors.ts';
-import type { Log } from '../service/log.ts';
 import { type Adopter, adoptAll } from './adoption.ts';
 import type { CopytoolContext } from './context.ts';
 import { newStats } from './stats.ts';
 
 const ESHUTDOWN = 108;
 const PASSING = [ERRNO.EIO, ERRNO.EINTR, ERRNO.ENODEV, ERRNO.ENOTCONN, ERRNO.ETIMEDOUT, ESHUTDOWN];
-const silent = () => {};
-const log: Log = { error: silent, warn: silent, info: silent, debug: silent, trace: silent, child: () => log };
 
 /** Answers as the helper does: what could not be asked for is kept for its end, but for ENOENT and EAGAIN. */
 class Channel {

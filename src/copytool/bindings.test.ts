@@ -1,16 +1,14 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { scratch } from '../../test/support/catalog.ts';
+import { silentLog as log } from '../../test/support/silent-log.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import { IMPORT_CHECKPOINT } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
-import type { Log } from '../service/log.ts';
 import { type BindingsOptions, isUnbound } from './bindings.ts';
 
 const UUID = '0b0e7a52-6f0c-4e3c-9a8e-2f4b6d1c9e10';
 const FID = '0x200000401:0x1:0x0' as Fid;
-const nothing = () => undefined;
-const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
 
 let place: ReturnType<typeof scratch>;
 let catalog: Catalog;

@@ -1,10 +1,10 @@
 import { beforeEach, expect, test } from 'vitest';
+import { silentLog as log } from '../../test/support/silent-log.ts';
 import { parseFid } from '../identity/fid.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import type { HsmAction } from '../lustre/hsm-action.ts';
 import { HSM } from '../lustre/hsm-state.ts';
 import { ErrnoError } from '../service/errors.ts';
-import type { Log } from '../service/log.ts';
 import { endFailedArchive } from './failed-archive.ts';
 
 /*
@@ -14,8 +14,6 @@ import { endFailedArchive } from './failed-archive.ts';
 
 const CLEAN = HSM.EXISTS | HSM.ARCHIVED;
 const RELEASED = CLEAN | HSM.RELEASED;
-const silent = () => {};
-const log: Log = { error: silent, warn: silent, info: silent, debug: silent, trace: silent, child: () => log };
 const fid = parseFid('0x200000401:0x1:0x0');
 if (fid === undefined) throw new Error('no FID');
 const action: HsmAction = {

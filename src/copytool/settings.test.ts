@@ -3,12 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { silentLog } from '../../test/support/silent-log.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
-import type { Log } from '../service/log.ts';
 import { LiveSettings } from './settings.ts';
-
-const QUIET: Log = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => QUIET };
 
 let directory: string;
 let applied: Config[];
@@ -24,7 +22,7 @@ function write(copytool: object, more: object = {}): void {
 
 async function start(flags: { flag: string; path: string; value: unknown }[] = []): Promise<LiveSettings> {
   const reload = () => loadConfig({ file: join(directory, 'config.yaml'), env: {}, flags });
-  const settings = new LiveSettings({ loaded: await reload(), reload, mostConcurrency: 64, log: QUIET });
+  const settings = new LiveSettings({ loaded: await reload(), reload, mostConcurrency: 64, log: silentLog });
   settings.follow((config) => applied.push(config));
   return settings;
 }

@@ -84,6 +84,12 @@ const stones = async () =>
     ]),
   );
 
+const ALL_UNSEEN = new Map([
+  [P, 'dir p, never seen'],
+  [D, 'dir p/d, never seen'],
+  [F, 'file p/d/f, never seen'],
+]);
+
 describe.each([
   ['all in one look', 100],
   ['one by one', 1],
@@ -98,13 +104,7 @@ describe.each([
       rmdir(P, ROOT_FID, 'p'),
     );
     await look(limit);
-    expect(await stones()).toEqual(
-      new Map([
-        [P, 'dir p, never seen'],
-        [D, 'dir p/d, never seen'],
-        [F, 'file p/d/f, never seen'],
-      ]),
-    );
+    expect(await stones()).toEqual(ALL_UNSEEN);
   });
 
   test('however the records are split, and whatever is looked at in between', async () => {
@@ -118,13 +118,7 @@ describe.each([
       await take(...some);
       await look(limit);
     }
-    expect(await stones()).toEqual(
-      new Map([
-        [P, 'dir p, never seen'],
-        [D, 'dir p/d, never seen'],
-        [F, 'file p/d/f, never seen'],
-      ]),
-    );
+    expect(await stones()).toEqual(ALL_UNSEEN);
   });
 
   test('below a directory that was renamed meanwhile, or had been seen before', async () => {

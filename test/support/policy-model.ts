@@ -17,17 +17,15 @@ import { effectsOn, NO_EFFECTS, type RunContext, type RunRequest } from '../../s
 import { runPolicy } from '../../src/policy/run/run.ts';
 import type { RunSummary, TriggerReport } from '../../src/policy/run/types.ts';
 import { ErrnoError } from '../../src/service/errors.ts';
-import type { Log } from '../../src/service/log.ts';
 import { entry, fid, scratch } from './catalog.ts';
 import { FakeClock } from './fake-clock.ts';
+import { silentLog as log } from './silent-log.ts';
 
 const IDLE: CurrentAction = { action: 'NOOP', state: 'none', done: 0n };
 const NO_PRICES: Pick<Config, 'archives' | 'prices'> = {
   archives: new Map(),
   prices: { currency: 'USD', accountTier: 'Hot', tiers: {} },
 };
-const nothing = () => undefined;
-const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
 
 /** How the model's copytool deals with a file: archives it, fails, never begins, works for so long. */
 export type Conduct = 'work' | 'fail' | 'hang' | { readonly ms: number };

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { scratch } from '../../../test/support/catalog.ts';
+import { silentLog as log } from '../../../test/support/silent-log.ts';
 import { waitUntil } from '../../../test/support/wait.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { catalogError } from '../../catalog/errors.ts';
@@ -7,11 +8,8 @@ import { openCatalog } from '../../catalog/open.ts';
 import type { ChangelogReader } from '../../lustre/changelog-reader.ts';
 import { ERRNO } from '../../lustre/errno.ts';
 import { ErrnoError } from '../../service/errors.ts';
-import type { Log } from '../../service/log.ts';
 import { Clearing } from './clearing.ts';
 
-const nothing = () => undefined;
-const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
 let place: ReturnType<typeof scratch>;
 let catalog: Catalog;
 beforeEach(() => {

@@ -6,14 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../test/support/silent-log.ts';
 import { waitUntil } from '../../../test/support/wait.ts';
 import { OperatorError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import { askService, type ControlTarget } from './client.ts';
 import { ControlServer } from './server.ts';
 import { socketName } from './socket-path.ts';
-
-const QUIET: Log = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => QUIET };
 
 let directory: string;
 const servers: ControlServer[] = [];
@@ -41,7 +39,7 @@ const handlers = {
 };
 
 async function start(name = 'test.sock', where = directory): Promise<ControlServer> {
-  const server = await ControlServer.open({ directory: where, name, version: '1.2.3', handlers, log: QUIET });
+  const server = await ControlServer.open({ directory: where, name, version: '1.2.3', handlers, log: silentLog });
   servers.push(server);
   return server;
 }

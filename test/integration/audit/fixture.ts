@@ -12,14 +12,8 @@ import { reap } from '../../../src/follow/reconcile/reap.ts';
 import { refresh } from '../../../src/follow/refresh.ts';
 import type { Fid } from '../../../src/identity/fid.ts';
 import type { AuditEntry } from '../../../src/service/audit.ts';
-import type { Log } from '../../../src/service/log.ts';
+import { silentLog } from '../../support/silent-log.ts';
 import { Rig } from '../copytool/fixture.ts';
-
-const nothing = () => undefined;
-export const silent: Log = {
-  ...{ error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing },
-  child: () => silent,
-};
 
 /** A sandbox with a copytool, `scan` and `sweep` by the executable, and a follower's work on the catalog, step by step. */
 export class AuditRig {
@@ -124,7 +118,7 @@ export class AuditRig {
     const archiveAgain = async (fid: Fid) => this.rig.lfs('hsm_archive', this.rig.fs.fidPath(fid));
     const { fsUuid, rig } = this;
     return {
-      ...{ fs: rig.fs, fsUuid, archives: new Map([[1, this.store]]), catalog, log: silent, archiveAgain },
+      ...{ fs: rig.fs, fsUuid, archives: new Map([[1, this.store]]), catalog, log: silentLog, archiveAgain },
       audit: {
         record: (entry) => Promise.resolve(void this.audit.push(entry)),
         reopen: () => Promise.resolve(),

@@ -5,7 +5,8 @@ import { lockSweep } from '../../../src/audit/start-sweep.ts';
 import { runSweep } from '../../../src/audit/sweep.ts';
 import { stagingName } from '../../../src/blob/naming.ts';
 import type { Catalog } from '../../../src/catalog/catalog.ts';
-import { AuditRig, silent } from './fixture.ts';
+import { silentLog } from '../../support/silent-log.ts';
+import { AuditRig } from './fixture.ts';
 
 let it: AuditRig;
 beforeEach(async () => {
@@ -245,7 +246,7 @@ const options = (catalog: Catalog) => ({
 test('one sweep at a time', async () => {
   await tree();
   const lock = await lockSweep({
-    ...{ directory: join(it.rig.sandbox.dir, 'state'), version: '0', path: 'sandbox', log: silent },
+    ...{ directory: join(it.rig.sandbox.dir, 'state'), version: '0', path: 'sandbox', log: silentLog },
   });
   const result = await it.rig.sandbox.run(['sweep', '--json']);
   expect(result).toMatchObject({ exitCode: 6 });

@@ -24,11 +24,11 @@ import type { DoctorJson } from '../../../src/doctor/report.ts';
 import { RecordType } from '../../../src/lustre/changelog-record.ts';
 import { ControlServer } from '../../../src/service/control/server.ts';
 import { OperatorError } from '../../../src/service/errors.ts';
-import type { Log } from '../../../src/service/log.ts';
 import { startGateway } from '../../support/blob-gateway.ts';
 import { createContainer } from '../../support/endpoint.ts';
 import { executable } from '../../support/project.ts';
 import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
+import { silentLog } from '../../support/silent-log.ts';
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -42,7 +42,6 @@ const TMPFS = 0x01021994;
 
 /** What a client sees, unless it is asked to be the metadata server. */
 const AS_SERVER = { LUSTRE_SIM_NODE: 'server' };
-const NO_LOG: Log = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => NO_LOG };
 /** The sandbox's variables say again what stands in its configuration: here the file is to count. */
 const FILE_COUNTS = {
   AZURE_STORAGE_CONNECTION_STRING: undefined,
@@ -229,7 +228,7 @@ describe('what is broken is found, and the fix mends it', () => {
       await ControlServer.open({
         ...{ directory: join(sandbox.dir, 'run-dir'), name: copytoolSocket(sandbox.mount), version: '0.0.9' },
         handlers: { status },
-        log: NO_LOG,
+        log: silentLog,
       });
     const old = await running(() => ({ process: { version: '0.0.9' } }));
     expect(await finding('services.copytool')).toMatchObject({

@@ -19,8 +19,8 @@ import { refresh } from '../../../src/follow/refresh.ts';
 import { type Fid, ROOT_FID } from '../../../src/identity/fid.ts';
 import { FILE_SYSTEM_XATTR } from '../../../src/identity/file-record.ts';
 import type { AuditEntry } from '../../../src/service/audit.ts';
-import type { Log } from '../../../src/service/log.ts';
 import { scratch } from '../../support/catalog.ts';
+import { silentLog as log } from '../../support/silent-log.ts';
 import { Rig, read } from '../copytool/fixture.ts';
 
 let rig: Rig;
@@ -60,8 +60,6 @@ afterEach(() => {
 
 /** A path in this test's own directory. */
 const at = (...names: string[]) => rig.path(`t${round}`, ...names);
-const nothing = () => undefined;
-const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
 
 const archiveAgain = async (fid: Fid) => rig.lfs('hsm_archive', rig.fs.fidPath(fid));
 

@@ -12,7 +12,7 @@ import type { ReconcileStep } from '../../../src/follow/reconcile/steps.ts';
 import { refresh } from '../../../src/follow/refresh.ts';
 import type { Fid } from '../../../src/identity/fid.ts';
 import type { ImportJson } from '../../../src/import/report.ts';
-import type { Log } from '../../../src/service/log.ts';
+import { silentLog as log } from '../../support/silent-log.ts';
 import { Rig } from '../copytool/fixture.ts';
 
 /** What a file system has at a path, told by the file system alone. */
@@ -117,8 +117,6 @@ export class Follower {
     this.catalog = openCatalog({ file: join(rig.sandbox.dir, 'state', 'catalog.db') });
     this.#store = store;
     this.#source = new LustreSource(rig.fs, fsUuid);
-    const nothing = () => undefined;
-    const log: Log = { error: nothing, warn: nothing, info: nothing, debug: nothing, trace: nothing, child: () => log };
     const settled = () => Promise.resolve();
     this.#context = {
       ...{ fs: rig.fs, fsUuid, archives: new Map([[1, store]]), catalog: this.catalog, log },
