@@ -14,6 +14,7 @@ import { scratch } from '../support/catalog.ts';
 import { helpersOf } from '../support/machine.ts';
 import { helperPath } from '../support/project.ts';
 import { type Sandbox, startSandbox } from '../support/sandbox.ts';
+import { ENDPOINT, SandboxDirectory, STAND_IN } from '../support/sandbox-directory.ts';
 import { waitUntil } from '../support/wait.ts';
 
 /**
@@ -47,6 +48,9 @@ interface Figure {
   /** Microseconds of CPU for each: of the process itself, and of its native helpers. */
   readonly node: number;
   readonly helpers: number;
+  /** The same of the programs that stand for the service and the file system, where both have a part in it. */
+  readonly azurite?: number;
+  readonly standIn?: number;
   /** The most memory that the process has had, MiB. */
   readonly memory: number;
 }
@@ -176,11 +180,24 @@ async function grow(sandbox: Sandbox, name: string, count: number): Promise<void
   await sandbox.simctl(['grow', top, `dirs=${dirs}`, `files=${PER_DIRECTORY}`, 'size=4096', 'records=1'], LONG);
 }
 
+/** Microseconds of CPU that the service and the file system's stand-in have used so far. */
+function cpuBehind(sandbox: Sandbox): { azurite: number; standIn: number } {
+  const records = new SandboxDirectory(sandbox.dir);
+  const of = (name: string) => cpuOf(records.process(name)?.pid ?? 0);
+  return { azurite: of(ENDPOINT), standIn: of(STAND_IN) };
+}
+
+function eachSince(before: ReturnType<typeof cpuBehind>, sandbox: Sandbox, count: number) {
+  const now = cpuBehind(sandbox);
+  return { azurite: (now.azurite - before.azurite) / count, standIn: (now.standIn - before.standIn) / count };
+}
+
 /** What anybody would write: no look at what is at either name, no condition, no proof, no word to the file system. */
-async function bareCopies(container: ContainerClient, from: string, to: string): Promise<void> {
+async function bareCopies(sandbox: Sandbox, from: string, to: string): Promise<void> {
+  const container: ContainerClient = sandbox.containerClient;
   const names: string[] = [];
   for await (const { name } of container.listBlobsFlat({ prefix: from })) names.push(name);
-  const [began, used] = [performance.now(), process.cpuUsage()];
+  const [began, used, behind] = [performance.now(), process.cpuUsage(), cpuBehind(sandbox)];
   const move = async (name: string) => {
     const source = container.getBlobClient(name);
     const copy = await container.getBlobClient(`${to}${name.slice(from.length)}`).beginCopyFromURL(source.url);
@@ -192,7 +209,7 @@ async function bareCopies(container: ContainerClient, from: string, to: string):
   tell({
     ...{ what: 'the same by a bare loop of copy and delete', count: names.length },
     ...{ seconds: (performance.now() - began) / 1000, memory: process.resourceUsage().maxRSS / 1024 },
-    ...{ node: (user + system) / names.length, helpers: 0 },
+    ...{ node: (user + system) / names.length, helpers: 0, ...eachSince(behind, sandbox, names.length) },
   });
 }
 
@@ -214,7 +231,7 @@ async function renamed(): Promise<void> {
   const follower = sandbox.startService(['changelog-follow']);
   await follower.waitFor('follower ready', LONG);
   const used = () => [...helpersOf(follower.pid).values()].reduce((sum, { pid }) => sum + cpuOf(pid), 0);
-  const [began, node, helpers] = [performance.now(), cpuOf(follower.pid), used()];
+  const [began, node, helpers, behind] = [performance.now(), cpuOf(follower.pid), used(), cpuBehind(sandbox)];
   await rename(top, join(sandbox.mount, 'after'));
   await waitUntil(
     'all copies have moved',
@@ -232,11 +249,12 @@ async function renamed(): Promise<void> {
     ...{ what: 'archived and released files below a directory that is renamed', count: files },
     ...{ seconds: (performance.now() - began) / 1000, memory: peakOf(follower.pid) },
     ...{ node: (cpuOf(follower.pid) - node) / files, helpers: (used() - helpers) / files },
+    ...eachSince(behind, sandbox, files),
   });
   await follower.stop();
   const left = await countBelow(sandbox.containerClient, 'before/');
   if (left !== 0) throw new Error(`${left} blobs are left where they were`);
-  await bareCopies(sandbox.containerClient, 'after/', 'bare/');
+  await bareCopies(sandbox, 'after/', 'bare/');
 }
 
 async function countBelow(container: ContainerClient, prefix: string): Promise<number> {
@@ -256,15 +274,14 @@ async function recordsIn(): Promise<void> {
 
 if (records > 0) await recordsIn();
 if (files > 0) await renamed();
-const lines = figures.map(({ what, count, seconds, node, helpers, memory }) =>
-  [what, count, Math.round(count / seconds), node.toFixed(1), helpers.toFixed(1), `${memory.toFixed(0)} MiB`].join(
-    ' | ',
-  ),
-);
+const lines = figures.map(({ what, count, seconds, node, helpers, azurite, standIn, memory }) => {
+  const cpu = [node, helpers, azurite, standIn].map((each) => each?.toFixed(1) ?? '');
+  return [what, count, Math.round(count / seconds), ...cpu, `${memory.toFixed(0)} MiB`].join(' | ');
+});
 process.stdout.write(
   [
-    '| what | how many | per second | CPU, µs each | of helpers | memory at most |',
-    '|---|---|---|---|---|---|',
+    '| what | how many | per second | CPU, µs each | of helpers | of Azurite | of the stand-in | memory at most |',
+    '|---|---|---|---|---|---|---|---|',
     ...lines.map((line) => `| ${line} |`),
     '',
   ].join('\n'),

@@ -1,9 +1,9 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import { isCatalogError } from '../../catalog/errors.ts';
 import type { ChangelogReader } from '../../lustre/changelog-reader.ts';
+import { Bell, pause } from '../../service/bell.ts';
 import { ErrnoError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
-import { Bell, pause } from './bell.ts';
 
 /** Records are cleared so often at most: each time costs the MDT a synchronous write. */
 const EVERY_MS = 1_000;

@@ -1,6 +1,6 @@
 import { isBlobError, isOutage } from '../../blob/errors.ts';
+import { pause } from '../../service/bell.ts';
 import type { Log } from '../../service/log.ts';
-import { pause } from './bell.ts';
 import { type Leases, leaseLost } from './leases.ts';
 import type { FollowStats } from './stats.ts';
 

@@ -1,8 +1,8 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Fid } from '../../identity/fid.ts';
+import { type Bell, pause } from '../../service/bell.ts';
 import type { Timing } from '../decide.ts';
 import { type FileSource, refresh } from '../refresh.ts';
-import { type Bell, pause } from './bell.ts';
 import type { FollowStats } from './stats.ts';
 import type { FollowStep } from './steps.ts';
 

@@ -1,8 +1,8 @@
 import { isBlobError, isOutage } from '../../blob/errors.ts';
 import { isCatalogError } from '../../catalog/errors.ts';
+import { pause } from '../../service/bell.ts';
 import { ErrnoError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
-import { pause } from './bell.ts';
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;

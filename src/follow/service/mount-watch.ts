@@ -1,5 +1,5 @@
 import type { LustreFileSystem } from '../../lustre/file-system.ts';
-import { pause } from './bell.ts';
+import { pause } from '../../service/bell.ts';
 
 const EVERY_MS = 2_000;
 

@@ -1,9 +1,9 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Cursor } from '../../catalog/types.ts';
 import { RecordType } from '../../lustre/changelog-record.ts';
+import { pause } from '../../service/bell.ts';
 import type { Log } from '../../service/log.ts';
 import { missingTypes } from '../record-types.ts';
-import { pause } from './bell.ts';
 
 const EVERY_MS = 60_000;
 const KNOWN: ReadonlySet<number> = new Set(Object.values(RecordType));

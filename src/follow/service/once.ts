@@ -1,9 +1,9 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { JournalEntry } from '../../catalog/types.ts';
 import type { ScanSummary } from '../../scan/types.ts';
+import { pause } from '../../service/bell.ts';
 import { OperatorError } from '../../service/errors.ts';
 import { REASON } from '../reasons.ts';
-import { pause } from './bell.ts';
 import type { Course, Follower } from './follower.ts';
 import { together } from './loops.ts';
 import { reapOnce } from './reaping.ts';

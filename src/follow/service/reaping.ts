@@ -1,10 +1,10 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Config } from '../../config/types.ts';
+import { type Bell, pause } from '../../service/bell.ts';
 import type { Log } from '../../service/log.ts';
 import { type BrakeFigures, lookAtBrake, mayRemoveNow } from '../brake.ts';
 import type { ReconcileContext } from '../reconcile/context.ts';
 import { type Reaped, reap } from '../reconcile/reap.ts';
-import { type Bell, pause } from './bell.ts';
 import type { FollowStats } from './stats.ts';
 
 /** The brake is looked at anew after so many removals, or so much time. */

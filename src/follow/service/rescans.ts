@@ -4,11 +4,11 @@ import { lockScan } from '../../scan/lock.ts';
 import { runScan, type ScanStep } from '../../scan/scan.ts';
 import { EVERYTHING } from '../../scan/target.ts';
 import type { ScanProgress, ScanSummary } from '../../scan/types.ts';
+import { type Bell, pause } from '../../service/bell.ts';
 import { OperatorError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
 import type { Timing } from '../decide.ts';
 import type { LustreSource } from '../lustre-source.ts';
-import { type Bell, pause } from './bell.ts';
 import { wantSweep } from './sweeping.ts';
 
 const LOCKED_WAIT_MS = 10_000;

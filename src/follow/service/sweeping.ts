@@ -4,9 +4,9 @@ import type { SweepSummary } from '../../audit/sweep-types.ts';
 import type { BlobStore } from '../../blob/store.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Config } from '../../config/types.ts';
+import { type Bell, pause } from '../../service/bell.ts';
 import { OperatorError } from '../../service/errors.ts';
 import type { Log } from '../../service/log.ts';
-import { type Bell, pause } from './bell.ts';
 
 const WANTED = 'follow.sweep';
 const LOCKED_WAIT_MS = 60_000;

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Config } from '../../config/types.ts';
-import { pause } from '../../follow/service/bell.ts';
+import { pause } from '../../service/bell.ts';
 import { ControlServer } from '../../service/control/server.ts';
 import type { ServiceLog } from '../../service/log.ts';
 import { serviceManager } from '../../service/service-manager.ts';
