@@ -240,9 +240,23 @@ follow:
   write_file /etc/lfsazsync/config.yaml 644 "$content"
 }
 
+# The role that the templates give the machine is in force only after some minutes, ten at most as Azure says: until then
+# setup ends with 7 (not authorised).
+claim() {
+  tries=0
+  until do_ lfsazsync setup; do
+    code=$?
+    tries=$((tries + 1))
+    case $code in 5 | 7) ;; *) fail "lfsazsync setup ended with $code" ;; esac
+    [ "$tries" -lt 60 ] || fail 'lfsazsync setup is still refused: does the identity, or the SAS, have what it needs on the container?'
+    say 'trying again in 20 seconds: a role needs up to ten minutes to be in force'
+    sleep 20
+  done
+}
+
 services() {
   do_ lfsazsync config validate
-  do_ lfsazsync setup
+  claim
   if [ "$role" = copytool ]; then
     do_ systemctl enable --now lfsazsync-copytool.service
     return 0

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { OperatorError } from '../service/errors.ts';
+import { mustBeFlat } from './account-kind.ts';
 import { CLAIMS_NAME, type Claim, enterClaim, foreignClaim } from './claims.ts';
 import { isBlobError } from './errors.ts';
 import { reservedName } from './naming.ts';
@@ -60,7 +61,8 @@ export function readControlState(store: BlobStore, signal?: AbortSignal): Promis
 
 /**
  * Makes the container, below the prefix, belong to the file system of this UUID; does nothing when it does already.
- * @throws OperatorError CONTAINER_TAKEN when it, a place above it or a place below it belongs to another one
+ * @throws OperatorError CONTAINER_TAKEN when it, a place above it or a place below it belongs to another one;
+ *   ACCOUNT_HIERARCHICAL when only what was written shows it
  */
 export async function claimContainer(store: BlobStore, uuid: string, signal?: AbortSignal): Promise<Control> {
   const own = await readControl(store, signal);
@@ -68,7 +70,10 @@ export async function claimContainer(store: BlobStore, uuid: string, signal?: Ab
   await requireFree(store, uuid, signal);
   const foreign = await enterClaim(store, { prefix: store.prefix, fs: uuid }, signal);
   if (foreign !== undefined) throw taken(store, foreign, uuid);
-  return own ?? (await writeControl(store, uuid, signal));
+  if (own !== undefined) return own;
+  const control = await writeControl(store, uuid, signal);
+  await mustBeFlat(store, signal);
+  return control;
 }
 
 /**

@@ -43,7 +43,7 @@ export async function copyBlob(
     });
   }
   const { version, condition, metadata, signal } = options;
-  const tier = source.accessTier;
+  const tier = tierToAskFor(source);
   try {
     if (version !== undefined) {
       if (!(await store.isCopySource(source.name, version)))
@@ -68,6 +68,19 @@ export async function copyBlob(
     }
   }
   return settled(store, source, name, options);
+}
+
+/** What can be asked for of a block blob. */
+const TIERS = ['Hot', 'Cool', 'Cold'];
+
+/**
+ * The tier that a copy has to be given to be in its source's; undefined: the account's, which it gets by itself. Premium
+ * accounts say Premium of their blobs, and accounts may have tiers of their own (Smart): neither can be asked for.
+ * https://learn.microsoft.com/azure/storage/blobs/access-tiers-overview
+ */
+function tierToAskFor({ accessTier, tierInferred }: BlobState): string | undefined {
+  if (accessTier === undefined || tierInferred === true) return undefined;
+  return TIERS.includes(accessTier) ? accessTier : undefined;
 }
 
 /** Waits until the copy at `name` is complete, and proves it. */

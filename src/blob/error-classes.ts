@@ -52,6 +52,7 @@ const NETWORK_RULE = auth(
   'Add a private endpoint or this network to the account, or widen the SAS.',
 );
 const CONDITION: ErrorClass = { code: 'CONDITION', says: 'it is not in the state that was expected' };
+const SOURCE_CHANGED: ErrorClass = { code: 'SOURCE_CONDITION', says: 'the source of the copy has changed' };
 const SERVER: ErrorClass = { code: 'SERVER', says: 'the service failed', retriable: true };
 const THROTTLED: ErrorClass = { code: 'THROTTLED', says: 'the service is busy', retriable: true };
 const CHECKSUM: ErrorClass = {
@@ -93,7 +94,7 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   ConditionNotMet: CONDITION,
   TargetConditionNotMet: CONDITION,
   UnauthorizedBlobOverwrite: PERMISSION,
-  SourceConditionNotMet: { code: 'SOURCE_CONDITION', says: 'the source of the copy has changed' },
+  SourceConditionNotMet: SOURCE_CHANGED,
   BlobNotFound: { code: 'NOT_FOUND', says: 'there is no such blob' },
   ResourceNotFound: { code: 'NOT_FOUND', says: 'there is no such blob or container' },
   ContainerNotFound: CONTAINER_NOT_FOUND,
@@ -190,7 +191,8 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   TooManyRequests: THROTTLED,
   InternalError: SERVER,
   OperationTimedOut: SERVER,
-  CannotVerifyCopySource: { code: 'INVALID', says: 'the source of the copy can not be read by the service' },
+  // The blob is being written while it is read: whoever asks again gets either version.
+  BlobModifiedWhileReading: THROTTLED,
 };
 
 const PROXY_HINT = 'Put both into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT.';
@@ -214,8 +216,21 @@ export function errorOfAnswer(subject: RequestSubject, answer: ErrorAnswer): Blo
   });
 }
 
+/** What the service met where it wanted to read the source of a copy is in the status alone. */
+function ofCopySource(status: number): ErrorClass {
+  if (status === 404) return { code: 'NOT_FOUND', says: 'the source of the copy is not there' };
+  if (status === 412) return SOURCE_CHANGED;
+  if (status >= 500) return { ...SERVER, says: 'the service could not read the source of the copy in time' };
+  return {
+    code: 'INVALID',
+    says: 'the source of the copy can not be read by the service',
+    hint: 'Network rules of the account, or an address range in the SAS, may keep the service from it; `follow.rename_mode: restore` does without copies.',
+  };
+}
+
 function classify(answer: ErrorAnswer): ErrorClass {
   const { azureCode, status, body = '' } = answer;
+  if (azureCode === 'CannotVerifyCopySource') return ofCopySource(status);
   if (azureCode === 'AuthenticationFailed') {
     if (/not valid in the specified time frame|expired/i.test(body)) return EXPIRED;
     if (/request date header|too old/i.test(body)) return CLOCK;

@@ -35,6 +35,12 @@ test.each([
   [409, 'AccountBeingCreated', 'SERVER', true],
   [409, 'BlobAccessTierNotSupportedForAccountType', 'INVALID', false],
   [409, 'BlobOperationNotSupported', 'BLOB_TYPE', false],
+  [409, 'BlobModifiedWhileReading', 'THROTTLED', true],
+  [500, 'CannotVerifyCopySource', 'SERVER', true],
+  [404, 'CannotVerifyCopySource', 'NOT_FOUND', false],
+  [412, 'CannotVerifyCopySource', 'SOURCE_CONDITION', false],
+  [403, 'CannotVerifyCopySource', 'INVALID', false],
+  [400, 'CannotVerifyCopySource', 'INVALID', false],
   [407, undefined, 'NETWORK', false],
   [400, 'InvalidHeaderValue', 'INVALID', false],
 ])('%i %s is %s', (status, azureCode, code, retriable) => {

@@ -53,8 +53,11 @@ export interface RangeAsked {
 
 type Fields = Record<string, string>;
 
-/** Knows all that is asked for here; every cloud has it. Cold is the newest of it (2021-12-02). */
-const SERVICE_VERSION = '2023-11-03';
+/**
+ * Knows all that is asked for here and through the SDK; every cloud has it. Cold is the newest of it (2021-12-02). The SDK's own
+ * is so new that not all clouds know it, and one that does not refuses every request.
+ */
+export const SERVICE_VERSION = '2023-11-03';
 /** The longest URL that the service takes as the source of a copy, bytes. A name's bytes may be three each in a URL. */
 const MAX_SOURCE_URL = 2048;
 const NOTHING = new Uint8Array(0);

@@ -57,6 +57,7 @@ function blobOf(xml: string): BlobState {
     blobType: fields['BlobType'] ?? 'BlockBlob',
     copyStatus: fields['CopyStatus'],
     accessTier: fields['AccessTier'],
+    tierInferred: fields['AccessTierInferred'] === 'true',
     archiveStatus: fields['ArchiveStatus'],
     leaseState: fields['LeaseState'],
     customerKey: fields['CustomerProvidedKeySha256'],

@@ -1,5 +1,6 @@
 import { OperatorError } from '../service/errors.ts';
-import { BlobError, isBlobError } from './errors.ts';
+import { hasHierarchy, hierarchical } from './account-kind.ts';
+import { isBlobError } from './errors.ts';
 import { listFlat } from './list.ts';
 import { reservedName } from './naming.ts';
 import type { BlobStore } from './store.ts';
@@ -70,13 +71,8 @@ export async function checkContainer(
   for (const permission of NEEDED[need]) if (!(await allows(store, permission, signal))) missing.push(permission);
   if (missing.length > 0) throw permissionMissing(store, missing);
 
-  const hierarchicalNamespace = await kindOfAccount(store, signal);
-  if (hierarchicalNamespace === true) {
-    throw new OperatorError(`account ${store.account} has a hierarchical namespace (Data Lake Storage Gen2)`, {
-      code: 'ACCOUNT_HIERARCHICAL',
-      hint: 'Use an account without one: with it, directories are objects of their own, and blobs can be moved behind our back.',
-    });
-  }
+  const hierarchicalNamespace = await hasHierarchy(store, signal);
+  if (hierarchicalNamespace === true) throw hierarchical(store);
   return { hierarchicalNamespace, sasExpires: store.sas?.expires };
 }
 
@@ -91,17 +87,6 @@ async function allows(store: BlobStore, permission: Permission, signal: AbortSig
     if (isBlobError(error, 'CONDITION', 'NOT_FOUND')) return true;
     if (isBlobError(error, 'AUTH') && error.authReason === 'permission') return false;
     if (isBlobError(error, 'CONTAINER_NOT_FOUND')) throw containerMissing(store, error);
-    throw error;
-  }
-}
-
-/** Not everybody who may work with blobs may ask for the kind of the account: then it stays unknown. */
-async function kindOfAccount(store: BlobStore, signal: AbortSignal | undefined): Promise<boolean | undefined> {
-  try {
-    return await store.hasHierarchicalNamespace(signal);
-  } catch (error) {
-    if (error instanceof BlobError && (error.code === 'AUTH' || error.code === 'INVALID' || error.code === 'NOT_FOUND'))
-      return undefined;
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import type { BlobAccess } from './credential.ts';
-import { requireName } from './hot-requests.ts';
+import { requireName, SERVICE_VERSION } from './hot-requests.ts';
 import type { LeanHttpClient } from './http-client.ts';
 
 /**
@@ -119,6 +119,14 @@ class LeanServiceClient extends BlobServiceClient {
 }
 
 function endIn(core: Pipeline, http: LeanHttpClient): void {
+  // After the SDK has put its own in, before it is signed.
+  core.addPolicy({
+    name: 'lfsazsyncServiceVersion',
+    sendRequest: (request, next) => {
+      request.headers.set('x-ms-version', SERVICE_VERSION);
+      return next(request);
+    },
+  });
   core.addPolicy(
     { name: 'lfsazsyncHttpClient', sendRequest: (request) => http.sendRequest(request) },
     { afterPhase: 'Sign' },

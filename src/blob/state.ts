@@ -15,6 +15,8 @@ export interface BlobState {
   readonly blobType: string;
   /** `Hot`, `Cool`, `Cold`, `Archive` … */
   readonly accessTier?: string;
+  /** The tier is that of the account, and changes with it: nobody has set one. */
+  readonly tierInferred?: true;
   /** `rehydrate-pending-to-hot` and the like, while on the way back from the Archive tier. */
   readonly archiveStatus?: string;
   readonly lastModified: Date;
@@ -43,6 +45,7 @@ export function stateFromHeaders(name: string, fields: Readonly<Record<string, s
     blobType: fields['x-ms-blob-type'] ?? 'BlockBlob',
     copyStatus: fields['x-ms-copy-status'],
     accessTier: fields['x-ms-access-tier'],
+    tierInferred: fields['x-ms-access-tier-inferred'] === 'true',
     archiveStatus: fields['x-ms-archive-status'],
     leaseState: fields['x-ms-lease-state'],
     customerKey: fields['x-ms-encryption-key-sha256'],
@@ -51,12 +54,13 @@ export function stateFromHeaders(name: string, fields: Readonly<Record<string, s
 
 type Parts = Pick<BlobState, 'name' | 'etag' | 'length' | 'metadata' | 'lastModified' | 'blobType'> & {
   readonly [Key in 'copyStatus' | 'accessTier' | 'archiveStatus' | 'leaseState' | 'customerKey']: string | undefined;
-};
+} & { readonly tierInferred?: boolean | undefined };
 
 /** Puts a state together; reads the identity out of the metadata. */
 export function blobState({
   copyStatus,
   accessTier,
+  tierInferred,
   archiveStatus,
   leaseState,
   customerKey,
@@ -69,6 +73,7 @@ export function blobState({
     ...(identity === undefined ? {} : { identity }),
     ...(copied === undefined ? {} : { copyStatus: copied }),
     ...(accessTier === undefined ? {} : { accessTier }),
+    ...(tierInferred === true ? { tierInferred } : {}),
     ...(archiveStatus === undefined || archiveStatus === '' ? {} : { archiveStatus }),
     ...(leaseState === undefined ? {} : { leaseState }),
     ...(customerKey === undefined || customerKey === '' ? {} : { customerKey }),

@@ -414,18 +414,19 @@ export class BlobStore {
     return info.isHierarchicalNamespaceEnabled;
   }
 
+  /**
+   * Whether a blob shows that its account has a hierarchical namespace, where each is a file or a directory; undefined:
+   * there is no such blob.
+   */
+  async isInHierarchy(name: string, signal?: AbortSignal): Promise<boolean | undefined> {
+    const fields = await this.#fields(name, signal);
+    return fields === undefined ? undefined : fields['x-ms-resource-type'] !== undefined;
+  }
+
   /** Whether this blob has versions, so that what overwrites or deletes it leaves the old one; undefined: there is no such blob. */
   async isVersioned(name: string, signal?: AbortSignal): Promise<boolean | undefined> {
-    const own = this.#signal(signal);
-    try {
-      const { fields } = await this.#wire.run({ verb: 'look at', blob: name, signal: own }, async ({ hot }) =>
-        hot.properties(name, undefined, own),
-      );
-      return (fields as Readonly<Record<string, string | undefined>>)['x-ms-version-id'] !== undefined;
-    } catch (error) {
-      if (isBlobError(error, 'NOT_FOUND')) return undefined;
-      throw error;
-    }
+    const fields = await this.#fields(name, signal);
+    return fields === undefined ? undefined : fields['x-ms-version-id'] !== undefined;
   }
 
   /** For how many days deleted blobs can be brought back, 0: not at all. AUTH for credentials of the container alone. */
@@ -452,6 +453,20 @@ export class BlobStore {
     return this.#wire.run({ verb: 'list what is kept in', signal }, async (clients) =>
       readKeptPage(clients.hot, { ...options, ...(signal === undefined ? {} : { signal }) }),
     );
+  }
+
+  /** All that the service says of a blob; undefined: there is no such blob. */
+  async #fields(name: string, signal?: AbortSignal): Promise<Readonly<Record<string, string | undefined>> | undefined> {
+    const own = this.#signal(signal);
+    try {
+      const { fields } = await this.#wire.run({ verb: 'look at', blob: name, signal: own }, async ({ hot }) =>
+        hot.properties(name, undefined, own),
+      );
+      return fields;
+    } catch (error) {
+      if (isBlobError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
   }
 
   async #write(request: WireRequest, work: WriteWork): Promise<Written> {

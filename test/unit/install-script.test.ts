@@ -146,14 +146,44 @@ describe('what is wrong is said before anything is done', () => {
   });
 });
 
+/** What becomes of a function of the script, where programs answer as written. */
+async function calling(call: string, programs: Readonly<Record<string, string>>) {
+  for (const [program, answer] of Object.entries(programs))
+    writeFileSync(join(root, program), `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
+  const [name] = call.split(' ');
+  const [text = ''] = new RegExp(`^${name}\\(\\) \\{[^]*?^\\}`, 'm').exec(readFileSync(script, 'utf8')) ?? [];
+  const helpers = ['say', 'fail', 'do_'].map((helper) => new RegExp(`^${helper}\\(\\) .*$`, 'm'));
+  const lines = helpers.map((helper) => helper.exec(readFileSync(script, 'utf8'))?.[0] ?? '').join('\n');
+  const path = `${root}:${process.env['PATH']}`;
+  return await run('sh', ['-euc', `dry=''\n${lines}\n${text}\n${call}`], { env: { PATH: path } });
+}
+
+describe('set-up', () => {
+  const counting = (file: string, code: string) => `echo >>"${file}"; [ $(wc -l <"${file}") -ge 3 ] || exit ${code}`;
+  const times = (file: string) => readFileSync(file, 'utf8').length;
+
+  test.each(['5', '7'])('is tried again as long as it ends with %s', async (code) => {
+    const file = join(root, 'calls');
+    const { exitCode, stderr } = await calling('claim', { lfsazsync: counting(file, code), sleep: 'exit 0' });
+    expect(exitCode, stderr).toBe(0);
+    expect(times(file)).toBe(3);
+  });
+
+  test('that fails for another reason, or is refused for long, ends the installation', async () => {
+    const file = join(root, 'calls');
+    const failed = await calling('claim', { lfsazsync: counting(file, '1'), sleep: 'exit 0' });
+    expect(failed).toMatchObject({ exitCode: 1, stderr: 'error: install: lfsazsync setup ended with 1\n' });
+    expect(times(file)).toBe(1);
+    const refused = await calling('claim', { lfsazsync: 'exit 7', sleep: 'exit 0' });
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(/is still refused/);
+  });
+});
+
 describe('of the clients that Microsoft has, the newest for this kernel', () => {
   /** What a function of the script prints, where `program` answers as written. */
   async function choice(call: string, program: string, answer: string): Promise<string> {
-    writeFileSync(join(root, program), `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
-    const [name] = call.split(' ');
-    const [text = ''] = new RegExp(`^${name}\\(\\) \\{[^]*?^\\}`, 'm').exec(readFileSync(script, 'utf8')) ?? [];
-    const path = `${root}:${process.env['PATH']}`;
-    const { exitCode, stdout, stderr } = await run('sh', ['-euc', `${text}\n${call}`], { env: { PATH: path } });
+    const { exitCode, stdout, stderr } = await calling(call, { [program]: answer });
     expect(exitCode, stderr).toBe(0);
     return stdout.trim();
   }

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { hasHierarchy } from '../../blob/account-kind.ts';
 import { controlName, readControl } from '../../blob/control.ts';
 import { BlobError } from '../../blob/errors.ts';
 import { checkContainer } from '../../blob/preflight.ts';
@@ -117,7 +118,7 @@ export function expiry(expires: Date | undefined, renewal: string, now: number):
 
 async function account({ store, signal }: ArchiveContext): Promise<Finding> {
   try {
-    const hierarchical = await store.hasHierarchicalNamespace(signal);
+    const hierarchical = await hasHierarchy(store, signal);
     if (hierarchical === false) return ok('no hierarchical namespace');
     if (hierarchical === true)
       return failed(

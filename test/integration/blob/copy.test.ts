@@ -42,6 +42,23 @@ test.each([0, 1, 1_000_000])('%i bytes: content, tier, new metadata; the source 
   expect((await mustBe(store, 'a b/ä')).etag).toBe(source.etag);
 });
 
+// Accounts of block blobs that are premium say Premium of their blobs and take no tier; Smart is a tier of accounts.
+test.each([
+  ['Premium', 'true', undefined],
+  ['Smart', undefined, undefined],
+  ['Hot', 'true', undefined],
+  ['Hot', undefined, 'Hot'],
+  ['Cold', undefined, 'Cold'],
+])('a source of tier %s, inferred: %s, is copied to tier %s', async (tier, inferred, asked) => {
+  const store = await world.open();
+  await archived(store, 'a', Buffer.from('abc'));
+  const says = { 'x-ms-access-tier': tier, 'x-ms-access-tier-inferred': inferred };
+  world.gateway.interfere = ({ operation }) => (operation === 'Get Blob Properties' ? { headers: says } : undefined);
+  const source = await mustBe(store, 'a');
+  await copyBlob(store, source, 'b', { condition: absent, metadata: metadataFor(3) });
+  expect(world.gateway.requests.filter(isCopy).map(({ headers }) => headers['x-ms-access-tier'])).toEqual([asked]);
+});
+
 test('with a SAS, which is in the URL of the source and in no message', async () => {
   const store = await world.openWithSas('rwdl', { endpoint: world.azurite.endpoint });
   const bytes = randomBytes(1000);

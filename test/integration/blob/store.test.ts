@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -355,6 +356,44 @@ describe('preflight', () => {
         : undefined;
     await expect(checkContainer(store, { need: 'read' })).rejects.toMatchObject({ code: 'ACCOUNT_HIERARCHICAL' });
   });
+
+  // The service tells an identity nothing of the account, but says of each blob whether it is a file or a directory.
+  test('so is one that only the control blob tells of, as soon as there is one', async () => {
+    const store = await world.open();
+    world.gateway.interfere = ({ operation }) => {
+      if (operation.includes('account')) return { answer: { status: 403, code: 'AuthorizationPermissionMismatch' } };
+      return operation === 'Get Blob Properties' ? { headers: { 'x-ms-resource-type': 'file' } } : undefined;
+    };
+    expect(await checkContainer(store, { need: 'write' })).toMatchObject({ hierarchicalNamespace: undefined });
+    await expect(claimContainer(store, FS)).rejects.toMatchObject({ code: 'ACCOUNT_HIERARCHICAL' });
+    await expect(checkContainer(store, { need: 'read' })).rejects.toMatchObject({ code: 'ACCOUNT_HIERARCHICAL' });
+  });
+
+  test('a control blob that is just a blob tells that it is not one', async () => {
+    const store = await world.open();
+    await claimContainer(store, FS);
+    world.gateway.interfere = ({ operation }) =>
+      operation.includes('account') ? { answer: { status: 403, code: 'AuthorizationFailure' } } : undefined;
+    expect(await checkContainer(store, { need: 'read' })).toMatchObject({ hierarchicalNamespace: false });
+  });
+});
+
+// Clouds learn a new version one after the other, some of them months later.
+test('all requests are of one version of the service, whoever makes them', async () => {
+  const store = await world.open();
+  const { etag } = await store.put('a', Buffer.from('abc'), { condition: ABSENT, metadata: {} });
+  const changed = await store.setMetadata('a', { k: 'v' }, { ifMatch: etag });
+  await store.setTier('a', 'Cool');
+  const lease = randomUUID();
+  await store.lease('a', lease, { seconds: 15 });
+  await store.lease('a', lease, 'release');
+  await store.hasHierarchicalNamespace();
+  await store.softDeleteDays();
+  await collect(listFlat(store));
+  await store.delete('a', { ifMatch: changed.etag });
+  const { requests } = world.gateway;
+  expect(requests.length).toBeGreaterThanOrEqual(9);
+  expect(new Set(requests.map(({ headers }) => headers['x-ms-version']))).toEqual(new Set(['2023-11-03']));
 });
 
 describe('the control blob', () => {
