@@ -83,7 +83,7 @@ const archive = z
       .meta({ description: 'tier of what is written; unset: that of the account' }),
     on_conflict: z.enum(['fail', 'overwrite']).prefault('fail').meta({
       description:
-        'what archive does where a blob that is not ours is in the way; `overwrite` spares what may be the copy of an imported file; without a catalog of a complete scan on the same machine that is every such blob',
+        'what archive does where a blob that is not ours is in the way; `overwrite` spares what may be the copy of an imported file; without a follower at work on the same machine that is every such blob',
     }),
     rehydrate: z
       .enum(['none', 'Standard', 'High'])

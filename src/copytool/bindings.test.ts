@@ -26,7 +26,11 @@ afterEach(() => {
 });
 
 const ask = (name = 'a', over: Partial<BindingsOptions> = {}) =>
-  isUnbound({ file: place.file, fsUuid: UUID, isDead: async () => dead, log, ...over }, 1, name);
+  isUnbound(
+    { file: place.file, fsUuid: UUID, isKeptUpToDate: async () => true, isDead: async () => dead, log, ...over },
+    1,
+    name,
+  );
 
 async function scanned(): Promise<void> {
   await catalog.endScan(await catalog.beginScan(), 'complete');
@@ -38,6 +42,7 @@ test('only a catalog that knows all can say that no file was imported from a blo
   await scanned();
   expect(await ask()).toBe(true);
   expect(await ask('a', { fsUuid: UUID.replace('0', '1') })).toBe(false);
+  expect(await ask('a', { isKeptUpToDate: async () => false })).toBe(false);
   await catalog.apply({ checkpoints: [{ name: IMPORT_CHECKPOINT, state: {} }] });
   expect(await ask()).toBe(false);
 });

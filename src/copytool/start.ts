@@ -28,6 +28,7 @@ import { openControl } from './control-service.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { whereIs } from './fate.ts';
+import { isKeptUpToDate } from './followed.ts';
 import { JournalFile } from './journal.ts';
 import { takeLeft } from './left-behind.ts';
 import { LookNotes } from './look-notes.ts';
@@ -167,7 +168,9 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     audit,
     isUnbound: (archive, name) => {
       const isDead = async (fid: Fid) => !(await whereIs(fs, fsUuid, fid)).alive;
-      return isUnbound({ file: catalogFile(config.stateDir), fsUuid, isDead, log }, archive, name);
+      const file = catalogFile(config.stateDir);
+      const followed = () => isKeptUpToDate({ runDir: config.runDir, mount: config.mount, fsUuid, catalog: file });
+      return isUnbound({ file, fsUuid, isKeptUpToDate: followed, isDead, log }, archive, name);
     },
     needsLook: (look: NeedsLook) => {
       stats.needsLook += 1;

@@ -152,6 +152,33 @@ test('the same file system mounted over its own mount point is no matter; someth
   await it.mirrored();
 });
 
+test('a blob that nobody can say of whether a file was imported from it is not overwritten, by on_conflict either: a catalog alone may be old', async () => {
+  await prepare();
+  await it.once();
+  const archives = settings['archives'] as Record<string, object>;
+  configure({ archives: { 1: { ...archives['1'], on_conflict: 'overwrite' } } });
+  await it.rig.copytool.stop();
+  await it.rig.restart();
+  try {
+    writeFileSync(at('theirs'), 'ours');
+    await it.rig.sandbox.containerClient.getBlockBlobClient(it.sandbox.blobName(at('theirs'))).upload('theirs', 6);
+    expect((await it.rig.ask('archive', at('theirs'))).record).toMatchObject({
+      code: 'maybe-imported',
+      errno: 'EEXIST',
+    });
+    expect(await it.rig.content(at('theirs'))).toBe('theirs');
+    await it.follow();
+    await waitUntil('the follower knows all, and it is overwritten', async () => {
+      await it.rig.ask('archive', at('theirs'));
+      return (await it.rig.content(at('theirs'))) === 'ours';
+    });
+  } finally {
+    configure({});
+    await it.rig.copytool.stop();
+    await it.rig.restart();
+  }
+});
+
 test('records that were lost are noticed, and made up for by a scan and a sweep', async () => {
   await prepare();
   await it.once();
