@@ -1,4 +1,7 @@
+import { isBlobError, isOutage } from '../../blob/errors.ts';
 import type { Fid } from '../../identity/fid.ts';
+import { ERRNO } from '../../lustre/errno.ts';
+import { ErrnoError } from '../../service/errors.ts';
 
 /**
  * `soon`: something passing is in the way; it does not count as a failure. `later`: tried again, ever more seldom, and
@@ -56,3 +59,20 @@ export class Occupied extends Error {
 
 /** How the message begins of names that no blob can have. */
 export const UNNAMEABLE = 'it can’t be in the container';
+
+/** After something passing that does not say when, it is looked again after this, milliseconds. */
+const SOON_MS = 100;
+/** After an outage of Lustre, or while there is no room on a disk: everything fails then, and need not do so all the time. */
+const OUTAGE_MS = 15_000;
+/** How a metadata server that is away shows, and a disk that is full: the file system's, or the one of the audit log. */
+const OUTAGES: ReadonlySet<number> = new Set([
+  ...[ERRNO.ENODEV, ERRNO.ENOTCONN, ERRNO.ETIMEDOUT, ERRNO.EINTR, ERRNO.ENOSPC, ERRNO.EDQUOT],
+  108, // ESHUTDOWN, which Node has no name for
+]);
+
+/** Of an error that is over by itself, and says nothing of the file: milliseconds until it is tried again; else undefined. */
+export function passesIn(error: unknown): number | undefined {
+  if (error instanceof ReconcileError) return error.again === 'soon' ? (error.after ?? SOON_MS) : undefined;
+  if (error instanceof ErrnoError) return OUTAGES.has(error.errno) ? OUTAGE_MS : undefined;
+  return isBlobError(error) && (isOutage(error) || error.code === 'PENDING_COPY') ? SOON_MS : undefined;
+}

@@ -1,10 +1,9 @@
-import { isBlobError, isOutage } from '../../blob/errors.ts';
 import type { JournalEntry, JournalOutcome } from '../../catalog/types.ts';
 import type { Fid } from '../../identity/fid.ts';
 import { forEachBounded } from '../../service/bounded.ts';
-import { OperatorError } from '../../service/errors.ts';
+import { ErrnoError, OperatorError } from '../../service/errors.ts';
 import type { ReconcileContext } from './context.ts';
-import { ReconcileError } from './errors.ts';
+import { passesIn, ReconcileError } from './errors.ts';
 import { Reconciler } from './reconciler.ts';
 
 export interface WorkerOptions {
@@ -25,7 +24,8 @@ export interface Worked {
 
 const PAGE = 500;
 const LONGEST_WAIT_MS = 3_600_000;
-const SOON_MS = 100;
+/** An outage that keeps everything waiting is told of so often, not for each file. */
+const TOLD_EVERY_MS = 60_000;
 
 /**
  * Works off what is due in the journal now, longest due first; what fails waits, and blocks nothing else. Rejects with
@@ -33,9 +33,10 @@ const SOON_MS = 100;
  */
 export async function workOff(context: ReconcileContext, options: WorkerOptions): Promise<Worked> {
   const reconciler = new Reconciler(context);
+  const outage = outageTeller(context);
   const worked = { done: 0, failed: 0, later: 0 };
   const work = async (row: JournalEntry) => {
-    const outcome = await outcomeOf(reconciler, row, context, options);
+    const outcome = await outcomeOf(reconciler, row, context, { ...options, outage });
     if (outcome.outcome === 'progress') return;
     worked[outcome.outcome] += 1;
     await context.catalog.apply({ outcomes: [outcome] });
@@ -78,12 +79,13 @@ export interface SteadyWorkerOptions extends WorkerOptions {
  */
 export async function workOn(context: ReconcileContext, options: SteadyWorkerOptions): Promise<void> {
   const reconciler = new Reconciler(context);
+  const outage = outageTeller(context);
   const atWork = new Set<Fid>();
   const work = async (row: JournalEntry) => {
     let noted: JournalOutcome | undefined;
     options.onBegin?.();
     try {
-      const outcome = await outcomeOf(reconciler, row, context, options);
+      const outcome = await outcomeOf(reconciler, row, context, { ...options, outage });
       await context.catalog.apply({ outcomes: [outcome] });
       noted = outcome;
     } finally {
@@ -132,7 +134,7 @@ async function outcomeOf(
   reconciler: Reconciler,
   row: JournalEntry,
   { log, signal }: ReconcileContext,
-  { maxTries = 10, firstWait = 1_000 }: WorkerOptions,
+  { maxTries = 10, firstWait = 1_000, outage }: WorkerOptions & { readonly outage: (fid: Fid, error: unknown) => void },
 ): Promise<JournalOutcome> {
   const { fid, stamp } = row;
   try {
@@ -141,9 +143,10 @@ async function outcomeOf(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof OperatorError) throw error;
-    if (isPassing(error)) {
+    const wait = passesIn(error);
+    if (wait !== undefined) {
+      outage(fid, error);
       // Not all at the same time: two may have been in each other's way.
-      const wait = error instanceof ReconcileError ? (error.after ?? SOON_MS) : SOON_MS;
       const notBefore = Date.now() + Math.round(wait * (1 + Math.random()));
       return { fid, stamp, outcome: 'later', notBefore };
     }
@@ -158,8 +161,12 @@ async function outcomeOf(
   }
 }
 
-/** Nothing is wrong with this file. */
-function isPassing(error: unknown): boolean {
-  if (error instanceof ReconcileError) return error.again === 'soon';
-  return isBlobError(error) && (isOutage(error) || error.code === 'PENDING_COPY');
+/** Tells of what keeps Lustre, or the audit log, from being written or asked; the storage service's outages are told elsewhere. */
+function outageTeller({ log }: Pick<ReconcileContext, 'log'>): (fid: Fid, error: unknown) => void {
+  let told = Number.NEGATIVE_INFINITY;
+  return (fid, error) => {
+    if (!(error instanceof ErrnoError) || performance.now() - told < TOLD_EVERY_MS) return;
+    told = performance.now();
+    log.warn('files wait for what is out of order to pass', { fid, err: error });
+  };
 }

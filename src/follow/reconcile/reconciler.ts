@@ -1,3 +1,4 @@
+import { isBlobError } from '../../blob/errors.ts';
 import { blobNameOf } from '../../blob/naming.ts';
 import { encodeXattrs } from '../../blob/xattrs.ts';
 import type { JournalEntry, KnownBlob } from '../../catalog/types.ts';
@@ -10,7 +11,7 @@ import { REASON } from '../reasons.ts';
 import { isRearchived, type MoveRow } from './by-restore.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { placeCopy, stageCopy } from './copies.ts';
-import { Occupied, ReconcileError, UNNAMEABLE } from './errors.ts';
+import { Occupied, passesIn, ReconcileError, UNNAMEABLE } from './errors.ts';
 import { fateAt, lookAt, type View } from './look.ts';
 import { placeMarkers, type WantedMarker } from './markers.ts';
 import { journalSubtree } from './subtree.ts';
@@ -147,7 +148,7 @@ export class Reconciler {
     const isCircle = waiting.includes(by);
     if (!isCircle) {
       if (waiting.length >= MAX_DEPTH) throw new ReconcileError('in-the-way', 'soon', `${name} is taken by ${by}`);
-      await this.#alone(by, waiting);
+      await this.#alone(by, waiting).catch(passOverItsOwn);
     }
     const there = await place.store.head(name, { signal: context.signal });
     const { identity } = there ?? {};
@@ -160,6 +161,12 @@ export class Reconciler {
       throw new ReconcileError('in-the-way', 'later', `${JSON.stringify(name)} holds a marker of ${by}`);
     await stageCopy(context, place, owner, there);
   }
+}
+
+/** What is wrong with whoever is in the way is told by its own row, and must not keep others from its old name. */
+function passOverItsOwn(error: unknown): void {
+  const isItsOwn = (error instanceof ReconcileError || isBlobError(error)) && passesIn(error) === undefined;
+  if (!isItsOwn) throw error;
 }
 
 function isAt(path: Buffer, name: string, prefix: string): boolean {

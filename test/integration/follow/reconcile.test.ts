@@ -18,7 +18,9 @@ import { removeDead } from '../../../src/follow/reconcile/tombstones.ts';
 import { refresh } from '../../../src/follow/refresh.ts';
 import { type Fid, ROOT_FID } from '../../../src/identity/fid.ts';
 import { FILE_SYSTEM_XATTR } from '../../../src/identity/file-record.ts';
+import { ERRNO } from '../../../src/lustre/errno.ts';
 import type { AuditEntry } from '../../../src/service/audit.ts';
+import { ErrnoError } from '../../../src/service/errors.ts';
 import { scratch } from '../../support/catalog.ts';
 import { silentLog as log } from '../../support/silent-log.ts';
 import { Rig, read } from '../copytool/fixture.ts';
@@ -218,6 +220,40 @@ test('any permutation of names', async () => {
   for (const [name, content] of Object.entries(wanted)) expect(await read(at(name))).toBe(content);
 });
 
+describe('what is out of order for a while is no failure of the file’s', () => {
+  const once = { concurrency: 1, maxTries: 1 };
+
+  test('a metadata server that is away', async ({ skip }) => {
+    if (!rig.sandbox.standIn) skip();
+    const fid = await archived('a', 'x');
+    renameSync(at('a'), at('b'));
+    await seen(fid);
+    const fault = 'error:hsm_state,errno=ENOTCONN';
+    await rig.sandbox.simctl(['fault', `set=${fault}`]);
+    try {
+      expect(await workOff(context(), once)).toEqual({ done: 0, failed: 0, later: 1 });
+    } finally {
+      await rig.sandbox.simctl(['fault', `clear=${fault}`]);
+    }
+    expect(await catalog.journalStats()).toMatchObject({ count: 1, quarantined: 0 });
+    await catalog.journalRetry([fid]);
+    await follow(fid);
+    expect(await container()).toEqual({ b: 'x' });
+  });
+
+  test('a full disk below the audit log', async () => {
+    const fid = await archived('a', 'x');
+    renameSync(at('a'), at('b'));
+    await seen(fid);
+    const full = { ...context().audit, record: () => Promise.reject(new ErrnoError(ERRNO.ENOSPC, 'audit log')) };
+    expect(await workOff({ ...context(), audit: full }, once)).toEqual({ done: 0, failed: 0, later: 1 });
+    expect(await container()).toEqual({ a: 'x', b: 'x' });
+    await catalog.journalRetry([fid]);
+    await follow(fid);
+    expect(await container()).toEqual({ b: 'x' });
+  });
+});
+
 describe('what is deleted', () => {
   test('is nothing as long as the new copy is not there', async () => {
     const fid = await archived('a', 'x');
@@ -303,6 +339,49 @@ test('an archive that another file’s copy was in the way of is asked for again
   expect((await rig.ended('archive', fid, after)).record?.['outcome']).toBe('ok');
   await follow(other, fid);
   expect(await container()).toEqual({ a: 'new', b: 'other' });
+});
+
+describe('a file that can’t be put right makes way for whoever has its old name', () => {
+  const long = Array.from({ length: 5 }, () => 'long'.repeat(60));
+  test.each([
+    { why: 'a stranger’s blob is where it belongs', to: ['s'] },
+    { why: 'no blob can have its name', to: long },
+  ])('$why', async ({ to }) => {
+    const stuck = await archived('a', 'old');
+    const mover = await archived('b', 'mover');
+    await rig.blob(at('s')).getBlockBlobClient().upload('theirs', 6);
+    mkdirSync(at(...to.slice(0, -1)), { recursive: true });
+    renameSync(at('a'), at(...to));
+    await rig.release(at(...to));
+    await seen(stuck);
+    await workOff(context(), { concurrency: 1 });
+    expect((await catalog.quarantine(undefined, 10)).map((row) => row.fid)).toEqual([stuck]);
+    renameSync(at('b'), at('a'));
+    await seen(mover);
+    await workOff(context(), { concurrency: 1 });
+    expect(await container()).toEqual({ [stagingName('', stuck)]: 'staged', s: 'theirs', a: 'mover' });
+    expect(await read(at(...to))).toBe('old');
+    renameSync(at(...to), at('b'));
+    await follow(stuck);
+    expect(await container()).toEqual({ b: 'old', s: 'theirs', a: 'mover' });
+  });
+});
+
+test('a file that is given up does not keep an archive from its old name', async () => {
+  const stuck = await archived('a', 'old');
+  await rig.blob(at('s')).getBlockBlobClient().upload('theirs', 6);
+  renameSync(at('a'), at('s'));
+  const path = rig.write(join(`t${round}`, 'a'), 'new');
+  expect((await rig.ask('archive', path)).record?.['outcome']).not.toBe('ok');
+  const fid = await rig.fid(path);
+  await seen(stuck, fid);
+  const after = rig.copytool.lines.length;
+  await catalog.apply({ journal: [{ fid, reasons: REASON.ARCHIVE_AGAIN, since: 0 }] });
+  await workOff(context(), { concurrency: 1 });
+  expect((await rig.ended('archive', fid, after)).record?.['outcome']).toBe('ok');
+  renameSync(at('s'), at('b'));
+  await follow(stuck, fid);
+  expect(await container()).toEqual({ a: 'new', b: 'old', s: 'theirs' });
 });
 
 describe('killed after any step', () => {
