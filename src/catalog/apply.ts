@@ -115,7 +115,7 @@ function putEntries(
   const ordered = puts.map((put) => ({ put, key: keys.store(put.entry.fid) })).sort((a, b) => a.key - b.key);
   for (const { put, key } of ordered) {
     const dead = anyGrave && put.unlessSeenAfter !== undefined && tombstones.inGrave(key);
-    const outcome = dead ? 'skipped' : entries.put(key, put.entry, stamp, put.unlessSeenAfter);
+    const outcome = dead ? 'skipped' : entries.put(key, put, stamp);
     if (outcome === 'added' && anyDead) tombstones.delete(key);
     if (outcome !== 'same') result[outcome]++;
     if (outcome === 'skipped') skipped.add(put.entry.fid);

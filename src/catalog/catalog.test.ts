@@ -95,6 +95,24 @@ describe('entries', () => {
     expect((await collect(catalog.entries())).map((one) => one.fid).sort()).toEqual([...fids].sort());
   });
 
+  test('what was there when it was looked at, and was buried since, does not come back by that', async () => {
+    const known = put(fid(1), [link(ROOT_FID, 'a')], { hsm: 9, archive: 1 });
+    await catalog.apply({ puts: [known] });
+    await catalog.apply({ deaths: [{ fid: fid(1), at: 1 }] });
+    const late = { ...known, unlessGone: true };
+    const blob = { archive: 1, name: 'late', kind: 'file' } as const;
+    const journal = [{ fid: fid(1), reasons: 1, since: 1 }];
+    expect(await catalog.apply({ puts: [late], blobs: [{ fid: fid(1), blob }], journal })).toMatchObject({
+      skipped: 1,
+    });
+    expect(await catalog.present([fid(1)])).toEqual(new Set());
+    expect(await catalog.tombstone(fid(1))).toMatchObject({ path: Buffer.from('a'), blobs: [] });
+    expect((await catalog.journalStats()).count).toBe(0);
+    expect(await catalog.apply({ puts: [known] })).toMatchObject({ added: 1 });
+    expect(await catalog.apply({ puts: [{ ...late, unlessGone: false }] })).toMatchObject({ skipped: 0 });
+    expect(await catalog.tombstone(fid(1))).toBeUndefined();
+  });
+
   test('what was seen since, or died, is not overwritten by what a scan read before', async () => {
     const begun = await catalog.beginScan();
     await catalog.apply({ puts: [put(fid(1), [link(ROOT_FID, 'a')], { mode: 0o600 }), put(fid(3), [])] });

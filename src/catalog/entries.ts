@@ -2,7 +2,7 @@ import type { Fid } from '../identity/fid.ts';
 import { FILE, typeCode, typeOf, wide, wideColumn } from './codes.ts';
 import type { Database, Query, Row, Value } from './database.ts';
 import type { FidKeys } from './fid-keys.ts';
-import type { Entry, KnownEntry, Stamp } from './types.ts';
+import type { Entry, EntryPut, KnownEntry, Stamp } from './types.ts';
 import { UsageDeltas } from './usage.ts';
 
 /** The columns of `entries` in the order of the rows that are handled here; `fid` before, `seen` after them. */
@@ -95,10 +95,11 @@ export class Entries {
   }
 
   /** Puts an entry; in a write transaction that ends with `finish`. */
-  put(key: number, entry: Entry, stamp: Stamp, unlessSeenAfter: Stamp | undefined): PutOutcome {
+  put(key: number, { entry, unlessSeenAfter, unlessGone }: EntryPut, stamp: Stamp): PutOutcome {
     const after = rowOf(entry);
     const before = this.#select.get(key);
     if (before === undefined) {
+      if (unlessGone === true) return 'skipped';
       this.#insert.run(...(after as Value[]), stamp, key);
       this.#account(undefined, after, key);
       return 'added';

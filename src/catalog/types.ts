@@ -84,6 +84,11 @@ export interface EntryPut {
    * overwrite what the follower has found since. The batch's blobs, bindings and journal rows of it are left out, too.
    */
   readonly unlessSeenAfter?: Stamp;
+  /**
+   * Not if the catalog has no entry of it: it had one before the file was looked at, so the file was found dead since. All
+   * else that the batch says of it is left out, too.
+   */
+  readonly unlessGone?: boolean;
 }
 
 /** A file that is dead: ENOENT by its FID under our file system's UUID. Nothing else is proof. */

@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Mark } from '../catalog/types.ts';
+import type { Known, Mark, Stamp } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { batchOf, type Decision, decide, type Timing } from './decide.ts';
 import type { Seen } from './fresh.ts';
@@ -56,9 +56,10 @@ export async function refresh(
   for (const mark of marks) {
     const found = seen.get(mark.fid);
     if (found === undefined) continue;
-    const decision = decide(mark, known.get(mark.fid), found, timing());
+    const before = known.get(mark.fid);
+    const decision = asKnown(decide(mark, before, found, timing()), before, asOf);
     const { put } = decision;
-    decisions.set(mark.fid, put === undefined ? decision : { ...decision, put: { ...put, unlessSeenAfter: asOf } });
+    decisions.set(mark.fid, decision);
     // One that was moved out of the scan's sight brings along what is in it.
     if (scanning && put?.entry.type === 'dir') met.push(mark.fid);
     looked.push(mark);
@@ -72,6 +73,16 @@ export async function refresh(
   const { added, changed, died } = await catalog.apply({ ...batch, shards, met });
   const last = marks.length < limit ? undefined : marks[marks.length - 1]?.fid;
   return { next: last, looked: looked.length, added, changed, died, failed };
+}
+
+/**
+ * A decision that counts only as long as nobody has seen more of the file than was known before it was looked at: neither
+ * anything newer, nor its death.
+ */
+export function asKnown(decision: Decision, known: Known | undefined, asOf: Stamp): Decision {
+  const { put } = decision;
+  if (put === undefined) return decision;
+  return { ...decision, put: { ...put, unlessSeenAfter: asOf, unlessGone: known?.entry !== undefined } };
 }
 
 /** Parents that the catalog does not know may be stripes, which only show as parents. */

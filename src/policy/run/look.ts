@@ -3,7 +3,7 @@ import type { CatalogBatch, EntryPut } from '../../catalog/types.ts';
 import type { Needs } from '../../expression/walk.ts';
 import { batchOf, type Decision, decide, LOOK_AGAIN_MS, type Timing } from '../../follow/decide.ts';
 import type { Fresh, Seen } from '../../follow/fresh.ts';
-import type { FileSource } from '../../follow/refresh.ts';
+import { asKnown, type FileSource } from '../../follow/refresh.ts';
 import type { Fid } from '../../identity/fid.ts';
 import type { FileAttributes, LustreFiles, Part } from '../../lustre/attributes.ts';
 import { ERRNO } from '../../lustre/errno.ts';
@@ -44,14 +44,11 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
   const { source, catalog, note, now, settle } = options;
   if (fids.length === 0) return new Map();
   const at = now();
-  const before = note === undefined ? undefined : { asOf: await catalog.now(), known: catalog.known(fids) };
-  const [known, seen, more] = await Promise.all([
-    before?.known,
-    source.look(fids, { actions: true }),
-    moreOf(options, fids, needs),
-  ]);
+  // Before anything is looked at: what is found dead meanwhile must not come to life by what was seen of it.
+  const before = note === undefined ? undefined : { asOf: await catalog.now(), known: await catalog.known(fids) };
+  const [seen, more] = await Promise.all([source.look(fids, { actions: true }), moreOf(options, fids, needs)]);
   const looked = new Map(fids.map((fid, index) => [fid, lookedOf(fid, seen.get(fid), more?.[index], at)]));
-  if (note === undefined || before === undefined || known === undefined) return looked;
+  if (note === undefined || before === undefined) return looked;
   const timing: Timing = { now: at, settle, again: LOOK_AGAIN_MS };
   const decisions = new Map<Fid, Decision>();
   for (const fid of fids) {
@@ -59,9 +56,8 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
     // What can't be looked at now proves nothing, and is looked at by the follower in its time.
     if (one === undefined || one.kind === 'failed') continue;
     const mark = { fid, hints: 0, since: Math.floor(at / 1000) };
-    const decision = decide(mark, known.get(fid), one, timing);
-    const { put } = decision;
-    decisions.set(fid, put === undefined ? decision : { ...decision, put: { ...put, unlessSeenAfter: before.asOf } });
+    const known = before.known.get(fid);
+    decisions.set(fid, asKnown(decide(mark, known, one, timing), known, before.asOf));
   }
   await note(await withKnownParents(catalog, batchOf(decisions, []), timing));
   return looked;
