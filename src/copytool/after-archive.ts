@@ -1,4 +1,5 @@
 import { isBlobError } from '../blob/errors.ts';
+import { stagingName } from '../blob/naming.ts';
 import { type NamedPath, nameLinks } from '../copies/names.ts';
 import { searchCopy } from '../copies/search-copy.ts';
 import type { Fid } from '../identity/fid.ts';
@@ -86,7 +87,9 @@ async function checkPlace(
   const { named } = nameLinks(paths, target.store.prefix);
   if (named.some(({ name }) => name === link.name)) return;
   const reason = paths.length === 0 ? 'unlinked' : 'renamed';
-  context.log.info(`file was ${reason} during its archive`, { fid, blob: link.name });
+  const isStaged = link.name === stagingName(target.store.prefix, fid);
+  if (!isStaged || paths.length === 0)
+    context.log.info(`file was ${reason} during its archive`, { fid, blob: link.name });
   context.needsLook({ fid, archive: target.config.id, reason, blob: link.name });
 }
 

@@ -1,4 +1,5 @@
 import { isBlobError } from '../blob/errors.ts';
+import { stagingName } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Uploaded } from '../blob/upload.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
@@ -52,12 +53,12 @@ export async function archive(task: Task, target: Archive, context: CopytoolCont
     // EALREADY: any other error would mark a file dirty whose data is not here.
     throw new ActionError('released', ERRNO.EALREADY, 'the file is released: there is nothing to archive');
   }
-  const record = await upload(task, target, context, begun, { looked, there });
+  const { record, place } = await upload(task, target, context, begun, { looked, there });
   await step('archive.committed');
   // Cancelled or timed out meanwhile: the action is not ours any more, and neither is the record. The sweep finds the blob.
-  await confirm(task, target, context, link);
+  await confirm(task, target, context, place);
   await step('archive.confirmed');
-  const archived = { fid, link, record, dataVersion: begun.dataVersion };
+  const archived = { fid, link: place, record, dataVersion: begun.dataVersion };
   try {
     await fs.files.setXattr(fid, RECORD_XATTR, formatFileRecord(record));
     await step('archive.recorded');
@@ -108,29 +109,53 @@ function isArchivedAlready({ file, dataVersion }: Begun, there: BlobState | unde
   return record.dataVersion === dataVersion && there.identity !== undefined && holdsRecorded(record, there.identity);
 }
 
-/** Uploads and commits; once more where another writer came in between and the way is free nevertheless. */
+/**
+ * Uploads and commits; once more where another writer came in between and the way is free nevertheless. Nothing can be
+ * written over a blob in the Archive tier, so the new version is put into our own namespace, where it is found: the follower
+ * deletes the old one and moves it home.
+ * @returns the place that it was written to
+ */
 async function upload(
   task: Task,
   target: Archive,
   context: CopytoolContext,
   { file, dataVersion, link }: Begun,
   { looked, there }: { looked: boolean; there: BlobState | undefined },
-): Promise<CopyRecord> {
+): Promise<{ record: CopyRecord; place: NamedPath }> {
   const own = ownRecord(file);
+  const staged = { path: link.path, name: stagingName(target.store.prefix, file.fid) };
   let numbered = looked;
+  let place = link;
   let previous: (Generation | undefined)[] = [
     own !== undefined && !isBinding(own) ? own.generation : undefined,
     generationIn(there, context.fsUuid),
   ];
   for (let round = 1; ; round++) {
     const generation = nextGeneration(...previous);
-    const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation, numbered });
-    if (round === 1 && there !== undefined) await gate.refuseEarly(there);
+    const gate = new CommitGate({ task, target, context, file, dataVersion, link: place, generation, numbered });
     try {
-      const uploaded = await transfer(task, target, context, file, link, generation, gate);
+      if (round === 1 && there !== undefined) await gate.refuseEarly(there);
+      const uploaded = await transfer(task, target, context, file, place, generation, gate);
       gate.committed();
-      return recordOf(file, link, generation, dataVersion, uploaded);
+      return { record: recordOf(file, place, generation, dataVersion, uploaded), place };
     } catch (error) {
+      if (isBlobError(error, 'ARCHIVED') && place === link) {
+        const inTheWay = await target.store.head(link.name, { signal: task.signal });
+        previous = [...previous, generationIn(inTheWay, context.fsUuid)];
+        // It must be ours to be written over, if only it could be.
+        const over = { task, target, context, file, dataVersion, link, generation: nextGeneration(...previous) };
+        if (inTheWay !== undefined) await new CommitGate({ ...over, numbered: true }).refuseEarly(inTheWay);
+        numbered = false;
+        place = staged;
+        task.blob = staged.name;
+        task.moved = 0n;
+        context.log.info('what is at its place is in the Archive tier: the new version is put beside it', {
+          fid: file.fid,
+          blob: link.name,
+          staged: staged.name,
+        });
+        continue;
+      }
       const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
       if (!again || round >= MAX_UPLOADS) throw error;
       if (error instanceof HigherSequence) {
@@ -139,7 +164,7 @@ async function upload(
       }
       context.log.info('destination changed during the upload, once more', {
         fid: file.fid,
-        blob: link.name,
+        blob: place.name,
         round,
         err: error,
       });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ContainerClient } from '@azure/storage-blob';
 import { crc64Header, loadCrc64 } from '../../src/checksum/crc64.ts';
 
 /** A request on its way to the endpoint. */
@@ -171,4 +172,18 @@ async function forward(
 /** SHA-256, to compare large contents in a message that can be read. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/**
+ * What the service does with blobs in the Archive tier, and Azurite does not: nothing can be changed, written over or
+ * staged for them.
+ */
+export function keepingTheArchiveTier(container: ContainerClient): BlobGateway['interfere'] {
+  return async ({ method, url, operation }) => {
+    if (method !== 'PUT' || operation === 'Set Blob Tier' || operation === 'lease') return undefined;
+    const [, , , ...segments] = new URL(url, 'http://x').pathname.split('/');
+    const client = container.getBlobClient(decodeURIComponent(segments.join('/')));
+    const there = (await client.exists()) ? await client.getProperties() : undefined;
+    return there?.accessTier === 'Archive' ? { answer: { status: 409, code: 'BlobArchived' } } : undefined;
+  };
 }

@@ -2,7 +2,9 @@ import { copyBlob } from '../../blob/copy.ts';
 import { isBlobError } from '../../blob/errors.ts';
 import { mergeMetadata, metadataOf, metadataPatch } from '../../blob/metadata.ts';
 import { stagingName } from '../../blob/naming.ts';
+import { isReadable } from '../../blob/rehydrate.ts';
 import type { BlobState } from '../../blob/state.ts';
+import type { WriteCondition } from '../../blob/store.ts';
 import type { KnownBlob } from '../../catalog/types.ts';
 import { candidateNames, recogniseCopy, searchCopy } from '../../copies/search-copy.ts';
 import type { BlobIdentity } from '../../identity/blob-identity.ts';
@@ -52,8 +54,11 @@ export async function placeCopy(
   const home = homeOf(view, name, blob);
   const metadata = mergeMetadata(blob.metadata, metadataPatch({ identity, attributes: view.stat }));
   if (blob.name === home) await refresh(context, place, view, blob, identity);
-  else if (context.byRestore !== undefined) return moveByRestore(context, context.byRestore, view, row);
-  else await moveCopy(context, place, view, blob, home, metadata);
+  else if (context.byRestore !== undefined) {
+    // Or the next archive would be put beside it again.
+    if (blob.name === stagingName(store.prefix, view.fid)) await makeRoom(context, place, view, blob, home);
+    return moveByRestore(context, context.byRestore, view, row);
+  } else await moveCopy(context, place, view, blob, home, metadata);
   await tell(context, view, home);
   await removeOthers(context, place, view, home, hints);
 }
@@ -97,10 +102,41 @@ async function moveCopy(
   if (!('name' in condition)) {
     await remember(context, view, knownCopy(place, name, identity));
     context.signal.throwIfAborted();
-    await retryable(() => copyBlob(place.store, source, name, { condition, metadata, signal: context.signal }));
+    const copy = (under: WriteCondition) =>
+      retryable(() => copyBlob(place.store, source, name, { condition: under, metadata, signal: context.signal }));
+    try {
+      await copy(condition);
+    } catch (error) {
+      const isRefused = error instanceof ReconcileError && error.code === 'archive-tier';
+      if (!isRefused || !isReadable(source) || !(await makeRoom(context, place, view, source, name))) throw error;
+      await copy({ ifNoneMatch: '*' });
+    }
     await context.step('copy.copied');
   }
   context.log.info('copy moved', { fid: view.fid, archive: place.archive, from: source.name, blob: name });
+}
+
+/**
+ * Nothing can be written over a blob in the Archive tier. Where it is an older version of the file whose copy `source` is,
+ * it is deleted: what it was kept for is done, as the later one is proven.
+ * @returns whether there is room now that there was not
+ */
+async function makeRoom(
+  context: ReconcileContext,
+  place: Place,
+  view: View,
+  source: BlobState,
+  name: string,
+): Promise<boolean> {
+  const there = await place.store.head(name, { signal: context.signal });
+  const { fs, fid } = there?.identity ?? {};
+  if (there === undefined || isReadable(there) || fs !== context.fsUuid || fid !== view.fid) return false;
+  const expected = { fid: view.fid, kinds: ['file'] as const };
+  const reason = `a later version is at ${JSON.stringify(source.name)}, and nothing can be written over one in the Archive tier`;
+  return await deleteOld(context, place, name, expected, reason, {
+    mayGo: (old) => mustReplace(context, place, view, source.name, old),
+    isKnown: false,
+  });
 }
 
 /** Says on the file where its copy is: so it is found when the file is renamed once more before anybody comes by here. */

@@ -1,6 +1,7 @@
 import { isBlobError } from '../../blob/errors.ts';
 import { putDirectoryMarker, putLinkMarker, putSymlink } from '../../blob/markers.ts';
 import { type BlobMetadata, metadataOf, type ObjectAttributes } from '../../blob/metadata.ts';
+import { isReadable } from '../../blob/rehydrate.ts';
 import { XATTR_KEY } from '../../blob/xattrs.ts';
 import type { KnownBlob } from '../../catalog/types.ts';
 import type { Place, ReconcileContext } from './context.ts';
@@ -83,8 +84,16 @@ async function placeMarker(
     // One of another length was written by somebody else, or by half.
     if (there !== undefined && isIts && there.length === BigInt(length)) {
       const patch = changes(there.metadata, metadata, view.stat);
-      if (patch !== undefined) await store.setMetadata(name, patch, { ifMatch: there.etag, signal });
-      return;
+      if (patch === undefined) return;
+      if (isReadable(there)) {
+        await store.setMetadata(name, patch, { ifMatch: there.etag, signal });
+        return;
+      }
+    }
+    // In the Archive tier nothing can be changed or written over; all that it says is known.
+    if (there !== undefined && isIts && !isReadable(there)) {
+      const own = { fid, kinds: [kind] };
+      await deleteOld(context, place, name, own, 'it is in the Archive tier, and written anew', { isKnown: false });
     }
     const condition = await claimName(context, place, name, { fid });
     if ('name' in condition) return;

@@ -3,6 +3,7 @@ import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobClient } from '@azure/storage-blob';
 import type { Step } from '../../../src/copytool/steps.ts';
+import type { ReconcileStep } from '../../../src/follow/reconcile/steps.ts';
 import { type Fid, parseFid } from '../../../src/identity/fid.ts';
 import { type FileRecord, parseFileRecord, RECORD_XATTR } from '../../../src/identity/file-record.ts';
 import { type LustreFileSystem, openFileSystem } from '../../../src/lustre/file-system.ts';
@@ -168,13 +169,13 @@ export class Rig {
     return names;
   }
 
-  /** Lets the next action that takes this step wait there. */
-  hold(step: Step): void {
+  /** Lets the next action, or the next work of a follower, that takes this step wait there. */
+  hold(step: Step | ReconcileStep): void {
     writeFileSync(join(this.steps, step), '');
   }
 
   /** Waits until an action waits at the step. */
-  async held(step: Step): Promise<void> {
+  async held(step: Step | ReconcileStep): Promise<void> {
     await waitUntil(`an action is at ${step}`, () => access(join(this.steps, `${step}.reached`)).then(() => true), {
       detail: () => this.copytool.log.text().slice(-6_000),
     });

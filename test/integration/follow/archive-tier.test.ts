@@ -1,0 +1,95 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { keepingTheArchiveTier } from '../../support/blob-gateway.ts';
+import { waitUntil } from '../../support/wait.ts';
+import { FILE_COUNTS, type GatewayRig, startGatewayRig } from '../copytool/gateway-rig.ts';
+
+// Rules of the account's put blobs into the Archive tier, where the service lets nobody write over them.
+
+let world: GatewayRig;
+let rig: GatewayRig['rig'];
+beforeAll(async () => {
+  world = await startGatewayRig({
+    standInOnly: true,
+    config: { copytool: { block_size: '64KiB' }, follow: { settle: '0s' }, removal: { grace: '0s' } },
+  });
+  rig = world.rig;
+  world.gateway.interfere = keepingTheArchiveTier(rig.sandbox.containerClient);
+});
+afterAll(() => world?.stop());
+
+const follow = (env: NodeJS.ProcessEnv = {}) =>
+  rig.sandbox.run(['changelog-follow', '--once', '--json'], { env: { ...FILE_COUNTS, ...env } });
+
+const staged = async () => (await rig.blobNames()).filter((name) => name.startsWith('.lfsazsync/staging/'));
+
+/** A file that was archived, put into the Archive tier, and modified. */
+async function modified(name: string, before: Buffer, after: Buffer): Promise<string> {
+  const path = rig.write(name, before);
+  await rig.archive(path);
+  await rig.blob(path).setAccessTier('Archive');
+  writeFileSync(path, after);
+  return path;
+}
+
+test.each([
+  ['one request', 10],
+  ['blocks', 200_000],
+])('a file that was modified since is archived beside its old copy, and takes its place: in %s', async (_, size) => {
+  const [before, after] = [Buffer.alloc(size, 'a'), Buffer.alloc(size + 1, 'b')];
+  const path = await modified(`file-${size}`, before, after);
+  await rig.archive(path);
+  // The old one is there until the new one is where it belongs, or nearly.
+  expect(await rig.blob(path).getProperties()).toMatchObject({ accessTier: 'Archive', contentLength: size });
+  expect(await staged()).toEqual([`.lfsazsync/staging/${await rig.fid(path)}`]);
+  await rig.release(path);
+  expect((await readFile(path)).equals(after)).toBe(true);
+
+  const result = await follow();
+  expect(result, `${result.stderr}\n${result.stdout}`).toMatchObject({ exitCode: 0 });
+  expect(await rig.content(path)).toBe(after.toString());
+  expect(await staged()).toEqual([]);
+  expect(rig.audit().some((line) => /"delete"/.test(line) && /nothing can be written over/.test(line))).toBe(true);
+  await rig.release(path);
+  expect((await readFile(path)).equals(after)).toBe(true);
+});
+
+test('a follower that is killed after the old copy is gone goes on: the new one is found all the time', async () => {
+  const after = Buffer.from('after');
+  const path = await modified('killed', Buffer.from('before'), after);
+  await rig.archive(path);
+  rig.hold('old.deleted');
+  const service = await rig.sandbox.startFollower([], { LFSAZSYNC_TEST_STEPS: rig.steps, ...FILE_COUNTS });
+  await rig.held('old.deleted');
+  expect(await rig.blob(path).exists()).toBe(false);
+  await service.crash();
+  await rig.release(path);
+  expect((await readFile(path)).equals(after)).toBe(true);
+  await waitUntil('the follower has put it right', async () => {
+    await follow();
+    return (await rig.content(path)) === 'after' && (await staged()).length === 0;
+  });
+});
+
+test('the same where nothing may be copied: its next archive finds its place free', async () => {
+  const path = await modified('restored', Buffer.from('before'), Buffer.from('after'));
+  await rig.archive(path);
+  expect(await staged()).toHaveLength(1);
+  await waitUntil('it is archived at its place, and nowhere else', async () => {
+    await follow({ LFSAZSYNC_FOLLOW_RENAME_MODE: 'restore' });
+    return (await staged()).length === 0 && (await rig.content(path)) === 'after';
+  });
+});
+
+test('a marker is written anew', async () => {
+  const path = rig.path('directory');
+  mkdirSync(path, { mode: 0o755 });
+  await follow();
+  await rig.blob(path).setAccessTier('Archive');
+  chmodSync(path, 0o700);
+  expect(await follow()).toMatchObject({ exitCode: 0 });
+  const { metadata, accessTier } = await rig.blob(path).getProperties();
+  expect(metadata?.['permissions']).toBe('0700');
+  expect(accessTier).not.toBe('Archive');
+});
