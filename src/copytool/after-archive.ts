@@ -94,12 +94,14 @@ async function checkPlace(
 }
 
 /**
- * The file was unlinked during its archive, so that its blob is an orphan from the start. Removed only if it is exactly
- * the version that we have just written, of a file that is dead.
+ * The file was unlinked during its archive. If that was its first one, its blob is an orphan from the start, and removed if it is
+ * exactly the version that we have just written, of a file that is dead. What has taken an earlier copy's place is what the removed
+ * file can be brought back from: that is the follower's, which keeps it for the grace period.
  */
 async function removeOrphan(archived: Archived, target: Archive, context: CopytoolContext): Promise<void> {
   const { fid, link, record } = archived;
   const look = () => context.needsLook({ fid, archive: target.config.id, reason: 'unlinked', blob: link.name });
+  if (record.generation.seq > 1) return look();
   try {
     const [blob, where] = await Promise.all([target.store.head(link.name), whereIs(context.fs, context.fsUuid, fid)]);
     const { identity } = blob ?? {};

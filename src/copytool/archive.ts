@@ -186,7 +186,7 @@ async function transfer(
   const uploading = context.transfers.upload({
     archive: target.config.id,
     name: link.name,
-    path: context.fs.fidPath(file.fid),
+    path: context.fs.dataPath(file.fid),
     size: file.size,
     generation,
     tier,

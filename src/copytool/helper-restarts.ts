@@ -31,6 +31,8 @@ export class HelperRestarts {
     log.warn('native helper is gone, starting another', { err: death });
     for (let tries = 1, wait = FIRST_WAIT_MS; ; tries++, wait = Math.min(wait * 2, LAST_WAIT_MS)) {
       try {
+        // Another file system's actions are not ours to carry out.
+        await this.#context.fs.mustBeShown();
         await this.#channel.reopen();
         break;
       } catch (error) {

@@ -48,7 +48,7 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     });
   }
   await step('restore.begun');
-  const done = await fill(fs.fidPath(dfid), task, archive, context);
+  const done = await fill(fs.dataPath(dfid), task, archive, context);
   await step('restore.copied');
   await verify(done, task, context);
   await step('restore.verified');

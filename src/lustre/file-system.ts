@@ -1,4 +1,5 @@
-import { lstat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import type { Fid } from '../identity/fid.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
 import { LustreFiles } from './attributes.ts';
@@ -25,10 +26,12 @@ export interface FileSystemOptions {
 }
 
 interface Opened {
-  readonly helper: SteadyHelper;
+  readonly helper: HelperProcess;
   readonly root: Fid;
   readonly top: string | undefined;
   readonly start: () => Promise<HelperProcess>;
+  /** Its directory of all files by their FIDs. */
+  readonly byFid: FileHandle;
   readonly keepsXattrs?: boolean | undefined;
 }
 
@@ -50,17 +53,19 @@ export class LustreFileSystem {
   readonly root: Fid;
   readonly #helper: SteadyHelper;
   readonly #start: () => Promise<HelperProcess>;
+  readonly #byFid: FileHandle;
   /** What was seen at the mount point last; undefined where it is no mount point by its name (in a chroot, say). */
   #top: string | undefined;
   #check: Promise<void> | undefined;
 
-  constructor(mount: string, { helper, root, top, start, keepsXattrs = false }: Opened) {
+  constructor(mount: string, { helper, root, top, start, byFid, keepsXattrs = false }: Opened) {
     this.mount = mount;
     this.#top = top;
     this.#start = start;
-    this.fsname = helper.process.hello.fsname;
-    this.#helper = helper;
-    this.files = new LustreFiles(helper, keepsXattrs);
+    this.#byFid = byFid;
+    this.fsname = helper.hello.fsname;
+    this.#helper = new SteadyHelper(helper, () => this.#startAgain());
+    this.files = new LustreFiles(this.#helper, keepsXattrs);
     this.root = root;
   }
 
@@ -74,9 +79,39 @@ export class LustreFileSystem {
     return this.#helper.gone;
   }
 
-  /** Where a file can be opened by its FID, whatever its name is now. */
+  /** Where a file is by its FID, whatever its name is now: for programs, which look it up at the mount point. */
   fidPath(fid: Fid): string {
     return fidPath(this.mount, fid);
+  }
+
+  /**
+   * Where this process opens a file by its FID, to read or write its data. It goes by a descriptor, not by the mount point: FIDs
+   * repeat between file systems, and one that was mounted over this one meanwhile would show another file, even to be written to.
+   */
+  dataPath(fid: Fid): string {
+    return `/proc/self/fd/${this.#byFid.fd}/${fid}`;
+  }
+
+  /**
+   * Whether programs that are started now see at the mount point the very mount that this works on.
+   * @throws OperatorError FILE_SYSTEM_CHANGED
+   */
+  async mustBeShown(): Promise<void> {
+    if ((await topMountAt(this.mount)) === this.#top) return;
+    const [held, shown] = await Promise.all([this.#byFid.stat(), lstat(byFidAt(this.mount)).catch(() => undefined)]);
+    if (shown?.dev !== held.dev) throw changed(`Another file system, or none, is mounted at ${this.mount} by now.`);
+  }
+
+  /** A helper in the place of one that died: it must not go on with what was mounted over the file system meanwhile. */
+  async #startAgain(): Promise<HelperProcess> {
+    const helper = await this.#start();
+    try {
+      await this.mustBeShown();
+      return helper;
+    } catch (error) {
+      await helper.close();
+      throw error;
+    }
   }
 
   /** Our UUID of this file system; undefined when it has none yet. */
@@ -137,12 +172,28 @@ export class LustreFileSystem {
 
   async close(): Promise<void> {
     await this.#helper.close();
+    await this.#byFid.close();
   }
 }
 
 /** `<mount>/.lustre/fid/<FID>`, for open, stat, and Lustre's own programs. */
 export function fidPath(mount: string, fid: Fid): string {
-  return `${mount === '/' ? '' : mount}/.lustre/fid/${fid}`;
+  return `${byFidAt(mount)}/${fid}`;
+}
+
+const byFidAt = (mount: string) => `${mount === '/' ? '' : mount}/.lustre/fid`;
+
+/** Holds a file system's directory of all files by their FIDs, as it is at the mount point. */
+async function openByFid(mount: string, fsname: string): Promise<FileHandle> {
+  return await open(byFidAt(mount), constants.O_RDONLY | constants.O_DIRECTORY).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.errno !== -ERRNO.ENOENT) throw error;
+      throw new OperatorError(`${mount} has no .lustre/fid: only a part of the file system is mounted there.`, {
+        code: 'SUBDIRECTORY_MOUNT',
+        hint: `Mount the file system itself (${fsname} without a directory after it).`,
+      });
+    },
+  );
 }
 
 /**
@@ -156,15 +207,12 @@ export async function openFileSystem(options: FileSystemOptions): Promise<Lustre
   const helper = await start();
   try {
     const root = await new LustreFiles(helper).get({ path: Buffer.from(mount) }, { parts: ['stat'] });
-    await lstat(`${mount === '/' ? '' : mount}/.lustre/fid`).catch((error: NodeJS.ErrnoException) => {
-      if (error.errno !== -ERRNO.ENOENT) throw error;
-      throw new OperatorError(`${mount} has no .lustre/fid: only a part of the file system is mounted there.`, {
-        code: 'SUBDIRECTORY_MOUNT',
-        hint: `Mount the file system itself (${helper.hello.fsname} without a directory after it).`,
-      });
-    });
-    const steady = new SteadyHelper(helper, start);
-    return new LustreFileSystem(mount, { helper: steady, root: root.fid, top, start, keepsXattrs: options.xattrs });
+    const byFid = await openByFid(mount, helper.hello.fsname);
+    if ((await topMountAt(mount)) !== top) {
+      await byFid.close();
+      throw changed(`Something was mounted, or unmounted, at ${mount} just now.`);
+    }
+    return new LustreFileSystem(mount, { helper, root: root.fid, top, start, byFid, keepsXattrs: options.xattrs });
   } catch (error) {
     await helper.close();
     throw error;

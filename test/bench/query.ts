@@ -109,7 +109,7 @@ async function verify(file: string, size: number): Promise<void> {
   const options = {
     ...{ catalog, fsUuid: FS, archives: new Map([[1, tree.store]]), target: EVERYTHING, parallel: 8 },
     ...{ checksum: false, settle: 0, repair: false, signal: new AbortController().signal },
-    fs: { files, mount: '/mnt/bench', fidPath: (fid: Fid) => fid },
+    fs: { files, mount: '/mnt/bench', dataPath: (fid: Fid) => fid },
     source: { look: async (fids: readonly Fid[]) => new Map(fids.map(seen)) },
     startScanner: async () => ({ walk, close: async () => undefined }),
     onFinding: (finding: object) => {

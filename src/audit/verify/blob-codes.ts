@@ -36,9 +36,12 @@ export function codesOf(
 export const stateOf = ({ entry }: Alive) => ({ states: entry.hsm, archive: entry.archive });
 
 /** Whether what is wrong is the copy itself: only another archive of the file makes another one. */
-const OF_CONTENT: ReadonlySet<string> = new Set(['size', 'generation', 'unfinished', 'checksum-blob', 'checksum-file']);
-/** Nothing shows that these are not needed. */
-const LEFT_ALONE: ReadonlySet<string> = new Set(['archive', 'unclaimed']);
+const OF_CONTENT: ReadonlySet<string> = new Set(['size', 'generation', 'unfinished', 'checksum-blob']);
+/**
+ * Nothing shows that these are not needed: a copy that is as it was archived may be all that is left of a file that has rotted
+ * in Lustre, and must not be overwritten with that.
+ */
+const LEFT_ALONE: ReadonlySet<string> = new Set(['archive', 'unclaimed', 'checksum-file']);
 
 /** What would put it right. */
 export function remedyFor(code: string, alive: Alive | undefined): Remedy {

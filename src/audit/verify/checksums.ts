@@ -17,11 +17,11 @@ const MEMORY = 128 << 20;
 
 /** Reads contents: of blobs in ranges, of files as long as their data are in Lustre. */
 export class Checksums {
-  readonly #fs: Pick<LustreFileSystem, 'files' | 'fidPath'>;
+  readonly #fs: Pick<LustreFileSystem, 'files' | 'dataPath'>;
   readonly #buffers = new BufferPool(MEMORY);
   readonly #signal: AbortSignal;
 
-  constructor(fs: Pick<LustreFileSystem, 'files' | 'fidPath'>, signal: AbortSignal) {
+  constructor(fs: Pick<LustreFileSystem, 'files' | 'dataPath'>, signal: AbortSignal) {
     this.#fs = fs;
     this.#signal = signal;
   }
@@ -59,7 +59,7 @@ export class Checksums {
   }
 
   async #read(fid: Fid, size: bigint, store: BlobStore): Promise<bigint | undefined> {
-    const source = await openSource(this.#fs.fidPath(fid), size, false);
+    const source = await openSource(this.#fs.dataPath(fid), size, false);
     const loan = await this.#buffers.acquire(BLOCK, this.#signal);
     try {
       let crc64 = EMPTY_CRC64;

@@ -13,7 +13,7 @@ import type { VerifyProgress } from './types.ts';
 
 export interface VerifyOptions {
   readonly catalog: Catalog;
-  readonly fs: Pick<LustreFileSystem, 'files' | 'fidPath' | 'mount'>;
+  readonly fs: Pick<LustreFileSystem, 'files' | 'dataPath' | 'mount'>;
   readonly fsUuid: string;
   readonly source: Pick<FileSource, 'look'>;
   readonly startScanner: () => Promise<Pick<Scanner, 'walk' | 'close'>>;

@@ -246,7 +246,7 @@ test('every damage that was planted is found, nothing else is, and --repair heal
       .filter((one) => !one.repaired)
       .map(told)
       .sort(),
-  ).toEqual(remains.map(([name, { finds }]) => finds(name)).sort());
+  ).toEqual([...remains.map(([name, { finds }]) => finds(name)), `checksum-file ${blob('differs')}`].sort());
   await it.follow();
   await it.rig.lfs('hsm_archive', ...(await dirtyOnes()));
   await settled();
@@ -254,10 +254,16 @@ test('every damage that was planted is found, nothing else is, and --repair heal
   await it.follow();
   // Strangers' blobs stay: nobody's file is overwritten.
   const left = await verify('--checksum');
-  const stays = [`missing ${blob('marker-strange')}`, ...remains.map(([name, { finds }]) => finds(name))];
+  const stays = [
+    `missing ${blob('marker-strange')}`,
+    `checksum-file ${blob('differs')}`,
+    ...remains.map(([name, { finds }]) => finds(name)),
+  ];
   expect(left.examples.map(told).sort()).toEqual(stays.sort());
   expect(await read(at('moved-away'))).toBe('content of moved-away');
+  // What may be its only good copy is not overwritten with it.
   expect(await it.rig.fid(at('differs'))).toBe(differs);
+  expect(await it.rig.content(at('differs'))).toBe('content of differs');
 }, 600_000);
 
 /** Changes a file's content without anybody noticing: as a write just between an archive's end and its completion does. */

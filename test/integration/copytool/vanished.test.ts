@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Step } from '../../../src/copytool/steps.ts';
+import { startSandbox } from '../../support/sandbox.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { RELEASED, Rig, read } from './fixture.ts';
 
@@ -95,5 +97,65 @@ describe('a mount that is taken away', () => {
     const there = await blob.downloadToBuffer();
     if (record?.['outcome'] === 'ok') expect(there.equals(content)).toBe(true);
     else expect(there.toString()).toBe('first');
+  });
+});
+
+describe('another file system that is mounted over it', () => {
+  /** FIDs repeat between file systems: it has files of these, and of those that are given out next. */
+  function other(fid: string, content: string): { directory: string; contents: () => string[] } {
+    const directory = join(rig.sandbox.dir, 'other');
+    const [seq, oid, version] = fid.split(':');
+    const files = Array.from({ length: 64 }, (_, more) =>
+      join(directory, '.lustre', 'fid', `${seq}:0x${(Number(oid) + more).toString(16)}:${version}`),
+    );
+    mkdirSync(join(directory, '.lustre', 'fid'), { recursive: true });
+    for (const file of files) writeFileSync(file, content);
+    return { directory, contents: () => files.map((file) => readFileSync(file, 'utf8')) };
+  }
+
+  const over = async (directory: string) =>
+    expect(await rig.sandbox.exec('mount', ['--bind', directory, rig.sandbox.mount])).toMatchObject({ exitCode: 0 });
+
+  test('an archive reads its own file', async () => {
+    const path = rig.write('file', 'first');
+    await rig.archive(path);
+    const blob = rig.blob(path);
+    writeFileSync(path, 'second');
+    const theirs = other(await rig.fid(path), 'theirs');
+    const record = await meanwhile('archive', 'archive.named', path, () => over(theirs.directory));
+    await unmount();
+    expect(record).toMatchObject({ outcome: 'ok' });
+    expect((await blob.downloadToBuffer()).toString()).toBe('second');
+    expect(theirs.contents()).toEqual(Array(64).fill('theirs'));
+  });
+
+  test('a restore writes into its own file', async () => {
+    const path = rig.write('file', 'content');
+    await rig.archiveAndRelease(path);
+    const theirs = other(await rig.fid(path), 'theirs');
+    const record = await meanwhile('restore', 'restore.begun', path, () => over(theirs.directory));
+    await unmount();
+    expect(record).toMatchObject({ outcome: 'ok' });
+    expect(theirs.contents()).toEqual(Array(64).fill('theirs'));
+    expect(await read(path)).toBe('content');
+  });
+
+  test('a native helper that dies then is not replaced by one that serves the other', async () => {
+    const path = rig.write('file', 'content');
+    await rig.archive(path);
+    const second = await startSandbox({ standInOnly: true });
+    try {
+      await over(second.mount);
+      await rig.killSide('helper');
+      const { text } = await rig.copytool.waitFor('native helper could not be started, trying again');
+      expect(text).toContain('FILE_SYSTEM_CHANGED');
+    } finally {
+      await unmount();
+      await second.stop();
+    }
+    await rig.copytool.waitFor('native helper started again');
+    writeFileSync(path, 'second');
+    await rig.archive(path);
+    expect(await rig.content(path)).toBe('second');
   });
 });

@@ -126,6 +126,20 @@ describe('a tree that was removed', () => {
     expect(await read(at('moved'))).toBe('content of big');
   });
 
+  test('a file that is removed while it is archived once more, too', async () => {
+    const path = await archived('again', 'first');
+    await it.once();
+    writeFileSync(path, 'second');
+    const { fid, after } = await it.rig.archiveHeldAt('archive.committed', path);
+    unlinkSync(path);
+    it.rig.letGo('archive.committed');
+    await it.rig.ended('archive', fid, after);
+    await it.once();
+    const back = await undelete(path);
+    expect([back.code, counts(back.answer)]).toEqual([0, { restored: 1 }]);
+    expect(await read(path)).toBe('second');
+  });
+
   test('a single file, by path or by FID, with the directories that are missing', async () => {
     await archived('x/y/one', '1');
     await archived('x/y/two', '2');
