@@ -182,7 +182,7 @@ async function press(key: string, ...texts: (string | RegExp)[]): Promise<void> 
 
 test('health at a glance, with what to do', async () => {
   start();
-  await sees('IN TROUBLE', '1 errors, 1 warnings', '/mnt/lustre (lustre) on node-1');
+  await sees('IN TROUBLE', '1 error, 1 warning', '/mnt/lustre (lustre) on node-1');
   await sees('error: archive 1 can’t be reached', '  See the network.', 'process 4711, up 1m1s');
   await sees(/changelog-follow +not running/, /scan +the scan does not answer/, 'unreachable (NETWORK)', '2 at work');
 });

@@ -87,7 +87,7 @@ export function Dashboard({ gather, steering, interval, marks, plain }: Dashboar
     if (typing) {
       if (key.escape) setFilter('');
       if (key.escape || key.return) setTyping(false);
-      else if (key.backspace || key.delete) setFilter((text) => text.slice(0, -1));
+      else if (key.backspace || key.delete) setFilter((text) => [...text].slice(0, -1).join(''));
       else if (!key.ctrl && !key.meta && input >= ' ') setFilter((text) => text + input);
       setTop(0);
       setChosen(0);
@@ -160,7 +160,7 @@ function Head({
   const warnings = health.problems.length - errors;
   const word = { ok: 'HEALTHY', warning: 'NEEDS ATTENTION', error: 'IN TROUBLE' }[health.state];
   const colour = { ok: 'green', warning: 'yellow', error: 'red' }[health.state];
-  const counts = health.state === 'ok' ? '' : ` ${errors} errors, ${warnings} warnings`;
+  const counts = health.state === 'ok' ? '' : ` ${counted(errors, 'error')}, ${counted(warnings, 'warning')}`;
   const which = fileSystem.available ? ` (${fileSystem.fsname})` : '';
   const running = Object.entries(services)
     .filter(([, { state }]) => state === 'running')
@@ -177,6 +177,8 @@ function Head({
     </Box>
   );
 }
+
+const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 function Tabs({
   pane,

@@ -1,3 +1,5 @@
+import stringWidth from 'string-width';
+
 export type Colour = 'green' | 'yellow' | 'red' | 'cyan' | 'gray';
 
 export interface Piece {
@@ -28,12 +30,15 @@ export const dim = (text: string): Row => row({ text, colour: 'gray' });
 
 export const textOf = ({ pieces }: Row): string => pieces.map(({ text }) => text).join('');
 
-/** A text as lines of at most so many characters, those after the first indented; a word that is longer is left to the screen. */
+/**
+ * A text as lines of at most so many places, those after the first indented; a word that is longer is left to the screen.
+ * Places are a terminal's: a Chinese character takes two, a combining one none.
+ */
 export function wrapped(text: string, width: number, indent = '  '): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
+    if (line !== '' && stringWidth(line) + 1 + stringWidth(word) > width) {
       lines.push(line);
       line = `${indent}${word}`;
     } else line = line === '' ? word : `${line} ${word}`;
@@ -43,10 +48,14 @@ export function wrapped(text: string, width: number, indent = '  '): string[] {
 
 /** Cells in columns of a common width, each column two apart; the last one is as long as it is. */
 export function columns(cells: readonly (readonly string[])[]): string[] {
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((line) => stringWidth(line[column] ?? ''))));
   return cells.map((line) =>
     line
-      .map((cell, column) => (column === line.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) =>
+        column === line.length - 1
+          ? cell
+          : `${cell}${' '.repeat(Math.max(0, (widths[column] ?? 0) - stringWidth(cell)))}`,
+      )
       .join('  ')
       .trimEnd(),
   );
