@@ -11,7 +11,7 @@ export const MAX_REQUESTS = 384;
 export const ACTIVE_REQUEST_TIMEOUT = 432_000;
 
 export interface AdministratorText {
-  /** Shell commands, to be run on the metadata servers. */
+  /** Shell commands, to be run on the MGS (`set_param -P` works nowhere else) and on the metadata servers. */
   readonly commands: readonly string[];
   /** The same as a request to the operators of a managed file system. */
   readonly request: string;
@@ -28,18 +28,18 @@ export function administratorText(
 ): AdministratorText {
   const named = mdts.length > 0 ? mdts : [`${fsname ?? 'FSNAME'}-MDT0000`];
   const commands = [
-    '# how it is now',
+    '# how it is now: on each metadata server',
     'lctl get_param mdt.*.hsm_control mdt.*.hsm.max_requests mdt.*.hsm.active_request_timeout mdt.*.hsm.loop_period mdt.*.hsm.policy mdt.*.hsm.agents',
     'lctl get_param mdd.*.changelog_current_mask mdd.*.changelog_users',
-    '# the HSM coordinator, for good (-P: also after a restart)',
+    '# the HSM coordinator, on the MGS: -P sets it on all metadata servers, and again after each restart',
     'lctl set_param -P mdt.*.hsm_control=enabled',
     `lctl set_param -P mdt.*.hsm.max_requests=${MAX_REQUESTS}`,
     `lctl set_param -P mdt.*.hsm.active_request_timeout=${ACTIVE_REQUEST_TIMEOUT}`,
     '# where the parameter exists: how many lists of actions the coordinator builds at a time',
     'lctl set_param -P mdt.*.hsm.max_hal_count=3 || true',
-    '# what the changelog records',
+    '# what the changelog records: on the MGS',
     `lctl set_param -P mdd.*.changelog_mask='${changelogMask(xattrs)}'`,
-    '# one changelog user for lfsazsync on each MDT; it prints the name (cl1, cl2, ...) that follow.changelog_user gets',
+    '# one changelog user for lfsazsync on each MDT: on the metadata server that has it. It prints the name (cl1, cl2, ...) for follow.changelog_user',
     ...named.map((mdt) => `lctl --device ${mdt} changelog_register`),
   ];
   return { commands, request: requestText(fsname, commands) };
@@ -52,7 +52,7 @@ export const TIMEOUT_NOTE =
 
 function requestText(fsname: string | undefined, commands: readonly string[]): string {
   return [
-    `Please run the following commands on the metadata servers of the Lustre file system${fsname === undefined ? '' : ` ${fsname}`}.`,
+    `Please run the following commands for the Lustre file system${fsname === undefined ? '' : ` ${fsname}`}: those with "set_param -P" on its MGS, the others on its metadata servers.`,
     'They show how the HSM coordinator and the changelog are set up, enable the coordinator, set its limits and the mask of the changelog, and register one changelog user for each MDT.',
     'Please answer with what the first two print, and with the names of the changelog users that changelog_register prints (cl1, cl2, ...).',
     '',

@@ -67,7 +67,7 @@ function coordinator({ coordinator: found }: Facts): Problem[] {
           error(
             'COORDINATOR_NOT_ENABLED',
             `the HSM coordinator of ${mdt} is ${control}: requests wait, or are refused`,
-            'On the metadata servers: `lctl set_param -P mdt.*.hsm_control=enabled`.',
+            'On the MGS: `lctl set_param -P mdt.*.hsm_control=enabled`.',
           ),
         ],
   );

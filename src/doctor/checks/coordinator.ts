@@ -36,7 +36,7 @@ export const coordinatorChecks: readonly Check<DoctorContext>[] = [
       ? ok(`${value} s`)
       : warning(
           `${value} s`,
-          'lctl set_param -P mdt.*.hsm.loop_period=10: reads of released files wait for the coordinator’s next round.',
+          'On the MGS: lctl set_param -P mdt.*.hsm.loop_period=10. Reads of released files wait for the coordinator’s next round.',
         ),
   ),
   parameter('coordinator.policy', 'mdt.*.hsm.policy', (value) => ok(value)),
@@ -63,7 +63,10 @@ function parameter(
 export function control(value: string): Finding {
   return value === 'enabled'
     ? ok(value)
-    : failed(value, 'lctl set_param -P mdt.*.hsm_control=enabled: until then requests wait, or are refused.');
+    : failed(
+        value,
+        'On the MGS: lctl set_param -P mdt.*.hsm_control=enabled. Until then requests wait, or are refused.',
+      );
 }
 
 export function maxRequests(value: string): Finding {
@@ -71,7 +74,7 @@ export function maxRequests(value: string): Finding {
     ? ok(value)
     : warning(
         value,
-        `lctl set_param -P mdt.*.hsm.max_requests=${MAX_REQUESTS}: so few actions at a time leave copytools without work.`,
+        `On the MGS: lctl set_param -P mdt.*.hsm.max_requests=${MAX_REQUESTS}. So few actions at a time leave copytools without work.`,
       );
 }
 
@@ -80,10 +83,10 @@ export function timeout(value: string): Finding {
   if (seconds < 60)
     return warning(
       `${value} s`,
-      'lctl set_param -P mdt.*.hsm.active_request_timeout=300 or more: actions are reported every few seconds, but a busy metadata server may be slower.',
+      'On the MGS: lctl set_param -P mdt.*.hsm.active_request_timeout=300, or more. Actions are reported every few seconds, but a busy metadata server may be slower.',
     );
   return seconds > ACTIVE_REQUEST_TIMEOUT
-    ? warning(`${value} s`, `lctl set_param -P mdt.*.hsm.active_request_timeout=3600. ${TIMEOUT_NOTE}`)
+    ? warning(`${value} s`, `On the MGS: lctl set_param -P mdt.*.hsm.active_request_timeout=3600. ${TIMEOUT_NOTE}`)
     : ok(`${value} s`);
 }
 
@@ -105,7 +108,10 @@ function mask(value: string, { config }: DoctorContext): Finding {
   const missing = [...NEEDED_TYPES, ...(xattrs ? ['XATTR'] : [])].filter((type) => !types.has(type));
   return missing.length === 0
     ? ok(value)
-    : failed(`without ${missing.join(', ')}`, `lctl set_param -P mdd.*.changelog_mask='${changelogMask(xattrs)}'`);
+    : failed(
+        `without ${missing.join(', ')}`,
+        `On the MGS: lctl set_param -P mdd.*.changelog_mask='${changelogMask(xattrs)}'`,
+      );
 }
 
 function users(value: string, { config }: DoctorContext, device: string): Finding {

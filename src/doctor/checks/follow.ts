@@ -117,7 +117,7 @@ async function types(context: DoctorContext): Promise<readonly Subject[]> {
       subject: mdt,
       ...warning(
         `never seen in ${total} records: ${what}`,
-        `Unless nobody did such a thing, the mask leaves them out: lctl set_param -P mdd.${mdt}.changelog_mask=+${missing.map(({ type }) => type).join('+')}`,
+        `Unless nobody did such a thing, the mask leaves them out. On the MGS: lctl set_param -P mdd.${mdt}.changelog_mask=+${missing.map(({ type }) => type).join('+')}`,
       ),
     };
   });

@@ -29,7 +29,7 @@ function tell(cursor: Cursor, told: Set<string>, log: Log): void {
     if (!isNew(type)) continue;
     log.warn('no such record among many', {
       ...{ mdt, type, missed },
-      hint: `Unless nobody did such a thing, the changelog's mask leaves it out: on the metadata server, \`lctl set_param mdd.${mdt}.changelog_mask=+${type}\`.`,
+      hint: `Unless nobody did such a thing, the changelog's mask leaves it out: on the MGS, \`lctl set_param -P mdd.${mdt}.changelog_mask=+${type}\`.`,
     });
   }
   for (const type of unknownTypes(cursor)) {

@@ -125,7 +125,7 @@ describe('a sandbox that is all right', () => {
     expect(stdout).toContain("changelog_mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT'");
     expect(stdout).toContain('lctl get_param mdt.*.hsm_control ');
     expect(stdout).toContain('mdd.*.changelog_users');
-    expect(stdout).toMatch(/^Please run the following commands/m);
+    expect(stdout).toMatch(/^Please run the following commands .*"set_param -P" on its MGS/m);
   });
 
   test('for people: a line each, what to do below and only once, a summary at the end', async () => {
