@@ -12,9 +12,9 @@ export default class Archive extends RequestCommand {
   static override description =
     'Files that are archived already and unchanged since need nothing. The copytool does the work; add --wait to see its end.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> /lustre/results.h5',
-    '<%= config.bin %> <%= command.id %> --recursive --older-than 30m --wait /lustre/projects',
-    'find /lustre -size +1G -print0 | <%= config.bin %> <%= command.id %> --files-from - --from0',
+    '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
+    '<%= config.bin %> <%= command.id %> --recursive --older-than 30m --wait /mnt/lustre/projects',
+    'find /mnt/lustre -size +1G -print0 | <%= config.bin %> <%= command.id %> --files-from - --from0',
   ];
   static override strict = false;
   static override args = requestArgs;

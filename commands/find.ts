@@ -22,8 +22,8 @@ export default class Find extends BaseCommand {
   static override description =
     'Prints the names of files that meet all conditions, as the catalog has them: nothing is asked of Lustre. The flags are those of lfs find where it has them; --where takes any condition that a policy may have.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> /lustre/projects --size +1G --mtime +90d',
-    `<%= config.bin %> <%= command.id %> --where 'type == file and released and not tree == "/lustre/scratch"'`,
+    '<%= config.bin %> <%= command.id %> /mnt/lustre/projects --size +1G --mtime +90d',
+    `<%= config.bin %> <%= command.id %> --where 'type == file and released and not tree == "/mnt/lustre/scratch"'`,
     '<%= config.bin %> <%= command.id %> --state dirty --print0 | xargs -0 ls -l',
     `<%= config.bin %> <%= command.id %> --type f --sort size --descending --limit 20 --format '%s\\t%U\\t%p\\n'`,
   ];

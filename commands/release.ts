@@ -6,8 +6,8 @@ export default class Release extends RequestCommand {
   static override description =
     'Before a file is released, its copy is looked up and recognised in the container, by the rules of a restore. The next read brings the data back.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> /lustre/results.h5',
-    '<%= config.bin %> <%= command.id %> --recursive --larger 16MiB --older-than 7d /lustre/projects',
+    '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
+    '<%= config.bin %> <%= command.id %> --recursive --larger 16MiB --older-than 7d /mnt/lustre/projects',
   ];
   static override strict = false;
   static override args = requestArgs;

@@ -12,8 +12,8 @@ export default class Restore extends RequestCommand {
   static override description =
     'Files whose data is in Lustre need nothing. Reading a released file restores it, too; this does many at once, ahead of time. However many they are, the coordinator is given few at a time.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> /lustre/results.h5',
-    '<%= config.bin %> <%= command.id %> --recursive --wait --wait-timeout 2h /lustre/projects',
+    '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
+    '<%= config.bin %> <%= command.id %> --recursive --wait --wait-timeout 2h /mnt/lustre/projects',
   ];
   static override strict = false;
   static override args = requestArgs;

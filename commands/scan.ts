@@ -12,7 +12,7 @@ export default class Scan extends BaseCommand {
     'Walks the file system in parallel and reads attributes only: nothing is restored, changed or deleted. A scan that was stopped, or killed, goes on where it was. The follower may be at work beside it.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --path /lustre/projects/new',
+    '<%= config.bin %> <%= command.id %> --path /mnt/lustre/projects/new',
     '<%= config.bin %> <%= command.id %> --json',
   ];
   static override flags = {

@@ -24,10 +24,10 @@ export default class Undelete extends BaseCommand {
   static override description =
     'Files come back as released files with their owner, group, mode and time, and are read from the container when they are opened; symlinks and directories come back, too. Of a file that was modified after its last archive, what was archived comes back. Nothing that is there is overwritten.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> --list /lustre/projects',
-    '<%= config.bin %> <%= command.id %> --list --search /lustre/projects',
-    '<%= config.bin %> <%= command.id %> /lustre/projects/results.h5',
-    '<%= config.bin %> <%= command.id %> --recursive /lustre/projects/old',
+    '<%= config.bin %> <%= command.id %> --list /mnt/lustre/projects',
+    '<%= config.bin %> <%= command.id %> --list --search /mnt/lustre/projects',
+    '<%= config.bin %> <%= command.id %> /mnt/lustre/projects/results.h5',
+    '<%= config.bin %> <%= command.id %> --recursive /mnt/lustre/projects/old',
   ];
   static override strict = false;
   static override args = {

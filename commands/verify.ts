@@ -18,7 +18,7 @@ export default class Verify extends BaseCommand {
     'Tells every difference: blobs that are missing, orphaned, of the wrong version, size, owner or place; what the catalog has wrong. No released file is restored. Without --repair nothing is changed.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --path /lustre/projects --checksum --report findings.ndjson',
+    '<%= config.bin %> <%= command.id %> --path /mnt/lustre/projects --checksum --report findings.ndjson',
     '<%= config.bin %> <%= command.id %> --repair --json',
   ];
   static override flags = {

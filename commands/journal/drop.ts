@@ -7,7 +7,7 @@ export default class JournalDrop extends JournalCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> --quarantined',
     '<%= config.bin %> <%= command.id %> 0x200000401:0x1f:0x0',
-    '<%= config.bin %> <%= command.id %> /lustre/projects/results.h5',
+    '<%= config.bin %> <%= command.id %> /mnt/lustre/projects/results.h5',
   ];
   static override strict = false;
   static override args = journalArgs;

@@ -8,7 +8,7 @@ export default class PolicyRetry extends CatalogCommand {
   static override description = 'The next run asks for them again, if its rules still say so.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --all',
-    '<%= config.bin %> <%= command.id %> 0x200000401:0x1f:0x0 /lustre/projects/results.h5',
+    '<%= config.bin %> <%= command.id %> 0x200000401:0x1f:0x0 /mnt/lustre/projects/results.h5',
   ];
   static override strict = false;
   static override args = {

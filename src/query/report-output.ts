@@ -19,7 +19,7 @@ interface JsonRow {
   readonly allocated: number;
 }
 
-/** What `report --json` prints: documented in docs/report.md. */
+/** What `report --json` prints: documented in docs/find.md. */
 export interface ReportJson {
   readonly mount: string;
   readonly total: { readonly count: number; readonly bytes: number; readonly allocated: number };

@@ -141,7 +141,7 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync import --dry-run': {},
       'lfsazsync import --prefix projects/2024 --report left-out.ndjson': {},
       'lfsazsync import --prefix projects/2024 --report /var/tmp/import.ndjson': {},
-      'lfsazsync restore --recursive /lustre/projects/2024': {},
+      'lfsazsync restore --recursive /mnt/lustre/projects/2024': {},
       'lfsazsync import --refresh --delete': {},
     },
   },
@@ -165,7 +165,7 @@ export const SCRIPT: readonly Stage[] = [
       await world.inStep();
     },
     lines: {
-      'lfsazsync scan --path /lustre/projects/new': {},
+      'lfsazsync scan --path /mnt/lustre/projects/new': {},
       'lfsazsync policy list': { says: /archive/ },
       'lfsazsync policy list --json': {},
       'lfsazsync policy explain /mnt/lustre/projects/a.dat': {},
@@ -184,25 +184,28 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync policy failures --json': {},
       'lfsazsync policy retry --all': {},
       // Nothing has failed.
-      'lfsazsync policy retry 0x200000401:0x1f:0x0 /lustre/projects/results.h5': { exit: 3, says: /have not failed/ },
+      'lfsazsync policy retry 0x200000401:0x1f:0x0 /mnt/lustre/projects/results.h5': {
+        exit: 3,
+        says: /have not failed/,
+      },
       'lfs hsm_state $LFSAZSYNC_MOUNT/hello': {},
       'bin/lfsazsync archive --wait $LFSAZSYNC_MOUNT/hello': {},
       'bin/lfsazsync archive --recursive --wait /mnt/lustre/project': {},
-      'lfsazsync archive /lustre/results.h5': {},
-      'find /lustre -size +1G -print0 | lfsazsync archive --files-from - --from0': {},
-      'lfsazsync archive --recursive --older-than 30m --wait /lustre/projects': {},
+      'lfsazsync archive /mnt/lustre/results.h5': {},
+      'find /mnt/lustre -size +1G -print0 | lfsazsync archive --files-from - --from0': {},
+      'lfsazsync archive --recursive --older-than 30m --wait /mnt/lustre/projects': {},
       'lfsazsync archive --recursive --wait /mnt/lustre/projects': {},
-      'lfsazsync cancel /lustre/results.h5': {},
-      'lfsazsync cancel --recursive --wait /lustre/projects': {},
-      'lfsazsync release --recursive --larger 16MiB --older-than 7d /lustre/projects': {},
-      'lfsazsync release /lustre/results.h5': {
-        before: (world) => world.run('lfsazsync archive --wait /lustre/results.h5'),
+      'lfsazsync cancel /mnt/lustre/results.h5': {},
+      'lfsazsync cancel --recursive --wait /mnt/lustre/projects': {},
+      'lfsazsync release --recursive --larger 16MiB --older-than 7d /mnt/lustre/projects': {},
+      'lfsazsync release /mnt/lustre/results.h5': {
+        before: (world) => world.run('lfsazsync archive --wait /mnt/lustre/results.h5'),
       },
-      'lfsazsync restore /lustre/results.h5': {},
-      'find /lustre/run42 -type f -print0 | lfsazsync restore --files-from - --from0 --wait': {},
-      'lfsazsync restore --recursive --wait --wait-timeout 2h /lustre/projects': {},
-      'lfsazsync remove --recursive --dry-run /lustre/scratch': {},
-      'lfsazsync remove /lustre/results.h5': {},
+      'lfsazsync restore /mnt/lustre/results.h5': {},
+      'find /mnt/lustre/run42 -type f -print0 | lfsazsync restore --files-from - --from0 --wait': {},
+      'lfsazsync restore --recursive --wait --wait-timeout 2h /mnt/lustre/projects': {},
+      'lfsazsync remove --recursive --dry-run /mnt/lustre/scratch': {},
+      'lfsazsync remove /mnt/lustre/results.h5': {},
     },
   },
   {
@@ -214,8 +217,8 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync metrics': { says: /lfsazsync_service_up/ },
       'lfsazsync metrics --output /var/lib/node_exporter/lfsazsync.prom': {},
       'lfsazsync metrics --listen 127.0.0.1:9470': { stays: /serving/, exit: BY_SIGTERM },
-      'lfsazsync find /lustre/projects --size +1G --mtime +90d': {},
-      [`lfsazsync find --where 'type == file and released and not tree == "/lustre/scratch"'`]: {},
+      'lfsazsync find /mnt/lustre/projects --size +1G --mtime +90d': {},
+      [`lfsazsync find --where 'type == file and released and not tree == "/mnt/lustre/scratch"'`]: {},
       'lfsazsync find --state dirty --print0 | xargs -0 ls -l': {},
       [`lfsazsync find --type f --sort size --descending --limit 20 --format '%s\\t%U\\t%p\\n'`]: {},
       'lfsazsync report': {},
@@ -227,9 +230,9 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync sweep --restart': {},
       'lfsazsync sweep --json': {},
       'lfsazsync verify': { before: (world) => world.inStep(), says: /Nothing was found to be wrong/ },
-      'lfsazsync verify --path /lustre/projects/x --checksum': {},
+      'lfsazsync verify --path /mnt/lustre/projects --checksum': {},
       'lfsazsync verify --report findings.ndjson': {},
-      'lfsazsync verify --path /lustre/projects --checksum --report findings.ndjson': {},
+      'lfsazsync verify --path /mnt/lustre/projects --checksum --report findings.ndjson': {},
       'lfsazsync verify --repair': {},
       'lfsazsync verify --repair --json': {},
       'lfsazsync journal list': {},
@@ -261,11 +264,11 @@ export const SCRIPT: readonly Stage[] = [
       'lfsazsync changelog-follow ctl pause': {},
       'lfsazsync journal retry --quarantined': { says: /0/ },
       'lfsazsync journal retry 0x200000401:0x1f:0x0': { before: waiting, says: /1 of 1/ },
-      'lfsazsync journal retry /lustre/projects/results.h5': { before: waiting, says: /1 of 1/ },
-      'lfsazsync journal retry 0x200000401:0x1f:0x0 /lustre/projects/results.h5': { before: waiting },
+      'lfsazsync journal retry /mnt/lustre/projects/results.h5': { before: waiting, says: /1 of 1/ },
+      'lfsazsync journal retry 0x200000401:0x1f:0x0 /mnt/lustre/projects/results.h5': { before: waiting },
       'lfsazsync journal drop --quarantined': {},
       'lfsazsync journal drop 0x200000401:0x1f:0x0': { before: waiting, says: /1 of 1/ },
-      'lfsazsync journal drop /lustre/projects/results.h5': { before: waiting, says: /1 of 1/ },
+      'lfsazsync journal drop /mnt/lustre/projects/results.h5': { before: waiting, says: /1 of 1/ },
       'lfsazsync changelog-follow ctl resume': {},
     },
   },
@@ -275,27 +278,19 @@ export const SCRIPT: readonly Stage[] = [
       await world.run('lfsazsync changelog-follow ctl resume');
       world.file('projects/gone');
       await world.noteFid('projects/gone');
-      await world.run('lfsazsync archive --recursive --wait /lustre/projects');
+      await world.run('lfsazsync archive --recursive --wait /mnt/lustre/projects');
       await world.inStep();
       await removedAgain(world, 'projects/results.h5', 'projects/old', 'projects/gone');
     },
     lines: {
       'lfsazsync undelete --list /mnt/lustre/projects': { says: /projects\/results.h5/ },
-      'lfsazsync undelete --list /lustre/projects': { says: /projects\/results.h5/ },
       'lfsazsync undelete /mnt/lustre/projects/results.h5': {},
       'lfsazsync undelete --recursive /mnt/lustre/projects/old': {},
       'lfsazsync undelete 0x200000401:0x1a:0x0': {},
-      'lfsazsync undelete /lustre/projects/results.h5': {
-        before: (world) => removedAgain(world, 'projects/results.h5'),
-      },
-      'lfsazsync undelete --recursive /lustre/projects/old': {
-        before: (world) => removedAgain(world, 'projects/old'),
-      },
       'lfsazsync undelete --list --search /mnt/lustre/projects': {
         before: (world) => removedAgain(world, 'projects/old'),
         says: /projects\/old/,
       },
-      'lfsazsync undelete --list --search /lustre/projects': { says: /projects\/old/ },
       'lfsazsync undelete --search --recursive /mnt/lustre/projects/old': {},
       'lfsazsync undelete --search /mnt/lustre/projects/results.h5': {
         before: (world) => removedAgain(world, 'projects/results.h5'),

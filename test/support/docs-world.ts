@@ -159,13 +159,13 @@ export class DocsWorld {
   /** Waits until the removals of these are known, so that they can be brought back. */
   async removalsSeen(...names: string[]): Promise<void> {
     const missing = async () => {
-      const { stdout } = await this.run('lfsazsync undelete --list --json /lustre');
+      const { stdout } = await this.run('lfsazsync undelete --list --json /mnt/lustre');
       return names.filter((name) => !stdout.includes(`"${name}"`));
     };
     await waitUntil(`${names} are known to be removed`, async () => (await missing()).length === 0, {
       interval: 300,
       timeout: 300_000,
-      detail: async () => (await this.run('lfsazsync undelete --list --json /lustre')).stdout,
+      detail: async () => (await this.run('lfsazsync undelete --list --json /mnt/lustre')).stdout,
     });
   }
 

@@ -27,7 +27,7 @@ export interface RunTarget {
 }
 
 /**
- * Reads `path:/lustre/dir`, `user:alice`, `ost:3`, `class:big_files`, … or `all`.
+ * Reads `path:/mnt/lustre/dir`, `user:alice`, `ost:3`, `class:big_files`, … or `all`.
  * @throws OperatorError that says what may stand there
  */
 export async function parseTarget(
