@@ -54,6 +54,11 @@ function services({ services: all }: StatusSnapshot): Family[] {
       : [
           gauge('follow_paused', 'Whether the follower is paused.', Number(follower.figures.paused !== null)),
           gauge('follow_lease_held', 'Whether the follower holds the container.', Number(follower.figures.lease.held)),
+          gauge(
+            'follow_removals_stopped',
+            'Whether the brake on mass deletions holds removals.',
+            Number(follower.figures.brake.engaged),
+          ),
           counter(
             'follow_events_total',
             'What the follower counts, see docs/follower.md.',

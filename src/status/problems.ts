@@ -109,11 +109,19 @@ function copytool({ services: { copytool: service } }: Facts): Problem[] {
     problems.push(
       warning('PAUSED', `${kind} is paused since ${pause.since}`, `\`lfsazsync copytool ctl resume ${kind}\``),
     );
-  if (restart.length > 0) {
-    const names = restart.map(({ setting }) => setting).join(', ');
-    problems.push(warning('RESTART_NEEDED', `changed, and in force after a restart of the copytool: ${names}`));
-  }
+  if (restart.length > 0) problems.push(restartNeeded('copytool', restart));
   return problems;
+}
+
+const UNITS = { copytool: 'lfsazsync-copytool', follower: 'lfsazsync-follow' } as const;
+
+function restartNeeded(service: keyof typeof UNITS, restart: readonly { readonly setting: string }[]): Problem {
+  const names = restart.map(({ setting }) => setting).join(', ');
+  return warning(
+    'RESTART_NEEDED',
+    `changed in the configuration, and in force after a restart of the ${service}: ${names}`,
+    `\`systemctl restart ${UNITS[service]}\``,
+  );
 }
 
 function containers({ containers: all, time }: Facts): Problem[] {
@@ -142,7 +150,7 @@ function follower({ services: { 'changelog-follow': service } }: Facts): Problem
     ];
   }
   if (service.state === 'unavailable') return [error(service.code, service.reason, service.hint)];
-  const { paused, lease, mdts, state } = service.figures;
+  const { paused, lease, mdts, state, brake, restart } = service.figures;
   const problems: Problem[] = [];
   for (const { mdt, lostSince } of mdts) {
     if (lostSince !== null) problems.push(error('MDT_LOST', `${mdt} does not answer since ${lostSince}`));
@@ -150,7 +158,20 @@ function follower({ services: { 'changelog-follow': service } }: Facts): Problem
   if (!lease.held && state === 'following') {
     problems.push(warning('LEASE_NOT_HELD', 'the follower does not hold the container: nothing is carried to it'));
   }
-  if (paused !== null) problems.push(warning('FOLLOWER_PAUSED', `changelog-follow is paused since ${paused.since}`));
+  if (paused !== null) {
+    const resume = '`lfsazsync changelog-follow ctl resume`';
+    problems.push(warning('FOLLOWER_PAUSED', `changelog-follow is paused since ${paused.since}`, resume));
+  }
+  if (brake.engaged) {
+    problems.push(
+      warning(
+        'REMOVALS_STOPPED',
+        `very many files were removed: ${brake.pending} wait and ${brake.removed} are gone, of ${brake.of} in the container; the limit is ${brake.limit}, so nothing more goes`,
+        'See what it is: `lfsazsync undelete --list DIR`. If it was meant, `lfsazsync changelog-follow ctl release-brake`.',
+      ),
+    );
+  }
+  if (restart.length > 0) problems.push(restartNeeded('follower', restart));
   return problems;
 }
 

@@ -237,6 +237,9 @@ test('too many deletions engage the brake, visibly, until an operator releases i
   expect(brake).toMatchObject({ limit: 3 });
   await it.follower.waitFor('too many files died: removals are stopped');
   expect((await ctl('status')).stdout).toContain('REMOVALS ARE STOPPED');
+  const { health } = JSON.parse((await it.sandbox.run(['status', '--json'])).stdout);
+  expect(health.problems).toContainEqual(expect.objectContaining({ code: 'REMOVALS_STOPPED', severity: 'warning' }));
+  expect((await it.sandbox.run(['metrics'])).stdout).toMatch(/^lfsazsync_follow_removals_stopped 1$/m);
   await delay(1_500);
   for (let n = 0; n < 5; n += 1) expect(await it.rig.content(at(`gone${n}`))).toBe(`content ${n}`);
   await it.stopFollowing();
