@@ -3,7 +3,7 @@ import { entry, fid } from '../../test/support/catalog.ts';
 import type { Entry, Known, KnownBlob, Link } from '../catalog/types.ts';
 import { ROOT_FID } from '../identity/fid.ts';
 import type { FileRecord } from '../identity/file-record.ts';
-import { decide, decideScanned } from './decide.ts';
+import { type Before, decide, decideScanned } from './decide.ts';
 import type { Fresh } from './fresh.ts';
 import { HINT } from './hints.ts';
 import { REASON, reasonWords } from './reasons.ts';
@@ -24,6 +24,7 @@ const knownAs = (changes: Partial<Entry>, links: Link[] = here, blobs: KnownBlob
   links,
   blobs,
 });
+const holding: Before = { links: [], blobs: [], holds: true };
 const seenAs = (changes: Partial<Entry>, links: Link[] | 'unknown' = here, more: Partial<Fresh> = {}) =>
   ({ kind: 'alive', fresh: { entry: entry(F, changes), ...(links === 'unknown' ? {} : { links }), ...more } }) as const;
 const reasons = (known: Known | undefined, seen: ReturnType<typeof seenAs>) =>
@@ -97,6 +98,8 @@ describe('others', () => {
   test.each<[string, Known | undefined, Partial<Entry>, Link[], string[]]>([
     ['a new directory', undefined, { type: 'dir' }, here, ['names']],
     ['a renamed directory', knownAs({ type: 'dir' }), { type: 'dir' }, there, ['names', 'tree']],
+    ['a new directory', { links: [], blobs: [] }, { type: 'dir' }, there, ['names']],
+    ['a new directory of whose files some are known', holding, { type: 'dir' }, there, ['names', 'tree']],
     [
       'a directory in which something was made',
       knownAs({ type: 'dir' }),

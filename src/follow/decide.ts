@@ -42,6 +42,12 @@ function untilAgain(since: number, { now, again }: Timing): number {
 /** Flags that say something of the copy; released, restored and modified is the file's own matter. */
 const COPY_FLAGS = HSM.EXISTS | HSM.ARCHIVED | HSM.LOST;
 
+/** What the catalog had of a file before it was looked at. */
+export interface Before extends Known {
+  /** Of a directory that has no entry: the catalog has names in it, which may have been put right in the container already. */
+  readonly holds?: boolean;
+}
+
 /** What is to be done about one file that was looked at. */
 export interface Decision {
   readonly put?: EntryPut;
@@ -57,7 +63,7 @@ export interface Decision {
  */
 export function decide(
   mark: Pick<Mark, 'fid' | 'hints' | 'since' | 'last'>,
-  known: Known | undefined,
+  known: Before | undefined,
   seen: Seen,
   timing: Timing,
 ): Decision {
@@ -82,7 +88,7 @@ function deathOf({ fid, hints, last }: Pick<Mark, 'fid' | 'hints' | 'last'>, { n
 }
 
 /** `decide` for what a scan saw: nothing is put over what has been seen since it began. */
-export function decideScanned(fresh: Fresh, known: Known | undefined, begun: Stamp, timing: Timing): Decision {
+export function decideScanned(fresh: Fresh, known: Before | undefined, begun: Stamp, timing: Timing): Decision {
   if (known?.entry !== undefined && known.entry.seen > begun) return {};
   const mark = { fid: fresh.entry.fid, hints: 0, since: Math.floor(timing.now / 1000) };
   const decision = decideAlive(mark, known, fresh, timing);
@@ -91,7 +97,7 @@ export function decideScanned(fresh: Fresh, known: Known | undefined, begun: Sta
 
 function decideAlive(
   { fid, hints, since }: Pick<Mark, 'fid' | 'hints' | 'since'>,
-  known: Known | undefined,
+  known: Before | undefined,
   fresh: Fresh,
   timing: Timing,
 ): Decision {
@@ -124,7 +130,7 @@ function journalPut(put: JournalPut): JournalPut {
   return (put.reasons & REASON.TREE) === 0 ? put : { ...put, afresh: true };
 }
 
-function reasonsFor(fresh: Fresh, known: Known | undefined, newCopy: boolean): number {
+function reasonsFor(fresh: Fresh, known: Before | undefined, newCopy: boolean): number {
   const { entry, links } = fresh;
   const before = known?.entry;
   if (entry.fid === ROOT_FID) return 0;
@@ -133,7 +139,7 @@ function reasonsFor(fresh: Fresh, known: Known | undefined, newCopy: boolean): n
     case 'dir':
       return (
         (renamed ? REASON.NAMES : 0) |
-        (renamed && before !== undefined ? REASON.TREE : 0) |
+        (renamed && (before !== undefined || known?.holds === true) ? REASON.TREE : 0) |
         (before !== undefined && differs(entry, before) ? REASON.ATTRIBUTES : 0)
       );
     case 'symlink':

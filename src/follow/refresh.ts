@@ -1,8 +1,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Known, Mark, Stamp } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
-import { batchOf, type Decision, decide, type Timing } from './decide.ts';
-import type { Seen } from './fresh.ts';
+import { type Before, batchOf, type Decision, decide, type Timing } from './decide.ts';
+import type { Fresh, Seen } from './fresh.ts';
 
 /** What is asked besides what the catalog keeps. */
 export interface LookParts {
@@ -47,8 +47,9 @@ export async function refresh(
   // Another process may look at the same files: what was put since is at least as fresh, and its mark stays for a further look.
   const asOf = await catalog.now();
   const scanning = (await catalog.scanning()) !== undefined;
-  const known = await catalog.known(fids);
+  const known: Map<Fid, Before> = await catalog.known(fids);
   const seen = await source.look(fids);
+  await noteHolding(catalog, freshIn(seen), known);
   const decisions = new Map<Fid, Decision>();
   const looked: Mark[] = [];
   const met: Fid[] = [];
@@ -83,6 +84,28 @@ export function asKnown(decision: Decision, known: Known | undefined, asOf: Stam
   const { put } = decision;
   if (put === undefined) return decision;
   return { ...decision, put: { ...put, unlessSeenAfter: asOf, unlessGone: known?.entry !== undefined } };
+}
+
+/**
+ * Adds to what was known of directories that are looked at for the first time whether names in them are known. To be asked
+ * after the look: what is in such a directory may have been put right by then, where it had another name.
+ */
+export async function noteHolding(
+  catalog: Pick<Catalog, 'children'>,
+  fresh: Iterable<Fresh>,
+  known: Map<Fid, Before>,
+): Promise<void> {
+  for (const { entry } of fresh) {
+    const before = known.get(entry.fid);
+    // Where names are known, so is the FID.
+    if (entry.type !== 'dir' || before === undefined || before.entry !== undefined) continue;
+    const [child] = await catalog.children(entry.fid, undefined, 1);
+    if (child !== undefined) known.set(entry.fid, { ...before, holds: true });
+  }
+}
+
+function* freshIn(seen: ReadonlyMap<Fid, Seen>): Generator<Fresh> {
+  for (const one of seen.values()) if (one.kind === 'alive') yield one.fresh;
 }
 
 /** Parents that the catalog does not know may be stripes, which only show as parents. */

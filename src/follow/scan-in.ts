@@ -3,8 +3,9 @@ import type { BatchResult, MarkPut, Stamp } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import type { ScanBatch } from '../lustre/scanner.ts';
-import { batchOf, type Decision, decideScanned, type Timing } from './decide.ts';
+import { type Before, batchOf, type Decision, decideScanned, type Timing } from './decide.ts';
 import { type Fresh, freshOfScan } from './fresh.ts';
+import { noteHolding } from './refresh.ts';
 
 /**
  * Puts what a scan saw into the catalog, and what follows from it into the journal. Files of which it did not see enough
@@ -37,7 +38,8 @@ export async function batchOfFresh(
   begun: Stamp,
   timing: Timing,
 ): Promise<ReturnType<typeof batchOf>> {
-  const known = await catalog.known(fresh.map((one) => one.entry.fid));
+  const known: Map<Fid, Before> = await catalog.known(fresh.map((one) => one.entry.fid));
+  await noteHolding(catalog, fresh, known);
   const decisions = new Map<Fid, Decision>();
   // A file with several names is met under each of them.
   for (const one of fresh) {

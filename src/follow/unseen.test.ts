@@ -5,8 +5,10 @@ import { openCatalog } from '../catalog/open.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import { type ChangelogRecord, RecordType } from '../lustre/changelog-record.ts';
 import type { Seen } from './fresh.ts';
+import { REASON } from './reasons.ts';
 import { RecordBatch } from './record-batch.ts';
 import { type FileSource, refresh } from './refresh.ts';
+import { batchOfFresh } from './scan-in.ts';
 import { takeIn } from './take-in.ts';
 import { ToldDirectories } from './told-directories.ts';
 
@@ -170,4 +172,17 @@ test('directories that came and went without anything archived in them cost noth
   expect((await catalog.marks(undefined, 10)).map((mark) => mark.fid)).toEqual([ROOT_FID]);
   await look();
   expect(await stones()).toEqual(new Map());
+});
+
+test('a directory that a scan meets after what is in it has that looked at again: it may have had another name until then', async () => {
+  const begun = await catalog.beginScan();
+  const link = (parent: Fid, name: string) => [{ parent, name: Buffer.from(name) }];
+  await catalog.apply({ puts: [{ entry: entry(F), links: link(D, 'f') }] });
+  const directory = (of: Fid, name: string) => ({ entry: entry(of, { type: 'dir' }), links: link(ROOT_FID, name) });
+  const timing = { now: 1, settle: 0, again: 0 };
+  const { journal } = await batchOfFresh(catalog, [directory(D, 'd'), directory(P, 'p')], begun, timing);
+  expect(journal.map(({ fid: of, reasons }) => [of, reasons])).toEqual([
+    [D, REASON.NAMES | REASON.TREE],
+    [P, REASON.NAMES],
+  ]);
 });

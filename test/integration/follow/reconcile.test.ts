@@ -474,13 +474,35 @@ describe('markers', () => {
   test('a directory’s new name takes all below it along', async () => {
     mkdirSync(at('d', 'deep'), { recursive: true });
     const fids = [await rig.fid(at('d')), await rig.fid(at('d', 'deep'))];
+    rig.write(join(`t${round}`, 'd', 'never archived'), 'x');
     await follow(...fids, await archived('d/f', 'f'), await archived('d/deep/g', 'g'));
+    await seen(await rig.fid(at('d', 'never archived')));
+    await follow();
     renameSync(at('d'), at('e'));
     await seen(fids[0] as Fid);
+    expect(await workOff(context(), { concurrency: 1 })).toMatchObject({ done: 1 });
+    const below = (await catalog.journalDue(Date.now(), 10)).map(({ fid }) => fid);
+    const archivedBelow = await Promise.all(['deep', 'f', 'deep/g'].map((name) => rig.fid(at('e', name))));
+    expect(below.sort()).toEqual(archivedBelow.sort());
     await follow();
     expect(await container()).toEqual({ 'e/f': 'f', 'e/deep/g': 'g' });
     expect(await rig.content(at('d', 'deep'))).toBeUndefined();
     expect(await blobOf('e/deep')).toMatchObject({ lfsazsync_fid: fids[1] });
+  });
+
+  test('a directory that is looked at for the first time under its second name does, too', async () => {
+    mkdirSync(at('d', 'deep'), { recursive: true });
+    const files = ['d/f', 'd/deep/g'];
+    for (const name of files) await rig.archive(rig.write(join(`t${round}`, name), name));
+    const marks = await Promise.all(files.map(async (name) => ({ fid: await rig.fid(at(name)), hints: 0, since: 0 })));
+    await catalog.apply({ marks });
+    const timing = () => ({ now: Date.now(), settle: 0, again: 0 });
+    await refresh(catalog, new LustreSource(rig.fs, fsUuid), { after: undefined, limit: 2, timing });
+    expect(await workOff(context(), { concurrency: 2 })).toMatchObject({ done: 2 });
+    expect(await catalog.present([await rig.fid(at('d'))])).toEqual(new Set());
+    renameSync(at('d'), at('e'));
+    await follow();
+    expect(await container()).toEqual({ 'e/f': 'd/f', 'e/deep/g': 'd/deep/g' });
   });
 
   test('hard links: the content moves on when its name is unlinked', async () => {
