@@ -83,10 +83,14 @@ export async function lastSweep(catalog: Catalog): Promise<{ at: number; outcome
   return last === undefined ? undefined : { at: last.ended as number, outcome: 'complete' };
 }
 
-/** Without any, the interval begins with the catalog: its first scan has one of its own. */
+/**
+ * Without any, the interval begins with the first scan, which has one of its own; also with one that never comes to its
+ * end, because there is something that can't be read.
+ */
 async function untilDue({ catalog, settings }: SweepingOptions): Promise<number> {
   const { interval } = settings();
   if (interval === 'never') return Number.POSITIVE_INFINITY;
-  const last = (await lastSweep(catalog))?.at ?? (await catalog.lastScan()) ?? Date.now();
+  const wanted = (await catalog.checkpoint(WANTED))?.at;
+  const last = (await lastSweep(catalog))?.at ?? (await catalog.lastScan()) ?? wanted ?? Date.now();
   return last + interval - Date.now();
 }
