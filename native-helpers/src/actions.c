@@ -12,6 +12,7 @@
 #include "copytool.h"
 #include "hal.h"
 #include "lov.h"
+#include "out.h"
 
 enum { ERRVAL_MAX = 4095 };
 /* Of ends that failed: pauses between the tries, and all of them together. */
@@ -106,16 +107,22 @@ static int action_begin(struct copytool *ct, struct item *it, const struct begin
 	struct buf lov = { 0 };
 	struct lu_fid fid = it->hai.hai_fid, dfid;
 	bool restore = it->hai.hai_action == HSMA_RESTORE && !b->is_error;
-	int open_flags = b->open_flags, layout_rc = 0, rc;
+	int open_flags = b->open_flags, mdt = b->mdt, layout_rc = 0, rc;
 
 	if (!r)
 		return -EAGAIN;
+	/*
+	 * The end of a restore is told under the volatile file's FID, to the MDT of that: it has to be the file's own, which needs
+	 * not be that of the directory, where the client makes it unless told otherwise (renamed between MDTs, striped directories).
+	 */
+	if (restore && mdt < 0)
+		mdt = mdts_index(h, &fid);
 	if (restore && b->keep_layout) {
 		layout_rc = wanted_layout(h, &fid, &lov);
 		if (layout_rc == 0)
 			open_flags |= O_LOV_DELAY_CREATE;
 	}
-	rc = h->api.llapi_hsm_action_begin(&it->hcp, r->ct, &it->hai, b->mdt, open_flags, b->is_error);
+	rc = h->api.llapi_hsm_action_begin(&it->hcp, r->ct, &it->hai, mdt, open_flags, b->is_error);
 	if (rc < 0) {
 		it->hcp = NULL;
 		registration_done(ct, r);
@@ -156,27 +163,33 @@ static int action_begin(struct copytool *ct, struct item *it, const struct begin
 
 /*
  * Before a restore is called a success: its data must be on the servers (llapi would swallow a failed fsync), and as
- * long as the file is said to be (the kernel accepts a short one). 0, or -errno with *why.
+ * long as the file is said to be (the kernel accepts a short one). They must be the file's owner's, too: llapi saw to that at
+ * the beginning, and since 2.16 the MDT refuses others. 0, or -errno with *why.
  */
 static int restore_check(struct helper *h, const struct item *it, int fd, const char **why)
 {
 	struct lu_fid fid = it->hai.hai_fid;
 	struct statx copy;
 	struct stat st;
-	int rc = 0;
 
 	if (fd < 0) {
 		*why = "the restored data can't be looked at";
 		return fd;
 	}
-	if (fsync(fd) < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE, &copy) < 0) {
-		rc = -errno;
+	if (fsync(fd) < 0 ||
+	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE | STATX_UID | STATX_GID, &copy) < 0) {
 		*why = "the restored data did not reach the servers";
-	} else if (fs_stat(h, &fid, &st) == 0 && copy.stx_size != (uint64_t)st.st_size) {
-		rc = -EIO;
-		*why = "the restored data are not as long as the file";
+		return -errno;
 	}
-	return rc;
+	if (fs_stat(h, &fid, &st) < 0)
+		return 0;
+	if (copy.stx_size != (uint64_t)st.st_size) {
+		*why = "the restored data are not as long as the file";
+		return -EIO;
+	}
+	if ((copy.stx_uid != st.st_uid || copy.stx_gid != st.st_gid) && fchown(fd, st.st_uid, st.st_gid) < 0)
+		note("restored data can't be given to %u:%u: %s", st.st_uid, st.st_gid, strerror(errno)); /* the end tells */
+	return 0;
 }
 
 /* How an action ends, for as many tries as it takes. */

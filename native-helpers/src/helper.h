@@ -126,6 +126,8 @@ ssize_t fs_layout_xattr(const struct helper *h, const struct lu_fid *fid, void *
 
 /* A number that is the same for all sequences known to be on one server; never 0. An unknown one counts as one's own. */
 uint64_t mdts_server(uint64_t sequence);
+/* The server's number, asked of the kernel once a sequence; -1 where it can't tell. */
+int mdts_index(const struct helper *h, const struct lu_fid *fid);
 /* After the server has answered: it is remembered, so that the kernel, which knows it by now, is asked once. */
 void mdts_answered(const struct helper *h, const struct lu_fid *fid);
 

@@ -24,7 +24,7 @@ static unsigned slot_of(uint64_t sequence)
 	return (unsigned)((sequence * 0x9e3779b97f4a7c15ULL) >> 52) % SLOTS;
 }
 
-/* -1: not known */
+/* -1: not known here */
 static int known_index(uint64_t sequence)
 {
 	unsigned slot = slot_of(sequence);
@@ -44,16 +44,24 @@ uint64_t mdts_server(uint64_t sequence)
 	return index < 0 ? sequence : (uint64_t)index + 1;
 }
 
-void mdts_answered(const struct helper *h, const struct lu_fid *fid)
+int mdts_index(const struct helper *h, const struct lu_fid *fid)
 {
 	unsigned slot = slot_of(fid->f_seq);
-	int index = -1;
+	int index = known_index(fid->f_seq);
 
-	if (fid->f_seq == 0 || !h->api.llapi_get_mdt_index_by_fid || known_index(fid->f_seq) >= 0 ||
+	if (index >= 0)
+		return index;
+	if (fid->f_seq == 0 || !h->api.llapi_get_mdt_index_by_fid ||
 	    h->api.llapi_get_mdt_index_by_fid(h->mount_fd, fid, &index) < 0 || index < 0)
-		return;
+		return -1;
 	pthread_mutex_lock(&all.lock);
 	all.slots[slot].sequence = fid->f_seq;
 	all.slots[slot].index = index;
 	pthread_mutex_unlock(&all.lock);
+	return index;
+}
+
+void mdts_answered(const struct helper *h, const struct lu_fid *fid)
+{
+	mdts_index(h, fid);
 }

@@ -1,4 +1,4 @@
-import { appendFile, open, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, chown, open, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { run } from '../support/run.ts';
 import { seam } from '../support/seam-tool.ts';
@@ -156,6 +156,21 @@ it('a restore keeps owner, mode and mtime (08)', async () => {
     mode: 0o640,
     mtime: 1_557_014_400_000,
   });
+});
+
+it('a file that is given away while it is restored is restored: since 2.16 the MDT refuses data of another owner', async () => {
+  const it = contract.it;
+  await using agent = await it.agent();
+  const { path, fid } = await it.released(agent, 'given-away', 'data');
+  const reading = cat(path);
+  const action = await agent.next('RESTORE', fid);
+  const begun = await agent.begin(action);
+  await agent.write(String(begun['dfid']), 'data');
+  await chown(path, 1234, 5678);
+  expect(await agent.end(action, { length: 4 })).toMatchObject({ rc: 0 });
+  expect((await reading).stdout).toBe('data');
+  expect(await stat(path)).toMatchObject({ uid: 1234, gid: 5678 });
+  await it.waitForState(path, CLEAN);
 });
 
 it('while a restore runs, the file shows it, and can be renamed (07)', async () => {

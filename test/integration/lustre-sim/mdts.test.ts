@@ -143,6 +143,19 @@ it('HSM works on all of them; each lists the actions of its own files, and write
   }
 });
 
+it('a file whose directory is on another MDT than its inode is restored', async () => {
+  const it = standIn.it;
+  await using agent = await it.agent();
+  await it.ok('mkdir', '-i', '1', it.path('from-1'));
+  await it.ok('mkdir', '-i', '2', it.path('to-2'));
+  const { fid } = await it.released(agent, 'from-1/file', 'content');
+  await rename(it.path('from-1/file'), it.path('to-2/file'));
+  const reading = readFile(it.path('to-2/file'), 'utf8');
+  await agent.restore('content', fid);
+  expect(await reading).toBe('content');
+  await it.waitForState(it.path('to-2/file'), CLEAN);
+});
+
 it("users, indexes and clearing are each MDT's own, also after a restart", async () => {
   const it = standIn.it;
   const { sandbox } = it;

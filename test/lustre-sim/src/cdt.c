@@ -506,8 +506,9 @@ int cdt_progress(const struct pfid *fid, uint64_t cookie, uint64_t off, uint64_t
 		return -EPERM;
 	if (sim.cdt.state == CDT_STOPPED)
 		return -EAGAIN;
+	/* What is told goes to the MDT of the FID that it is told under (lmv_iocontrol), and each has a coordinator of its own. */
 	a = cdt_running(cookie);
-	if (a == NULL)
+	if (a == NULL || fid_mdt(fid) != fid_mdt(&a->fid))
 		return -ENOENT;
 	a->updated = now_sec();
 	if (a->kind != HSMA_REMOVE && errval == 0 && len != 0)

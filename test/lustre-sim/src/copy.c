@@ -18,11 +18,21 @@ static struct copy *find(struct conn *c, uint64_t handle)
 	return k;
 }
 
-/* The nameless file that a restore writes to; open until the copytool lets go of it. */
-static struct node *make_volatile(struct node *file, bool delayed, int *rc)
+/*
+ * The nameless file that a restore writes to; open until the copytool lets go of it. On the MDT that was asked for, otherwise
+ * where the file's directory is (lmv_locate_tgt), whatever MDT the file itself is on.
+ */
+static struct node *make_volatile(struct node *file, int64_t mdt, bool delayed, int *rc)
 {
-	struct pfid fid = fid_next(fid_mdt(&file->fid));
-	struct node *v = node_new(&fid, S_IFREG | 0600, 0, 0), *dir = node_parent(file);
+	struct node *dir = node_parent(file), *v;
+	struct pfid fid;
+
+	if (mdt >= (int64_t)sim.nmdts) {
+		*rc = -ENODEV;
+		return NULL;
+	}
+	fid = fid_next(mdt >= 0 ? (unsigned)mdt : fid_mdt(dir ? &dir->fid : &file->fid));
+	v = node_new(&fid, S_IFREG | 0600, file->uid, file->gid); /* llapi gives it away at once */
 
 	v->is_volatile = true;
 	v->nlink = 1;
@@ -75,7 +85,7 @@ int copy_begin(struct conn *c, const struct pline *l, const struct who *w, struc
 				return -ENOENT;
 			}
 			/* O_LOV_DELAY_CREATE leaves the layout to be set before the first write */
-			n = make_volatile(n, pline_u64(l, "oflags", 0) & O_ASYNC, &rc);
+			n = make_volatile(n, pline_i64(l, "mdt", -1), pline_u64(l, "oflags", 0) & O_ASYNC, &rc);
 			if (n == NULL) {
 				free(k);
 				return rc;

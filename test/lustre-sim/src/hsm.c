@@ -131,6 +131,9 @@ int hsm_swap(struct node *n, struct node *vol, const struct who *w)
 
 	if (vol == NULL || vol == n || !S_ISREG(vol->mode))
 		return -ENOENT;
+	/* mdd_layout_swap_allowed: since 2.16 also for a restore */
+	if (!sim.v215 && (vol->uid != n->uid || vol->gid != n->gid))
+		return -EPERM;
 	fault_point("swap");
 	rc = layout_instantiate(vol, 1);
 	if (rc < 0)
