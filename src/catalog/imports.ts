@@ -110,7 +110,7 @@ export class Imports {
       `SELECT b.fid, b.kind, b.etag, g.bind FROM blobs b JOIN entries e ON e.fid = b.fid
        LEFT JOIN bindings g ON g.fid = b.fid WHERE b.archive = ? AND b.name = ? ORDER BY b.etag IS NULL LIMIT 1`,
     ).get(archive, name);
-    if (row === undefined) return undefined;
+    if (row === undefined) return this.#boundTo(archive, name);
     const [fid, kind, etag, bind] = row;
     return {
       fid: this.#keys.fid(fid as number),
@@ -118,6 +118,16 @@ export class Imports {
       ...(etag === null ? {} : { etag: etag as string }),
       ...(bind === null ? {} : { bind: bind as string }),
     };
+  }
+
+  /** A living file that says itself that it was imported from it: of a catalog that was lost, or of an import on another machine. */
+  #boundTo(archive: number, name: string): ImportedBlob | undefined {
+    const row = this.#sql(
+      `SELECT g.fid, g.bind FROM bindings g JOIN entries e ON e.fid = g.fid WHERE g.archive = ? AND g.name = ? LIMIT 1`,
+    ).get(archive, name);
+    if (row === undefined) return undefined;
+    const [fid, bind] = row;
+    return { fid: this.#keys.fid(fid as number), kind: 'file', bind: bind as string };
   }
 
   /** Imported things whose blobs have these beginnings of names and were not seen since then (seconds). */

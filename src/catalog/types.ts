@@ -329,7 +329,7 @@ export interface ImportDirectory {
 export interface ImportedBlob {
   readonly fid: Fid;
   readonly kind: BlobKind;
-  /** As the import saw it; undefined: we have written it ourselves. */
+  /** As the import saw it; undefined: we have written it ourselves, or nobody here has seen it. */
   readonly etag?: string;
   /** `formatBinding`, of what was imported. */
   readonly bind?: string;

@@ -1,13 +1,14 @@
 import { isBlobError } from '../blob/errors.ts';
 import type { BlobState } from '../blob/state.ts';
-import type { ImportChanges } from '../catalog/types.ts';
+import type { ImportChanges, ImportedBlob } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
-import { isBinding } from '../identity/file-record.ts';
+import { formatBinding, isBinding } from '../identity/file-record.ts';
 import { ERRNO, errnoText } from '../lustre/errno.ts';
 import type { Made, MakeItem } from '../lustre/importer.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
 import type { Filters } from '../request/filters.ts';
 import { forEachBounded } from '../service/bounded.ts';
+import { ErrnoError } from '../service/errors.ts';
 import { Changes } from './changes.ts';
 import {
   type Directories,
@@ -59,12 +60,17 @@ export class PageImporter {
     const known = await ledger.known(all.map(({ blob }) => blob.name));
     // Who wants files overwritten means those, too, that were modified in Lustre while their blobs stayed.
     const looks = world.request.onConflict === 'overwrite-dirty' || world.request.onConflict === 'overwrite-always';
-    const unchanged = ({ blob, read }: Wanted) =>
-      known.get(blob.name)?.etag === blob.etag && !(looks && read.kind === 'file');
+    const { lustre, catalog } = world;
+    const stands = (one: Wanted) => standsFor(one, known.get(one.blob.name));
+    // What only says so itself may be half made, too.
+    const isLookedAt = ({ blob, read }: Wanted) =>
+      read.kind === 'file' && (looks || (lustre !== undefined && known.get(blob.name)?.etag === undefined));
+    const looked = new Set(all.filter((one) => stands(one) && isLookedAt(one)));
+    const elsewhere = lustre === undefined ? new Set() : await thoseElsewhere(lustre, [...looked], known);
+    const unchanged = (one: Wanted) => stands(one) && (!looked.has(one) || elsewhere.has(one));
     const fresh = all.filter((one) => !unchanged(one));
     counts.present += all.length - fresh.length;
     warn(world, fresh);
-    const { lustre, catalog } = world;
     if (lustre === undefined || catalog === undefined || this.#directories === undefined) {
       for (const one of fresh) count(world, one);
       return ledger.commit({ imports: progress });
@@ -73,7 +79,9 @@ export class PageImporter {
     const changes = new Changes(world.request.archive, await catalog.now(), world.now());
     for (const one of all) {
       const there = known.get(one.blob.name);
-      if (there !== undefined && unchanged(one)) changes.seen(there.fid, one.blob.name);
+      if (there === undefined || !unchanged(one)) continue;
+      if (there.etag === undefined) changes.bind(one, there.fid);
+      else changes.seen(there.fid, one.blob.name);
     }
     for (const one of fresh) if (one.read.kind === 'link') changes.link(linkOf(one, one.read.linkTo));
     const page = new Page(world, lustre, this.#directories, changes);
@@ -86,6 +94,36 @@ export class PageImporter {
     await changes.commit(ledger, progress);
     stopAfter(world);
   }
+}
+
+/** Whether what is known of a blob's name was imported from this very version of it. */
+function standsFor({ blob, read }: Wanted, known: ImportedBlob | undefined): boolean {
+  if (known === undefined) return false;
+  if (known.etag !== undefined) return known.etag === blob.etag;
+  return read.kind === 'file' && known.bind === formatBinding(read.bind);
+}
+
+/**
+ * Those that have other names in Lustre than the one that they are wanted at. They must not be made there once more: of two files with
+ * one copy, the one loses it to the other.
+ */
+async function thoseElsewhere(
+  { files }: LustrePart,
+  wanted: readonly Wanted[],
+  known: ReadonlyMap<string, ImportedBlob>,
+): Promise<Set<Wanted>> {
+  if (wanted.length === 0) return new Set();
+  const found = await files.getMany(
+    wanted.map(({ blob }) => ({ fid: (known.get(blob.name) as ImportedBlob).fid })),
+    { parts: ['paths'] },
+  );
+  return new Set(
+    wanted.filter(({ path }, index) => {
+      const there = found[index] as (typeof found)[number];
+      if (there instanceof ErrnoError) return there.errno !== ERRNO.ENOENT;
+      return there.paths?.some((one) => one.equals(path)) !== true;
+    }),
+  );
 }
 
 const linkOf = ({ blob, path }: Wanted, target: string | undefined) => ({

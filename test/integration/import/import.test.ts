@@ -85,6 +85,30 @@ test('after a lost catalog, what users have changed since stays as they have it'
   expect(before.get('empty')).toMatchObject({ mode: 0o600, uid: 1000 });
 });
 
+test('a blob is imported once, wherever to, by a catalog that was lost, too: of two files with one copy, one would lose it', async () => {
+  fresh();
+  await it.put(`${top}/x`, 'content', owner);
+  await it.import('--prefix', top);
+  const once = { exitCode: 0, present: 1, made: { files: 0, bytes: '0' } };
+  const elsewhere = ['--prefix', top, '--to', it.at(`${top} elsewhere`)];
+  expect(await it.import(...elsewhere)).toMatchObject(once);
+  expect(await it.import(...elsewhere, '--on-conflict', 'overwrite-always')).toMatchObject(once);
+  for (const end of ['', '-wal', '-shm']) rmSync(`${it.sandbox.dir}/state/catalog.db${end}`, { force: true });
+  const scanned = await it.sandbox.run(['scan']);
+  expect(scanned, scanned.stderr).toMatchObject({ exitCode: 0 });
+  expect(await it.import(...elsewhere)).toMatchObject(once);
+  expect(await it.import(...elsewhere, '--on-conflict', 'overwrite-always')).toMatchObject(once);
+  expect(await read(it.at(top, 'x'))).toBe('content');
+  // It is known as before: gone with its blob.
+  await it.sandbox.containerClient.getBlobClient(`${top}/x`).delete();
+  // What was seen in the second in which an import begins counts as seen.
+  await waitUntil('it is removed', async () => {
+    const { removed, stderr, exitCode } = await it.import('--prefix', top, '--refresh', '--delete');
+    expect(exitCode, stderr).toBe(0);
+    return removed === 1;
+  });
+});
+
 test('a dry run counts, and touches nothing', async () => {
   fresh();
   await it.put(`${top}/a`, '12345');
