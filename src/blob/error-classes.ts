@@ -163,6 +163,7 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   AuthorizationFailure: NETWORK_RULE,
   AuthorizationSourceIPMismatch: NETWORK_RULE,
   AuthorizationProtocolMismatch: auth('protocol', 'the SAS allows https only', 'Use an https endpoint.'),
+  AccountRequiresHttps: auth('protocol', 'the account allows https only', 'Use an https endpoint.'),
   AuthorizationResourceTypeMismatch: auth(
     'permission',
     'the SAS is not for blobs and containers',
@@ -231,6 +232,11 @@ function ofCopySource(status: number): ErrorClass {
 function classify(answer: ErrorAnswer): ErrorClass {
   const { azureCode, status, body = '' } = answer;
   if (azureCode === 'CannotVerifyCopySource') return ofCopySource(status);
+  if (azureCode === 'InvalidHeaderValue') {
+    // Its value may be secret: the source of a copy has a signature.
+    const [, header = 'of the request'] = /<HeaderName>([A-Za-z0-9-]{1,64})<\/HeaderName>/.exec(body) ?? [];
+    return { ...INVALID, says: `the service does not take what the header ${header} says` };
+  }
   if (azureCode === 'AuthenticationFailed') {
     if (/not valid in the specified time frame|expired/i.test(body)) return EXPIRED;
     if (/request date header|too old/i.test(body)) return CLOCK;

@@ -41,6 +41,7 @@ test.each([
   [412, 'CannotVerifyCopySource', 'SOURCE_CONDITION', false],
   [403, 'CannotVerifyCopySource', 'INVALID', false],
   [400, 'CannotVerifyCopySource', 'INVALID', false],
+  [400, 'AccountRequiresHttps', 'AUTH', false],
   [407, undefined, 'NETWORK', false],
   [400, 'InvalidHeaderValue', 'INVALID', false],
 ])('%i %s is %s', (status, azureCode, code, retriable) => {
@@ -48,6 +49,13 @@ test.each([
   expect(error).toMatchObject({ code, retriable, status, ambiguous: code === 'SERVER' });
   expect(error.message).toMatch(/^can't write blob "a\/b" in container cont of account acct: /);
   expect(error.message).toContain('rid');
+});
+
+test('the header that is not taken is named, its value is not', () => {
+  const body = '<Error><HeaderName>x-ms-version</HeaderName><HeaderValue>2023-11-03</HeaderValue></Error>';
+  const { message } = errorOfAnswer(subject, { status: 400, azureCode: 'InvalidHeaderValue', body });
+  expect(message).toContain('the header x-ms-version says');
+  expect(message).not.toContain('2023');
 });
 
 test.each([

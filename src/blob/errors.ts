@@ -40,13 +40,15 @@ export type AuthReason =
   | 'expired'
   /** This credential does not allow this operation. */
   | 'permission'
+  /** The same of an identity: it has no role on the container, or not yet. */
+  | 'role'
   | 'clock'
   | 'signature'
   /** Network rules of the account, or an address range in the SAS. */
   | 'network'
   /** No token could be had. */
   | 'credential'
-  /** The SAS allows https only. */
+  /** The SAS, or the account, allows https only. */
   | 'protocol'
   /** The account or the container is disabled. */
   | 'disabled'
@@ -104,9 +106,13 @@ export class BlobError extends Error {
     return new BlobError(this.message, { ...this.details(), ambiguous: true });
   }
 
-  /** The same error with another sentence on what to do. */
-  withHint(hint: string): BlobError {
-    return new BlobError(this.message, { ...this.details(), hint });
+  /** The same error with another sentence on what to do, and maybe with a more precise reason. */
+  withHint(hint: string, authReason = this.authReason): BlobError {
+    return new BlobError(this.message, {
+      ...this.details(),
+      hint,
+      ...(authReason === undefined ? {} : { authReason }),
+    });
   }
 
   private details(): BlobErrorDetails {
@@ -135,7 +141,7 @@ export function isBlobError(error: unknown, ...codes: readonly BlobErrorCode[]):
 
 /**
  * Whether it is the endpoint that fails, or the credential that is refused, whatever is asked for: the same request will
- * do when that is over. A permission that is missing is about the request.
+ * do when that is over. A permission that a SAS lacks is about the request; a role is for all of them.
  */
 export function isOutage(error: BlobError): boolean {
   if (error.code === 'AUTH') return error.authReason !== 'permission' && error.authReason !== 'protocol';

@@ -85,7 +85,7 @@ async function allows(store: BlobStore, permission: Permission, signal: AbortSig
     return true;
   } catch (error) {
     if (isBlobError(error, 'CONDITION', 'NOT_FOUND')) return true;
-    if (isBlobError(error, 'AUTH') && error.authReason === 'permission') return false;
+    if (isBlobError(error, 'AUTH') && (error.authReason === 'permission' || error.authReason === 'role')) return false;
     if (isBlobError(error, 'CONTAINER_NOT_FOUND')) throw containerMissing(store, error);
     throw error;
   }

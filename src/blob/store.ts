@@ -391,18 +391,18 @@ export class BlobStore {
     );
   }
 
-  /** Whether the container is there. */
-  async containerExists(signal?: AbortSignal): Promise<boolean> {
-    try {
-      const own = this.#signal(signal);
-      await this.#wire.run({ verb: 'look at', signal: own }, async (clients) =>
-        (await clients.sdk()).container.getProperties(abortable(own)),
-      );
-      return true;
-    } catch (error) {
-      if (isBlobError(error, 'CONTAINER_NOT_FOUND', 'NOT_FOUND')) return false;
-      throw error;
-    }
+  /**
+   * Whether nothing that is written to the container can be changed or deleted, by an immutability policy or a legal hold of
+   * the container; those of single versions leave the blobs as they are. AUTH for credentials of blobs alone.
+   * https://learn.microsoft.com/azure/storage/blobs/immutable-storage-overview
+   */
+  async isWriteOnce(signal?: AbortSignal): Promise<boolean> {
+    const own = this.#signal(signal);
+    const said = await this.#wire.run({ verb: 'look at', signal: own }, async (clients) =>
+      (await clients.sdk()).container.getProperties(abortable(own)),
+    );
+    const held = said.hasImmutabilityPolicy === true || said.hasLegalHold === true;
+    return held && said.isImmutableStorageWithVersioningEnabled !== true;
   }
 
   /** Whether the account has a hierarchical namespace; undefined when the endpoint does not say. */

@@ -153,12 +153,19 @@ export class BlobWire {
   }
 }
 
-/** A credential that is refused as a whole, or is over by its own words: the hint says where its successor belongs. */
-function renewable(error: BlobError, { sas, renewal }: BlobAuth): BlobError {
+/**
+ * A credential that is refused as a whole, or is over by its own words: the hint says where its successor belongs. What an
+ * identity may do is said by its role, which it has for the whole container or not at all.
+ */
+function renewable(error: BlobError, { kind, sas, renewal }: BlobAuth): BlobError {
   if (error.code !== 'AUTH') return error;
+  if (kind === 'token' && error.authReason === 'permission') return error.withHint(ROLE_HINT, 'role');
   const isOver = sas?.expires !== undefined && sas.expires.getTime() < Date.now();
   return isOver || error.authReason === 'expired' || error.authReason === 'signature' ? error.withHint(renewal) : error;
 }
+
+const ROLE_HINT =
+  'Give the identity the role Storage Blob Data Contributor on the container; one that was just given needs up to ten minutes.';
 
 /** Errors of sockets, TLS and parsing carry a string code; ours and those of callbacks' own making do not. */
 function isTransportError(error: Error): boolean {

@@ -173,6 +173,38 @@ request:
     );
   });
 
+  it.each([
+    ['https://acct.dfs.core.windows.net', 'must be that of the Blob service, ACCOUNT.blob.…, not ACCOUNT.dfs.…'],
+    ['https://acct.blob.core.windows.net/data', 'must be that of the account: the container has a key of its own'],
+    [
+      'https://acct.z12.blob.storage.azure.net/data/x',
+      'must be that of the account: the container has a key of its own',
+    ],
+    ['https://acct-secondary.blob.core.windows.net', 'must be the primary one: the secondary can only be read'],
+  ])('knows endpoints that are pasted wrongly: %s', async (endpoint, says) => {
+    const text = `mount: /m\narchives: {1: {endpoint: "${endpoint}", container: abc, credential: {type: managed_identity}}}`;
+    expect(await problemsOf(text)).toEqual([expect.stringContaining(`archives.1.endpoint: ${says}`)]);
+  });
+
+  it.each([
+    'https://acct.blob.core.windows.net/',
+    'https://acct.blob.core.usgovcloudapi.net',
+    'https://acct.privatelink.blob.core.chinacloudapi.cn',
+    'http://127.0.0.1:10000/devstoreaccount1',
+    'https://blobs.example.com',
+  ])('takes %s', async (endpoint) => {
+    const { config } = await load(
+      `mount: /m\narchives: {1: {endpoint: "${endpoint}", container: abc, credential: {type: managed_identity}}}`,
+    );
+    expect(config.archives.get(1)?.endpoint).toBe(endpoint);
+  });
+
+  it('refuses the root container, in which no name may have a slash', async () => {
+    const text =
+      'mount: /m\narchives: {1: {endpoint: "https://a.example", container: $root, credential: {type: managed_identity}}}';
+    expect(await problemsOf(text)).toEqual([expect.stringContaining('archives.1.container: ')]);
+  });
+
   it('says what is missing, and how to give it', async () => {
     expect(await problemsOf('archives: {1: {container: abc}}')).toEqual([
       expect.stringContaining(': mount: is required: set it in the file, or as LFSAZSYNC_MOUNT'),

@@ -48,6 +48,8 @@ const credential = z.discriminatedUnion('type', [
     .meta({ description: 'federated identity, as on Kubernetes' }),
 ]);
 
+const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).hostname : '');
+
 const archive = z
   .strictObject({
     endpoint: z
@@ -57,12 +59,24 @@ const archive = z
         'must be without a query; a SAS goes into a credential',
       )
       .refine((text) => !URL.canParse(text) || new URL(text).username === '', 'must be without a user name')
+      .refine(
+        (text) => !/\.dfs\./.test(hostOf(text)),
+        'must be that of the Blob service, ACCOUNT.blob.…, not ACCOUNT.dfs.…',
+      )
+      .refine(
+        (text) => !/^[a-z0-9]+-secondary\.blob\./.test(hostOf(text)),
+        'must be the primary one: the secondary can only be read',
+      )
+      .refine(
+        (text) => !/\.blob\./.test(hostOf(text)) || new URL(text).pathname === '/',
+        'must be that of the account: the container has a key of its own',
+      )
       .optional()
       .meta({ description: 'blob endpoint of the account; not with a connection string' }),
     container: z
       .string()
       .regex(
-        /^(?:\$root|(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$/,
+        /^(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
         'must be 3 to 63 lower-case letters, digits and single hyphens',
       )
       .meta({ description: 'container name' }),

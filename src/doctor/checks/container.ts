@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { hasHierarchy } from '../../blob/account-kind.ts';
 import { controlName, readControl } from '../../blob/control.ts';
-import { BlobError } from '../../blob/errors.ts';
+import { BlobError, isBlobError } from '../../blob/errors.ts';
 import { checkContainer } from '../../blob/preflight.ts';
 import { serviceTime } from '../../blob/service-clock.ts';
 import type { BlobStore } from '../../blob/store.ts';
@@ -99,11 +99,24 @@ async function secretFile({ credential }: ArchiveConfig): Promise<Finding> {
 /** Reachable, there, of the right kind, with all permissions: by requests that change nothing. */
 async function access({ store, signal }: ArchiveContext): Promise<Finding> {
   await checkContainer(store, { need: 'write', signal });
+  if (await isWriteOnce(store, signal))
+    return failed(
+      `nothing in ${store.container} of ${store.account} can be changed or deleted: it has an immutability policy or a legal hold`,
+      'Use a container without one, or with immutability of versions: files that were modified could not be archived again, nor copies moved.',
+    );
   const control = await readControl(store, signal);
   const owner = control === undefined ? 'not claimed yet' : `of file system ${control.fs}`;
   return ok(
     `${store.container} of ${store.account}${store.prefix === '' ? '' : ` below ${store.prefix}`}: read, write, delete, list; ${owner}`,
   );
+}
+
+/** Who may not ask is not told. */
+async function isWriteOnce(store: BlobStore, signal: AbortSignal): Promise<boolean> {
+  return await store.isWriteOnce(signal).catch((error: unknown) => {
+    if (isBlobError(error, 'AUTH', 'NOT_FOUND', 'INVALID')) return false;
+    throw error;
+  });
 }
 
 export function expiry(expires: Date | undefined, renewal: string, now: number): Finding {

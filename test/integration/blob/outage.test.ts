@@ -11,6 +11,9 @@ import { downloadBlob } from '../../../src/blob/download.ts';
 import type { EndpointEvent } from '../../../src/blob/endpoint.ts';
 import type { BlobStore, StoreOptions } from '../../../src/blob/store.ts';
 import { uploadFile } from '../../../src/blob/upload.ts';
+import { BlobWire } from '../../../src/blob/wire.ts';
+import { loadCrc64 } from '../../../src/checksum/crc64.ts';
+import { Secret } from '../../../src/service/secret.ts';
 import type { Interference } from '../../support/blob-gateway.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { metadata, sourceOf, uploadOptions, useAzurite } from './setup.ts';
@@ -231,6 +234,30 @@ test('a missing permission is not held', async () => {
   world.gateway.interfere = () => ({ answer: { status: 403, code: 'AuthorizationPermissionMismatch' } });
   await expect(store.head('f')).rejects.toMatchObject({ code: 'AUTH', authReason: 'permission' });
   expect(events).toEqual([]);
+});
+
+test('a role that an identity has lost, or has not got yet, is held: it is for the whole container', async () => {
+  const sas = new Secret(world.azurite.containerSas(world.container, 'rwdl'));
+  const wire = new BlobWire({
+    ...{ endpoint: world.gateway.endpoint, account: 'a', container: world.container, crc64: await loadCrc64() },
+    ...{ probe: 'probe', retry: HOLDING, idleTimeout: 10_000 },
+    auth: {
+      kind: 'token',
+      sas: undefined,
+      renewal: '',
+      access: async () => ({ kind: 'sas', sas }),
+      refresh: async () => false,
+    },
+  });
+  const refused: Interference = { answer: { status: 403, code: 'AuthorizationPermissionMismatch' } };
+  world.gateway.interfere = (_, number) => (number <= 5 ? refused : undefined);
+  const look = () => wire.run({ verb: 'look at', blob: 'a' }, ({ hot }) => hot.properties('a', undefined));
+  await expect(look()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(requests()).toBeGreaterThan(5);
+  wire.holdFor(0);
+  world.gateway.interfere = () => refused;
+  await expect(look()).rejects.toMatchObject({ code: 'AUTH', authReason: 'role', hint: expect.stringMatching(/role/) });
+  wire.close();
 });
 
 describe('what was done although its answer was lost is recognised after the outage', () => {

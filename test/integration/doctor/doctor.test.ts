@@ -350,6 +350,16 @@ describe('what is broken is found, and the fix mends it', () => {
       expect(await sandbox.run(['setup', '--no-services'], { env: FILE_COUNTS })).toMatchObject({ exitCode: 0 });
       gateway.interfere = () => ({ headers: { 'x-ms-version-id': '2026-01-01T00:00:00.0000000Z' } });
       expect(await finding('container.protection')).toMatchObject({ ...good, evidence: 'versioning' });
+      gateway.interfere = () => ({ headers: { 'x-ms-has-legal-hold': 'true' } });
+      expect(await finding('container.access')).toMatchObject({
+        ...bad,
+        evidence: expect.stringContaining('can be changed or deleted'),
+      });
+      // One of versions leaves the blobs themselves alone.
+      gateway.interfere = () => ({
+        headers: { 'x-ms-has-immutability-policy': 'true', 'x-ms-immutable-storage-with-versioning-enabled': 'true' },
+      });
+      expect(await finding('container.access')).toMatchObject(good);
       gateway.interfere = () => undefined;
       expect(await finding('container.clock')).toMatchObject(good);
       expect(await finding('container.access')).toMatchObject(good);
