@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepingTheArchiveTier } from '../../support/blob-gateway.ts';
@@ -80,6 +80,24 @@ test('the same where nothing may be copied: its next archive finds its place fre
     await follow({ LFSAZSYNC_FOLLOW_RENAME_MODE: 'restore' });
     return (await staged()).length === 0 && (await rig.content(path)) === 'after';
   });
+});
+
+test('a copy that stays there while its file is renamed is found, and follows when it was brought back', async () => {
+  const path = rig.write('before', 'content');
+  await rig.archiveAndRelease(path);
+  await rig.blob(path).setAccessTier('Archive');
+  renameSync(path, rig.path('renamed'));
+  chmodSync(rig.path('renamed'), 0o640);
+  expect(await follow()).toMatchObject({ exitCode: 3 });
+  expect(await rig.blobNames()).toContain(rig.sandbox.blobName(path));
+  await rig.blob(path).setAccessTier('Hot');
+  expect(await readFile(rig.path('renamed'), 'utf8')).toBe('content');
+  await waitUntil('it is where its file is', async () => {
+    await follow();
+    return !(await rig.blobNames()).includes(rig.sandbox.blobName(path));
+  });
+  const { metadata } = await rig.blob(rig.path('renamed')).getProperties();
+  expect(metadata?.['permissions']).toBe('0640');
 });
 
 test('a marker is written anew', async () => {
