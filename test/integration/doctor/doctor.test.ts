@@ -122,7 +122,7 @@ describe('a sandbox that is all right', () => {
     // Older servers don't have this one: there the others must be set all the same.
     expect(stdout).toContain('mdt.*.hsm.max_hal_count=3 || true');
     expect(stdout).toContain('mdt.*.hsm.active_request_timeout=432000');
-    expect(stdout).toContain("changelog_mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-XATTR-LYOUT'");
+    expect(stdout).toContain("changelog_mask='all-ATIME-FLRW-GXATR-MARK-NOPEN-OPEN-RESYNC-XATTR-LYOUT'");
     expect(stdout).toContain('lctl get_param mdt.*.hsm_control ');
     expect(stdout).toContain('mdd.*.changelog_users');
     expect(stdout).toMatch(/^Please run the following commands .*"set_param -P" on its MGS/m);
@@ -260,7 +260,7 @@ describe('what is broken is found, and the fix mends it', () => {
     appendFileSync(sandbox.configFile, 'metadata:\n  xattrs: true\n');
     expect(await finding('changelog.mask', AS_SERVER)).toMatchObject({
       ...{ ...bad, evidence: 'without XATTR' },
-      fix: expect.stringContaining("mask='all-ATIME-FLRW-GXATR-MARK-MIGRT-NOPEN-OPEN-RESYNC-LYOUT'"),
+      fix: expect.stringContaining("mask='all-ATIME-FLRW-GXATR-MARK-NOPEN-OPEN-RESYNC-LYOUT'"),
     });
     await configure({});
   });
