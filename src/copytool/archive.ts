@@ -1,5 +1,6 @@
 import { isBlobError } from '../blob/errors.ts';
 import { stagingName } from '../blob/naming.ts';
+import { isReadable } from '../blob/rehydrate.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Uploaded } from '../blob/upload.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
@@ -119,48 +120,44 @@ async function upload(
   task: Task,
   target: Archive,
   context: CopytoolContext,
-  { file, dataVersion, link }: Begun,
+  begun: Begun,
   { looked, there }: { looked: boolean; there: BlobState | undefined },
 ): Promise<{ record: CopyRecord; place: NamedPath }> {
+  const { file, dataVersion, link } = begun;
   const own = ownRecord(file);
-  const staged = { path: link.path, name: stagingName(target.store.prefix, file.fid) };
   let numbered = looked;
   let place = link;
   let previous: (Generation | undefined)[] = [
     own !== undefined && !isBinding(own) ? own.generation : undefined,
     generationIn(there, context.fsUuid),
   ];
+  if (there !== undefined && !isReadable(there)) {
+    place = await placeBeside(task, target, context, begun, there, previous);
+    numbered = false;
+  }
   for (let round = 1; ; round++) {
     const generation = nextGeneration(...previous);
     const gate = new CommitGate({ task, target, context, file, dataVersion, link: place, generation, numbered });
+    if (round === 1 && there !== undefined && place === link) await gate.refuseEarly(there);
     try {
-      if (round === 1 && there !== undefined) await gate.refuseEarly(there);
       const uploaded = await transfer(task, target, context, file, place, generation, gate);
       gate.committed();
       return { record: recordOf(file, place, generation, dataVersion, uploaded), place };
     } catch (error) {
-      if (isBlobError(error, 'ARCHIVED') && place === link) {
-        const inTheWay = await target.store.head(link.name, { signal: task.signal });
-        previous = [...previous, generationIn(inTheWay, context.fsUuid)];
-        // It must be ours to be written over, if only it could be.
-        const over = { task, target, context, file, dataVersion, link, generation: nextGeneration(...previous) };
-        if (inTheWay !== undefined) await new CommitGate({ ...over, numbered: true }).refuseEarly(inTheWay);
-        numbered = false;
-        place = staged;
-        task.blob = staged.name;
-        task.moved = 0n;
-        context.log.info('what is at its place is in the Archive tier: the new version is put beside it', {
-          fid: file.fid,
-          blob: link.name,
-          staged: staged.name,
-        });
-        continue;
-      }
+      const isInArchiveTier = isBlobError(error, 'ARCHIVED') && place === link;
       const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
-      if (!again || round >= MAX_UPLOADS) throw error;
+      if (!(again || isInArchiveTier) || round >= MAX_UPLOADS) throw error;
+      task.moved = 0n;
       if (error instanceof HigherSequence) {
         previous = [...previous, error.generation];
         numbered = true;
+      }
+      if (isInArchiveTier) {
+        const inTheWay = await target.store.head(link.name, { signal: task.signal });
+        previous = [...previous, generationIn(inTheWay, context.fsUuid)];
+        place = await placeBeside(task, target, context, begun, inTheWay, previous);
+        numbered = false;
+        continue;
       }
       context.log.info('destination changed during the upload, once more', {
         fid: file.fid,
@@ -168,9 +165,31 @@ async function upload(
         round,
         err: error,
       });
-      task.moved = 0n;
     }
   }
+}
+
+/**
+ * Where the new version goes while nothing can be written over what is at its place. Rejects where that may not be replaced
+ * in any case.
+ * @param previous the generations that the new one is above
+ */
+async function placeBeside(
+  task: Task,
+  target: Archive,
+  context: CopytoolContext,
+  { file, dataVersion, link }: Begun,
+  inTheWay: BlobState | undefined,
+  previous: readonly (Generation | undefined)[],
+): Promise<NamedPath> {
+  const generation = nextGeneration(...previous);
+  const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation, numbered: true });
+  if (inTheWay !== undefined) await gate.refuseEarly(inTheWay);
+  const name = stagingName(target.store.prefix, file.fid);
+  task.blob = name;
+  const fields = { fid: file.fid, blob: link.name, staged: name };
+  context.log.info('what is at its place is in the Archive tier: the new version is put beside it', fields);
+  return { path: link.path, name };
 }
 
 async function transfer(

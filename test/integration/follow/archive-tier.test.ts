@@ -34,12 +34,17 @@ async function modified(name: string, before: Buffer, after: Buffer): Promise<st
 }
 
 test.each([
-  ['one request', 10],
-  ['blocks', 200_000],
-])('a file that was modified since is archived beside its old copy, and takes its place: in %s', async (_, size) => {
+  ['in one request', 10],
+  ['in blocks', 200_000],
+  // Looked at before it is read: nothing is sent that would be refused in the middle.
+  ['at once', 1_200_000],
+])('a file that was modified since is archived beside its old copy, and takes its place: %s', async (how, size) => {
   const [before, after] = [Buffer.alloc(size, 'a'), Buffer.alloc(size + 1, 'b')];
   const path = await modified(`file-${size}`, before, after);
+  world.gateway.requests.length = 0;
   await rig.archive(path);
+  const written = world.gateway.requests.filter(({ method, url }) => method === 'PUT' && url.includes(`/file-${size}`));
+  expect(written.length > 0).toBe(how !== 'at once');
   // The old one is there until the new one is where it belongs, or nearly.
   expect(await rig.blob(path).getProperties()).toMatchObject({ accessTier: 'Archive', contentLength: size });
   expect(await staged()).toEqual([`.lfsazsync/staging/${await rig.fid(path)}`]);
