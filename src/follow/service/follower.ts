@@ -11,6 +11,7 @@ import { LOOK_AGAIN_MS, type Timing } from '../decide.ts';
 import { LustreSource } from '../lustre-source.ts';
 import type { ReconcileContext } from '../reconcile/context.ts';
 import { type SteadyWorkerOptions, workOn } from '../reconcile/journal-worker.ts';
+import { PutOff } from '../reconcile/put-off.ts';
 import { ToldDirectories } from '../told-directories.ts';
 import { ArchiveAgain } from './archive-again.ts';
 import { underLeases } from './container-work.ts';
@@ -78,6 +79,7 @@ export class Follower {
   atWork = 0;
   /** Nothing was marked at the last look. */
   looksIdle = false;
+  readonly #undeletable = new PutOff();
   /** MDTs whose records were looked for since all were. */
   readonly #turns = new Set<string>();
 
@@ -273,7 +275,7 @@ export class Follower {
   #reap(context: ReconcileContext, stop: AbortSignal): Promise<void> {
     const { settings, stats, pauses } = this.base;
     return reapOn({
-      ...{ context, brake: this.brake, bell: this.bells.dead, stats, stop },
+      ...{ context, brake: this.brake, bell: this.bells.dead, stats, stop, putOff: this.#undeletable },
       settings: () => settings.removal,
       concurrency: () => settings.follow.concurrency,
       isPaused: () => pauses.paused,

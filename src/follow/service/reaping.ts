@@ -4,6 +4,7 @@ import { type Bell, pause } from '../../service/bell.ts';
 import type { Log } from '../../service/log.ts';
 import { type BrakeFigures, lookAtBrake, mayRemoveNow } from '../brake.ts';
 import type { ReconcileContext } from '../reconcile/context.ts';
+import type { PutOff } from '../reconcile/put-off.ts';
 import { type Reaped, reap } from '../reconcile/reap.ts';
 import type { FollowStats } from './stats.ts';
 
@@ -63,6 +64,7 @@ export interface ReapingOptions {
   readonly bell: Bell;
   readonly isPaused: () => boolean;
   readonly stats: FollowStats;
+  readonly putOff?: PutOff;
   readonly stop: AbortSignal;
 }
 
@@ -91,6 +93,7 @@ export async function reapOnce(o: Omit<ReapingOptions, 'bell' | 'isPaused'>): Pr
     grace: Math.ceil(grace / 1000),
     concurrency: o.concurrency(),
     stop: o.stop,
+    ...(o.putOff === undefined ? {} : { putOff: o.putOff }),
     mayRemove: ({ diedAt }) => (by === 'follow' ? o.brake.allows(diedAt) : Promise.resolve(false)),
   });
   o.stats.buried += reaped.buried;

@@ -11,6 +11,7 @@ import { REASON } from '../../../src/follow/reasons.ts';
 import type { ReconcileContext } from '../../../src/follow/reconcile/context.ts';
 import { workOff } from '../../../src/follow/reconcile/journal-worker.ts';
 import { lookAt, type View } from '../../../src/follow/reconcile/look.ts';
+import { PutOff } from '../../../src/follow/reconcile/put-off.ts';
 import { reap } from '../../../src/follow/reconcile/reap.ts';
 import { Reconciler } from '../../../src/follow/reconcile/reconciler.ts';
 import { RECONCILE_STEPS, type ReconcileStep } from '../../../src/follow/reconcile/steps.ts';
@@ -544,4 +545,26 @@ test('the dead: what they left goes when its time has come, and only their own',
   expect(await removeDead(context(), tombstone, { copies: true })).toBe(true);
   expect(await container()).toEqual({ a: 'another' });
   expect((await blobOf('a'))['lfsazsync_fid']).toBe(later);
+});
+
+test('what can’t be deleted is tried ever more seldom', async () => {
+  const fid = await archived('a', 'x');
+  const lease = rig.blob(at('a')).getBlobLeaseClient();
+  await lease.acquireLease(-1);
+  unlinkSync(at('a'));
+  await seen(fid);
+  let now = 0;
+  const putOff = new PutOff(() => now);
+  const once = () => reap(context(), { grace: 0, concurrency: 1, mayRemove: async () => true, putOff });
+  const tries: number[] = [];
+  for (let minute = 0; minute <= 180; minute++) {
+    now = minute * 60_000;
+    expect(await once()).toEqual({ buried: 0, kept: 1 });
+    if (audit.length > tries.length) tries.push(minute);
+  }
+  expect(tries).toEqual([0, 1, 3, 7, 15, 31, 63, 123]);
+  await lease.breakLease(0);
+  now = 183 * 60_000;
+  expect(await once()).toEqual({ buried: 1, kept: 0 });
+  expect(await container()).toEqual({});
 });
