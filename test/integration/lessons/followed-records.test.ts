@@ -34,6 +34,9 @@ describe.each(['2.15', '2.17'] as const)('Lustre %s', (version) => {
     await it.archive();
     await it.inStep();
     await it.release();
+    // First the symlink alone: what moves with a directory is looked for anyway.
+    await rename(it.path('deep/a/symlink'), it.path('deep/symlink, moved'));
+    await it.inStep();
     await rename(it.path('deep/a/b'), it.path('deep/b, moved'));
     await rename(it.path('deep'), it.path('deep, moved'));
     await it.write('deep/a/b/c/file', 'another one at the old place');
@@ -43,9 +46,6 @@ describe.each(['2.15', '2.17'] as const)('Lustre %s', (version) => {
     await unlink(it.path('deep, moved/b, moved/c/file'));
     await it.inStep();
     await unlink(it.path('deep, moved/a/link'));
-    await it.inStep();
-    // The symlink alone: what moves with a directory is looked for anyway.
-    await rename(it.path('deep, moved/a/symlink'), it.path('deep, moved/symlink, moved'));
     await it.inStep();
   });
 

@@ -93,6 +93,32 @@ it('names, sizes, modes, links and attributes are the same everywhere at once', 
   }
 });
 
+it('a directory that somebody looks at by its FID is renamed like any other, and what is in it, too', async () => {
+  const it = standIn.it;
+  const [from, to] = [await it.directory('view from'), await it.directory('view to')];
+  for (const name of ['d', 'd/in', 'd/in/deep']) await mkdir(join(from, name));
+  const byFid = join(it.sandbox.mount, '.lustre/fid', await it.fid(join(from, 'd')));
+  // The kernel has one place for a directory that it knows. It must not be the one below .lustre/fid: a rename to another
+  // directory would have to take it from there, which it can't while it holds what all such renames hold (ESTALE).
+  for (let round = 0; round < 20; round++) {
+    expect(await readdir(join(byFid, 'in'))).toEqual(['deep']);
+    await rename(join(from, 'd'), join(to, 'd'));
+    expect(await readdir(byFid)).toEqual(['in']);
+    expect((await stat(join(byFid, 'in'))).isDirectory()).toBe(true);
+    await rename(join(to, 'd/in'), join(from, 'in'));
+    expect(await readdir(byFid)).toEqual([]);
+    await rename(join(from, 'in'), join(to, 'd/in'));
+    await rename(join(to, 'd'), join(from, 'd'));
+  }
+  // One directory all the same: what is made in one place is there in the other, with the same number.
+  await mkdir(join(byFid, 'in/made'));
+  expect((await readdir(join(from, 'd/in'))).sort()).toEqual(['deep', 'made']);
+  expect((await stat(join(byFid, 'in'))).ino).toBe((await stat(join(from, 'd/in'))).ino);
+  await expect(rename(join(from, 'd'), join(byFid, 'in/d'))).rejects.toThrow('EINVAL');
+  await rm(join(from, 'd'), { recursive: true });
+  await expect(readdir(byFid)).rejects.toThrow('ENOENT');
+});
+
 it('a restore by one client feeds readers of all, and all see the states', async () => {
   const it = standIn.it;
   await using agent = await it.agent({ client: 1 });

@@ -102,7 +102,7 @@ static void make_and_reply(fuse_req_t req, fuse_ino_t parent, const char *name, 
 	if (!err && S_ISREG(mode))
 		err = -layout_check(dir);
 	if (!err)
-		entry_of(make_node(dir, name, mode, rdev, target, &w, fuse_req_ctx(req)->umask, false), &e);
+		entry_of(make_node(dir, name, mode, rdev, target, &w, fuse_req_ctx(req)->umask, false), parent, &e);
 	if (!err)
 		err = cl_failure();
 	sim_unlock();
@@ -310,7 +310,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 		log_attr(n);
 		touch_dir(dir);
 		cl_name(CL_HARDLINK, 0, &n->fid, &dir->fid, newname, strlen(newname), &w);
-		entry_of(n, &e);
+		entry_of(n, newparent, &e);
 	}
 	if (!err)
 		err = cl_failure();

@@ -61,6 +61,7 @@ struct node *node_by_ino(uint64_t ino)
 	struct pfid f;
 	uint64_t seq, oid;
 
+	ino &= ~BY_FID;
 	if (ino == FUSE_ROOT_ID)
 		return sim.root;
 	/* The flattening keeps the low 40 bits of the sequence: all of ours are 0x2_0000_0000 and up, so put it back. */

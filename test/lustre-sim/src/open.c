@@ -207,7 +207,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		h = handle_new(n, record_flags(fi->flags | O_CREAT), &w, false);
 		if (!n->is_volatile)
 			cl_open(h->flags, &n->fid, &w);
-		entry_of(n, &e);
+		entry_of(n, parent, &e);
 	}
 	sim_unlock();
 	if (err) {

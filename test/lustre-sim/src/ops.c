@@ -37,11 +37,13 @@ struct who who_of(fuse_req_t req)
 	return w;
 }
 
-void entry_of(const struct node *n, struct fuse_entry_param *e)
+void entry_of(const struct node *n, fuse_ino_t parent, struct fuse_entry_param *e)
 {
 	memset(e, 0, sizeof(*e));
 	/* Never FUSE_ROOT_ID, which the kernel takes for an error: the root is found under .lustre/fid, too. */
 	e->ino = fid_ino(&n->fid);
+	if (S_ISDIR(n->mode) && ((parent & BY_FID) || parent == fid_ino(&fid_dir->fid)))
+		e->ino |= BY_FID;
 	e->generation = 1;
 	node_stat(n, &e->attr);
 }
@@ -105,7 +107,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if ((n = child_of(dir, name)) == NULL)
 		err = ENOENT;
 	else
-		entry_of(n, &e);
+		entry_of(n, parent, &e);
 	sim_unlock();
 	if (err)
 		fuse_reply_err(req, err);

@@ -14,7 +14,7 @@
 extern struct node *dot_lustre, *lost_found;
 
 struct who who_of(fuse_req_t req);
-void entry_of(const struct node *n, struct fuse_entry_param *e);
+void entry_of(const struct node *n, fuse_ino_t parent, struct fuse_entry_param *e);
 void touch_dir(struct node *dir);
 
 /* Refuses what can't be in a directory; the directory, or NULL with *err. Under the lock. */

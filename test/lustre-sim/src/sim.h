@@ -406,6 +406,12 @@ int pool_set(const char *name, uint64_t osts);
 void ns_init(void);
 struct node *node_find(const struct pfid *fid);
 struct node *node_by_ino(uint64_t ino); /* FUSE's node id */
+/*
+ * In the node ids of directories that are found below .lustre/fid: to the kernel they are others. It has one place for
+ * each directory that it knows, and where one is looked up by its FID, that would be there; a rename from its own place
+ * to another directory's holds what moving it back takes, and so failed with ESTALE.
+ */
+#define BY_FID (1ULL << 62)
 uint64_t fid_ino(const struct pfid *fid);
 struct pfid fid_next(unsigned mdt);
 unsigned fid_mdt(const struct pfid *fid); /* which MDT has it */
