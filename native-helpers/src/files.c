@@ -350,6 +350,12 @@ static int get_by_fid(const struct helper *h, const struct get *g, const struct 
 	buf_str(out, ",\"fid\":");
 	buf_json_fid(out, fid);
 	rc = fs_stat(h, fid, &st);
+	/* A stripe of a directory: the client has no attributes of it, and its path is the directory's. */
+	if (rc == -EPERM && g->want == WANT_PATHS) {
+		buf_str(out, ",\"paths\":");
+		add_paths(h, fid, out);
+		return 0;
+	}
 	if (rc < 0)
 		return rc;
 

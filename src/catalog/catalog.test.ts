@@ -203,7 +203,9 @@ describe('names', () => {
       puts: [directory(ROOT_FID, []), directory(d, [link(ROOT_FID, 'd')]), put(f, [link(shard, 'f')])],
     });
     expect(await pathsOf(f)).toEqual(['unknown-parent']);
+    expect(await catalog.stripes([shard, d])).toEqual(new Map());
     await catalog.apply({ shards: [{ shard, directory: d }], puts: [put(fid(1), [link(shard, 'g')])] });
+    expect(await catalog.stripes([shard, d, f])).toEqual(new Map([[shard, d]]));
     expect(await pathsOf(f)).toEqual(['d/f']);
     expect(await pathsOf(fid(1))).toEqual(['d/g']);
     expect(await catalog.check()).toEqual([]);

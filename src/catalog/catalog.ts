@@ -84,6 +84,8 @@ export interface Catalog {
   known(fids: readonly Fid[]): Promise<Map<Fid, Known>>;
   /** Which of these have an entry. */
   present(fids: readonly Fid[]): Promise<Set<Fid>>;
+  /** Of these, those that are known as stripes of a directory, with that. */
+  stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>>;
   /** Every path, relative to the root, in the order of (parent, name); or one result that says why there is none. */
   paths(fids: readonly Fid[]): Promise<Map<Fid, PathResult[]>>;
   /** What is at a path (relative to the root; empty: the root). */

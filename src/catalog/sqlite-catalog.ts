@@ -149,6 +149,15 @@ export class SqliteCatalog implements Catalog {
     return new Set(fids.filter((fid) => found.get(fid) === true));
   }
 
+  async stripes(fids: readonly Fid[]) {
+    const { links, keys } = this.#tables;
+    const found = await this.#eachKey(fids, (key) => {
+      const directory = links.directoryOf(key);
+      return directory === key ? undefined : keys.fid(directory);
+    });
+    return new Map([...found].flatMap(([stripe, directory]) => (directory === undefined ? [] : [[stripe, directory]])));
+  }
+
   async paths(fids: readonly Fid[]) {
     const paths = new Map<Fid, PathResult[]>(fids.map((fid) => [fid, [{ ok: false, reason: 'no-name' }]]));
     for (let at = 0; at < fids.length; at += AT_ONCE) {

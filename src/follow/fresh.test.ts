@@ -57,7 +57,7 @@ describe('from a scan', () => {
 
   test('all names of a file with several', () => {
     const links = [...[ROOT_FID, fid(9)].map((parent) => ({ parent, name: Buffer.from('x') }))];
-    expect(freshOfScan({ ...scanned, nlink: 2, links })?.links).toEqual(links);
+    expect(freshOfScan({ ...scanned, name: Buffer.from('x'), nlink: 2, links })?.links).toEqual(links);
   });
 
   test('goes into the catalog; a file that is met twice once, and what was not seen well enough as a mark', async () => {
@@ -65,7 +65,7 @@ describe('from a scan', () => {
     const catalog = openCatalog({ file: place.file, create: true });
     try {
       const links = [ROOT_FID, fid(9)].map((parent) => ({ parent, name: Buffer.from('x') }));
-      const twice = { ...scanned, fid: fid(2), nlink: 2, record: null, links };
+      const twice = { ...scanned, fid: fid(2), name: Buffer.from('x'), nlink: 2, record: null, links };
       const begun = await catalog.beginScan();
       const timing = { now: 5000, settle: 0, again: 0 };
       const unclear = { ...scanned, fid: fid(3), hsm: null };
@@ -88,5 +88,7 @@ describe('from a scan', () => {
   test('what the scan did not see enough of is not taken from it', () => {
     expect(freshOfScan({ ...scanned, hsm: null })).toBeUndefined();
     expect(freshOfScan({ ...scanned, links: [], linksComplete: false })).toBeUndefined();
+    const inStripes = [fid(8), fid(9)].map((parent) => ({ parent, name: scanned.name }));
+    expect(freshOfScan({ ...scanned, nlink: 2, links: inStripes })).toBeUndefined();
   });
 });

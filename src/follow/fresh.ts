@@ -41,8 +41,13 @@ export function freshOf(state: EntryState): Fresh | undefined {
   return { entry, ...(links === null ? {} : { links }), ...ownRecordOf(state.record, fid), ...born };
 }
 
-/** @returns undefined: the scan did not see enough of it, so it is to be looked at by its FID */
+/**
+ * @returns undefined: the scan did not see enough of it, so it is to be looked at by its FID. So it is where the name that was
+ * met is not among its names: in a striped directory they are kept under stripes, which somebody has to find the directory of.
+ */
 export function freshOfScan(scanned: ScanEntry): Fresh | undefined {
+  const { name, parent } = scanned;
+  if (scanned.links?.some((link) => link.parent === parent && link.name.equals(name)) === false) return undefined;
   const links = scanned.links ?? [{ parent: scanned.parent, name: scanned.name }];
   const fresh = freshOf({ ...scanned, links });
   return fresh?.links === undefined ? undefined : fresh;

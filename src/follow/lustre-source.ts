@@ -49,19 +49,27 @@ export class LustreSource implements FileSource {
     return (await Promise.all(parts)).flat();
   }
 
+  /** Lustre tells nothing of a stripe but its path, which is its directory's: to be the same before and after that is looked at. */
   async stripes(fids: readonly Fid[]): Promise<Map<Fid, Fid>> {
-    const targets = fids.map((fid) => ({ fid }));
-    const paths = (await this.#files.getMany(targets, { parts: ['paths'] })).map((one) =>
-      one instanceof ErrnoError ? undefined : one.paths?.[0],
-    );
+    const paths = await this.#firstPaths(fids);
     const directories = await this.#directoriesAt(paths.filter((path) => path !== undefined));
-    const stripes = new Map<Fid, Fid>();
-    fids.forEach((fid, index) => {
+    const found = fids.flatMap((fid, index) => {
       const path = paths[index];
       const directory = path === undefined ? undefined : directories.get(path.toString('latin1'));
-      if (directory !== undefined && directory !== fid) stripes.set(fid, directory);
+      return path === undefined || directory === undefined || directory === fid ? [] : [{ fid, path, directory }];
     });
-    return stripes;
+    const again = await this.#firstPaths(found.map(({ fid }) => fid));
+    const stayed = found.filter(({ path }, index) => again[index]?.equals(path));
+    return new Map(stayed.map(({ fid, directory }) => [fid, directory]));
+  }
+
+  async #firstPaths(fids: readonly Fid[]): Promise<(Buffer | undefined)[]> {
+    if (fids.length === 0) return [];
+    const found = await this.#files.getMany(
+      fids.map((fid) => ({ fid })),
+      { parts: ['paths'] },
+    );
+    return found.map((one) => (one instanceof ErrnoError ? undefined : one.paths?.[0]));
   }
 
   /** Names of files whose attribute does not hold all of them: by their paths. */

@@ -1,8 +1,9 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Known, Mark, Stamp } from '../catalog/types.ts';
+import type { Known, Mark, MarkPut, Stamp } from '../catalog/types.ts';
 import type { Fid } from '../identity/fid.ts';
 import { type Before, batchOf, type Decision, decide, type Timing } from './decide.ts';
 import type { Fresh, Seen } from './fresh.ts';
+import { inDirectories, type Stripes, strangeParents } from './stripes.ts';
 
 /** What is asked besides what the catalog keeps. */
 export interface LookParts {
@@ -48,30 +49,37 @@ export async function refresh(
   const asOf = await catalog.now();
   const scanning = (await catalog.scanning()) !== undefined;
   const known: Map<Fid, Before> = await catalog.known(fids);
-  const seen = await source.look(fids);
+  const found = await source.look(fids);
+  const strange = await strangeParents(catalog, found);
+  const news = await newStripes(source, { seen: found, known, unknown: strange.unknown });
+  const seen = inDirectories(found, new Map([...strange.stripes, ...news]));
   await noteHolding(catalog, freshIn(seen), known);
   const decisions = new Map<Fid, Decision>();
   const looked: Mark[] = [];
   const met: Fid[] = [];
+  const directories: MarkPut[] = [];
   let failed = 0;
   for (const mark of marks) {
-    const found = seen.get(mark.fid);
-    if (found === undefined) continue;
+    const one = seen.get(mark.fid);
+    if (one === undefined) continue;
+    const directory = news.get(mark.fid);
+    if (directory !== undefined) {
+      directories.push({ fid: directory, hints: mark.hints, since: mark.since });
+      looked.push(mark);
+      continue;
+    }
     const before = known.get(mark.fid);
-    const decision = asKnown(decide(mark, before, found, timing()), before, asOf);
+    const decision = asKnown(decide(mark, before, one, timing()), before, asOf);
     const { put } = decision;
     decisions.set(mark.fid, decision);
     // One that was moved out of the scan's sight brings along what is in it.
     if (scanning && put?.entry.type === 'dir') met.push(mark.fid);
     looked.push(mark);
-    if (found.kind === 'failed') failed++;
+    if (one.kind === 'failed') failed++;
   }
   const batch = batchOf(decisions, looked);
-  const shards = [...(await stripesAmong(catalog, source, decisions))].map(([shard, directory]) => ({
-    shard,
-    directory,
-  }));
-  const { added, changed, died } = await catalog.apply({ ...batch, shards, met });
+  const shards = [...news].map(([shard, directory]) => ({ shard, directory }));
+  const { added, changed, died } = await catalog.apply({ ...batch, shards, met, marks: directories });
   const last = marks.length < limit ? undefined : marks[marks.length - 1]?.fid;
   return { next: last, looked: looked.length, added, changed, died, failed };
 }
@@ -108,16 +116,23 @@ function* freshIn(seen: ReadonlyMap<Fid, Seen>): Generator<Fresh> {
   for (const one of seen.values()) if (one.kind === 'alive') yield one.fresh;
 }
 
-/** Parents that the catalog does not know may be stripes, which only show as parents. */
-async function stripesAmong(
-  catalog: Catalog,
+/**
+ * Stripes of directories that nobody knows yet: among parents, and among what could not be looked at, since nobody is shown a
+ * stripe (EPERM), and up to 2.15 records name them as directories.
+ */
+async function newStripes(
   source: FileSource,
-  decisions: ReadonlyMap<Fid, Decision>,
-): Promise<Map<Fid, Fid>> {
-  const parents = new Set<Fid>();
-  for (const { put } of decisions.values()) for (const link of put?.links ?? []) parents.add(link.parent);
-  const strange = [...parents].filter((parent) => decisions.get(parent)?.put === undefined);
-  const known = await catalog.present(strange);
-  const unknown = strange.filter((parent) => !known.has(parent));
-  return unknown.length === 0 ? new Map() : source.stripes(unknown);
+  {
+    seen,
+    known,
+    unknown,
+  }: {
+    readonly seen: ReadonlyMap<Fid, Seen>;
+    readonly known: ReadonlyMap<Fid, Known>;
+    readonly unknown: readonly Fid[];
+  },
+): Promise<Stripes> {
+  const failed = [...seen].filter(([fid, one]) => one.kind === 'failed' && known.get(fid)?.entry === undefined);
+  const asked = [...new Set([...unknown, ...failed.map(([fid]) => fid)])];
+  return asked.length === 0 ? new Map() : source.stripes(asked);
 }

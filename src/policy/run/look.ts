@@ -4,6 +4,7 @@ import type { Needs } from '../../expression/walk.ts';
 import { batchOf, type Decision, decide, LOOK_AGAIN_MS, type Timing } from '../../follow/decide.ts';
 import type { Fresh, Seen } from '../../follow/fresh.ts';
 import { asKnown, type FileSource } from '../../follow/refresh.ts';
+import { inDirectories, strangeParents } from '../../follow/stripes.ts';
 import type { Fid } from '../../identity/fid.ts';
 import type { FileAttributes, LustreFiles, Part } from '../../lustre/attributes.ts';
 import { ERRNO } from '../../lustre/errno.ts';
@@ -27,7 +28,7 @@ export type Looked = LookedFile | 'dead' | 'unreadable';
 export interface LookOptions {
   readonly files: Pick<LustreFiles, 'getMany'>;
   readonly source: FileSource;
-  readonly catalog: Pick<Catalog, 'now' | 'known' | 'present'>;
+  readonly catalog: Pick<Catalog, 'now' | 'known' | 'present' | 'stripes'>;
   /** What was seen goes into the catalog; undefined: of a dry run, it does not, and what the catalog has of the files is not read. */
   readonly note: ((batch: CatalogBatch) => Promise<unknown>) | undefined;
   readonly now: () => number;
@@ -46,9 +47,10 @@ export async function lookAtFiles(options: LookOptions, fids: readonly Fid[], ne
   const at = now();
   // Before anything is looked at: what is found dead meanwhile must not come to life by what was seen of it.
   const before = note === undefined ? undefined : { asOf: await catalog.now(), known: await catalog.known(fids) };
-  const [seen, more] = await Promise.all([source.look(fids, { actions: true }), moreOf(options, fids, needs)]);
-  const looked = new Map(fids.map((fid, index) => [fid, lookedOf(fid, seen.get(fid), more?.[index], at)]));
+  const [found, more] = await Promise.all([source.look(fids, { actions: true }), moreOf(options, fids, needs)]);
+  const looked = new Map(fids.map((fid, index) => [fid, lookedOf(fid, found.get(fid), more?.[index], at)]));
   if (note === undefined || before === undefined) return looked;
+  const seen = inDirectories(found, (await strangeParents(catalog, found)).stripes);
   const timing: Timing = { now: at, settle, again: LOOK_AGAIN_MS };
   const decisions = new Map<Fid, Decision>();
   for (const fid of fids) {

@@ -182,6 +182,14 @@ static void end(struct cl_rec *r)
 		collect_idle(c);
 }
 
+/* The directory of a name: up to 2.15 the stripe (since then mdd_changelog_ns_pfid_set looks for its directory). */
+static struct pfid parent_of(const struct pfid *p)
+{
+	const struct node *dir = sim.v215 ? node_find(p) : NULL;
+
+	return dir ? stripe_of(dir) : *p;
+}
+
 void cl_name(int type, uint32_t flags, const struct pfid *t, const struct pfid *p, const char *name, size_t len,
 	     const struct who *w)
 {
@@ -190,7 +198,7 @@ void cl_name(int type, uint32_t flags, const struct pfid *t, const struct pfid *
 
 	if (r == NULL)
 		return;
-	r->p = logs[r->mdt].stale_parent = *p;
+	r->p = logs[r->mdt].stale_parent = parent_of(p);
 	r->name = xcalloc(1, len + 1);
 	memcpy(r->name, name, len);
 	r->namelen = (uint16_t)len;
@@ -205,9 +213,9 @@ void cl_rename(uint32_t flags, const struct pfid *t, const struct pfid *p, const
 
 	if (r == NULL)
 		return;
-	r->p = logs[r->mdt].stale_parent = *p;
+	r->p = logs[r->mdt].stale_parent = parent_of(p);
 	r->s = *s;
-	r->sp = *sp;
+	r->sp = parent_of(sp);
 	r->name = xcalloc(1, len + 1);
 	memcpy(r->name, name, len);
 	r->namelen = (uint16_t)len;

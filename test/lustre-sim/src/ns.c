@@ -3,6 +3,7 @@
  */
 #include "sim.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -288,6 +289,36 @@ void dent_remove(struct dent *d)
 struct node *node_parent(const struct node *n)
 {
 	return n->links ? n->links->parent : NULL;
+}
+
+enum { STRIPES_MAX = 64 };
+
+static struct {
+	struct pfid stripe, dir;
+} stripes[STRIPES_MAX];
+static unsigned nstripes;
+
+int stripe_make(struct node *dir)
+{
+	if (!S_ISDIR(dir->mode) || dir->nchildren > 0 || dir->stripe.seq || nstripes == STRIPES_MAX)
+		return -EINVAL;
+	dir->stripe = fid_next((fid_mdt(&dir->fid) + 1) % sim.nmdts);
+	stripes[nstripes].stripe = dir->stripe;
+	stripes[nstripes++].dir = dir->fid;
+	return 0;
+}
+
+struct pfid stripe_of(const struct node *dir)
+{
+	return dir->stripe.seq ? dir->stripe : dir->fid;
+}
+
+struct node *stripe_dir(const struct pfid *stripe)
+{
+	for (unsigned i = 0; i < nstripes; i++)
+		if (fid_eq(&stripes[i].stripe, stripe))
+			return node_find(&stripes[i].dir);
+	return NULL;
 }
 
 unsigned node_links(const struct node *n)

@@ -95,6 +95,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param e;
 	struct node *dir, *n;
+	struct pfid stripe;
 	int err = 0;
 
 	fault_slow("lookup");
@@ -105,7 +106,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	else if (strlen(name) > MAX_NAME)
 		err = ENAMETOOLONG;
 	else if ((n = child_of(dir, name)) == NULL)
-		err = ENOENT;
+		err = dir == fid_dir && pfid_parse(name, &stripe) && stripe_dir(&stripe) ? EPERM : ENOENT;
 	else
 		entry_of(n, parent, &e);
 	sim_unlock();

@@ -143,6 +143,7 @@ struct node {
 	bool is_volatile; /* a copytool's nameless file */
 	struct pfid vparent; /* the directory it was made in: whose default layout it takes */
 	bool synthetic; /* .lustre and what is in it */
+	struct pfid stripe; /* of a directory that is striped; otherwise zero */
 	bool orphan; /* no name left, kept while open */
 	bool modified; /* data written since the last close that told the server */
 	bool restoring; /* a restore request holds the layout */
@@ -430,6 +431,15 @@ void node_stat(const struct node *n, struct stat *st);
 char *node_path(const struct node *n, unsigned linkno, size_t *len);
 unsigned node_links(const struct node *n);
 struct node *node_parent(const struct node *n);
+/*
+ * Directories that are striped over metadata servers: what is in them hangs on a stripe, whose FID clients are not given the
+ * attributes of (EPERM, lmv_unpackmd). One stripe each, until the daemon ends; bytes and names are where they always are.
+ */
+int stripe_make(struct node *dir);
+/* What names in it are kept under: the stripe's FID, or its own. */
+struct pfid stripe_of(const struct node *dir);
+/* The directory that a FID is the stripe of, or NULL. */
+struct node *stripe_dir(const struct pfid *stripe);
 uint64_t dv_next(void);
 /* Every node, in no order. */
 void node_each(void (*fn)(struct node *n, void *ctx), void *ctx);

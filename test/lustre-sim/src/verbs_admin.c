@@ -378,6 +378,11 @@ void v_sim(struct conn *c, const struct pline *l)
 			cl_plain((int)type, 0, &fid, NULL, &nobody);
 		else
 			rc = -EINVAL;
+	} else if (strcmp(op, "stripe") == 0) {
+		struct node *dir;
+		struct pfid fid;
+
+		rc = pline_fid(l, "fid", &fid) && (dir = node_find(&fid)) ? stripe_make(dir) : -EINVAL;
 	} else if (strcmp(op, "sync") == 0) {
 		store_commit();
 		store_sync();

@@ -161,12 +161,16 @@ void v_fid2path(struct conn *c, const struct pline *l)
 	uint64_t linkno = pline_u64(l, "linkno", 0);
 	char *path = NULL;
 	size_t len = 0;
+	struct pfid stripe;
 	struct node *n;
 	struct pmsg m;
 	int rc;
 
 	sim_lock();
 	rc = node_of(l, &n);
+	/* a stripe's path is that of its directory (mdt_path_current) */
+	if (rc == -ENOENT && pline_fid(l, "fid", &stripe) && (n = stripe_dir(&stripe)))
+		rc = 0;
 	if (rc == 0 && c->uid != 0)
 		rc = -EPERM;
 	if (rc == 0) {

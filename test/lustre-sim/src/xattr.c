@@ -43,11 +43,12 @@ static uint8_t *make_link(const struct node *n, size_t *len)
 	memcpy(buf + 8, &total, 8);
 	p = buf + 24;
 	for (const struct dent *d = n->links; d && count > 0; d = d->lnext, count--) {
+		struct pfid parent = stripe_of(d->parent);
 		size_t rec = 18u + d->len;
 
 		p[0] = (uint8_t)(rec >> 8);
 		p[1] = (uint8_t)rec;
-		be_fid(p + 2, &d->parent->fid);
+		be_fid(p + 2, &parent);
 		memcpy(p + 18, d->name, d->len);
 		p += rec;
 	}
