@@ -78,6 +78,12 @@ export default class Import extends BaseCommand {
       description: 'remove what was imported and whose blobs are gone, unless it was modified',
       dependsOn: ['refresh'],
     }),
+    'max-delete-share': Flags.string({
+      description:
+        'with --delete: remove nothing when more than this share of all that was imported would go (default: the setting removal.max_delete_share); 100%: whatever goes',
+      helpValue: 'PERCENT',
+      dependsOn: ['delete'],
+    }),
     'max-errors': Flags.integer({
       description: 'stop when more blobs than this could not be imported (default: never)',
       helpValue: 'N',
@@ -99,7 +105,10 @@ export default class Import extends BaseCommand {
 
   async run(): Promise<ImportJson> {
     const { flags } = await this.parse(Import);
-    const { config } = await this.loadConfig(flags, { threads: 'import.threads' });
+    const { config } = await this.loadConfig(flags, {
+      threads: 'import.threads',
+      'max-delete-share': 'removal.max_delete_share',
+    });
     const log = await this.openLog('import', config.log);
     const [{ startImport }, report, { READ_DEFAULTS }, { destinationOf }] = await Promise.all([
       import('../src/import/start.ts'),
@@ -136,6 +145,7 @@ export default class Import extends BaseCommand {
           onConflict: flags['on-conflict'],
           refresh: flags.refresh,
           delete: flags.delete,
+          maxDelete: { share: config.removal.maxDeleteShare, free: config.removal.maxDeleteFree },
           maxErrors: flags['max-errors'],
         },
         onProgress: (progress) => display.update(() => report.progressLine(progress(), display.width)),

@@ -157,6 +157,8 @@ export interface Catalog {
   importedAt(archive: number, names: readonly string[]): Promise<Map<string, ImportedBlob>>;
   /** What was imported from blobs whose names begin so, and that were not seen since then (seconds). */
   importsGone(archive: number, place: string, since: number): AsyncGenerator<ImportedName[]>;
+  /** How much is bound to blobs of an archive that it was imported from. */
+  bindingCount(archive: number): Promise<number>;
   /** What failed with these, if anything did. */
   failures(fids: readonly Fid[]): Promise<Map<Fid, Failure[]>>;
   /** What fails, of one kind. */

@@ -120,6 +120,10 @@ export class Imports {
     };
   }
 
+  count(archive: number): number {
+    return this.#sql('SELECT count(*) FROM bindings WHERE archive = ?').get(archive)?.[0] as number;
+  }
+
   /** A living file that says itself that it was imported from it: of a catalog that was lost, or of an import on another machine. */
   #boundTo(archive: number, name: string): ImportedBlob | undefined {
     const row = this.#sql(

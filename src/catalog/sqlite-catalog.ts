@@ -392,6 +392,10 @@ export class SqliteCatalog implements Catalog {
     }
   }
 
+  bindingCount(archive: number) {
+    return this.#read(() => this.#tables.imports.count(archive));
+  }
+
   async failures(fids: readonly Fid[]) {
     const found = await this.#eachKey(fids, (key) => this.#tables.records.failures(key));
     return new Map([...found].filter(([, failures]) => failures.length > 0));

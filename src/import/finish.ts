@@ -197,6 +197,7 @@ async function giveDirectories(world: Finishing, known: ReadonlyMap<Fid, Known>,
  */
 export async function removeGone(world: Finishing, places: readonly Place[], head: Head): Promise<void> {
   const kept = new Set<string>();
+  if (!(await mayRemove(world, places, head, kept))) return;
   for (const { start } of places) {
     for (let round = 0; round < DEEPEST; round++) {
       let removed = 0;
@@ -206,17 +207,45 @@ export async function removeGone(world: Finishing, places: readonly Place[], hea
         const gone: ImportedName[] = [];
         for (let at = 0; at < left.length; at += HEADS) {
           const some = left.slice(at, at + HEADS);
-          const there = await Promise.all(some.map(({ name }) => head(name)));
-          for (const [index, one] of some.entries()) {
-            if (there[index] === undefined) gone.push(one);
-            else kept.add(one.name);
-          }
+          gone.push(...(await goneOf(some, head, kept)));
         }
         removed += await removePage(world, gone.reverse(), kept);
       }
       if (removed === 0) break;
     }
   }
+}
+
+async function goneOf(some: readonly ImportedName[], head: Head, kept: Set<string>): Promise<ImportedName[]> {
+  const there = await Promise.all(some.map(({ name }) => head(name)));
+  for (const [index, { name }] of some.entries()) if (there[index] !== undefined) kept.add(name);
+  return some.filter((_, index) => there[index] === undefined);
+}
+
+/**
+ * A container that was emptied, or is another one than it was, must not take the files along: what is resident may be all that is left.
+ * @param kept takes the names that are there
+ */
+async function mayRemove(world: Finishing, places: readonly Place[], head: Head, kept: Set<string>): Promise<boolean> {
+  const { catalog, request, began, signal } = world;
+  const { share, free } = request.maxDelete;
+  if (share >= 100) return true;
+  const total = await catalog.bindingCount(request.archive);
+  const limit = Math.max(free, Math.floor((total * share) / 100));
+  let gone = 0;
+  for (const { start } of places) {
+    for await (const page of catalog.importsGone(request.archive, start, began)) {
+      for (let at = 0; at < page.length; at += HEADS) {
+        signal.throwIfAborted();
+        gone += (await goneOf(page.slice(at, at + HEADS), head, kept)).length;
+        if (gone <= limit) continue;
+        const detail = `blobs of more than ${limit} of the ${total} that were imported are gone: nothing is removed. Is it the right container, and is that meant? Then --max-delete-share 100%`;
+        tell(world, { outcome: 'conflict', blob: '', code: 'too-many-gone', detail });
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 async function removePage(world: Finishing, gone: readonly ImportedName[], kept: Set<string>): Promise<number> {

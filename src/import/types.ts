@@ -20,6 +20,8 @@ export interface ImportRequest {
   readonly refresh: boolean;
   /** What was imported goes when its blob is gone. */
   readonly delete: boolean;
+  /** Nothing is removed when more than this share (percent) of all that was imported would go, and more than `free`. */
+  readonly maxDelete: { readonly share: number; readonly free: number };
   /** Blobs that could not be imported (conflicts apart) before the import stops; undefined: any number. */
   readonly maxErrors: number | undefined;
 }
@@ -71,7 +73,9 @@ export type ConflictCode =
   /** A blob that this one would lie below stands for a file. */
   | 'below-a-file'
   /** A directory that is in the way, or whose marker is gone, has something in it. */
-  | 'not-empty';
+  | 'not-empty'
+  /** So much seems to be gone from the container that nothing is removed for it. */
+  | 'too-many-gone';
 
 export type FailureCode = 'lustre' | 'blob' | 'link-target' | 'busy';
 

@@ -1,5 +1,6 @@
 import { chmodSync, chownSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ImportJson } from '../../../src/import/report.ts';
 import { waitUntil } from '../../support/wait.ts';
 import { CLEAN, RELEASED, read } from '../copytool/fixture.ts';
 import { ImportRig, seeTree } from './fixture.ts';
@@ -107,6 +108,31 @@ test('a blob is imported once, wherever to, by a catalog that was lost, too: of 
     expect(exitCode, stderr).toBe(0);
     return removed === 1;
   });
+});
+
+test('a container that seems to have lost what was imported does not take the files along, unless that is meant', async () => {
+  fresh();
+  const names = ['a', 'b', 'c'].map((name) => `${top}/${name}`);
+  for (const name of [...names, `${top}/stays`]) await it.put(name, 'content', owner);
+  await it.import('--prefix', top);
+  // Its data is in Lustre; with its blob, that is all there is.
+  expect(await read(it.at(top, 'a'))).toBe('content');
+  for (const name of names) await it.sandbox.containerClient.getBlobClient(name).delete();
+  const remove = async (...more: string[]) => {
+    const args = ['import', '--json', '--prefix', top, '--refresh', '--delete', ...more];
+    const { exitCode, stdout, stderr } = await it.sandbox.run(args, {
+      env: { LFSAZSYNC_REMOVAL_MAX_DELETE_FREE: '2' },
+    });
+    return { exitCode, stderr, ...(JSON.parse(stdout) as ImportJson) };
+  };
+  await waitUntil('it is braked', async () => {
+    const { removed, problems, exitCode, stderr } = await remove('--max-delete-share', '1%');
+    expect(removed, stderr).toBe(0);
+    return exitCode === 3 && problems.some(({ code }) => code === 'too-many-gone');
+  });
+  expect(await read(it.at(top, 'a'))).toBe('content');
+  expect(await remove('--max-delete-share', '100%')).toMatchObject({ exitCode: 0, removed: 3 });
+  expect([...seeTree(it.at(top)).keys()]).toEqual(['stays']);
 });
 
 test('a dry run counts, and touches nothing', async () => {
