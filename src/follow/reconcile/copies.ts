@@ -14,7 +14,7 @@ import { formatGeneration } from '../../identity/generation.ts';
 import { type MoveRow, moveByRestore } from './by-restore.ts';
 import type { Place, ReconcileContext } from './context.ts';
 import { claimName } from './destination.ts';
-import { ReconcileError } from './errors.ts';
+import { type Again, ReconcileError } from './errors.ts';
 import { homeOf, isAsImported, stampCopy } from './imported.ts';
 import { lookAt, type View } from './look.ts';
 import { changes, remember } from './markers.ts';
@@ -103,7 +103,11 @@ async function moveCopy(
     await remember(context, view, knownCopy(place, name, identity));
     context.signal.throwIfAborted();
     const copy = (under: WriteCondition) =>
-      retryable(() => copyBlob(place.store, source, name, { condition: under, metadata, signal: context.signal }));
+      retryable(
+        () => copyBlob(place.store, source, name, { condition: under, metadata, signal: context.signal }),
+        // What is in the way there may be a dead file's, which goes by itself.
+        isReadable(source) ? 'later' : 'never',
+      );
     try {
       await copy(condition);
     } catch (error) {
@@ -202,14 +206,17 @@ function knownCopy({ archive }: Place, name: string, { generation, size, crc64 }
   return { archive, name, kind: 'file', generation: written, size, crc64 };
 }
 
-/** What lost a race is to be looked at again, at once. */
-async function retryable<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * What lost a race is to be looked at again, at once; a copy in the Archive tier when it was brought back, as sweeps see.
+ * @param archived when it is not the copy itself that is there
+ */
+async function retryable<T>(work: () => Promise<T>, archived: Again = 'never'): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (isBlobError(error, 'CONDITION', 'SOURCE_CONDITION', 'NOT_FOUND', 'PENDING_COPY'))
       throw new ReconcileError('busy', 'soon', `it changed meanwhile: ${error.message}`);
-    if (isBlobError(error, 'ARCHIVED')) throw new ReconcileError('archive-tier', 'later', error.message);
+    if (isBlobError(error, 'ARCHIVED')) throw new ReconcileError('archive-tier', archived, error.message);
     throw error;
   }
 }
