@@ -38,7 +38,10 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
   }
-  const { dfid, layoutErrno } = await task.begin();
+  const record = ownRecord(before);
+  // One that was imported without stripes of its own has those of a file without data: its directory knows better.
+  const noLayout = record !== undefined && isBinding(record) && record.layout !== undefined;
+  const { dfid, layoutErrno } = await task.begin({ layout: noLayout ? 'default' : 'keep' });
   if (layoutErrno !== undefined) {
     context.stats.layoutsLost += 1;
     context.log.warn("file is restored with its directory's default layout, not with its own", {

@@ -1,4 +1,4 @@
-import type { Begun, CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
+import type { BeginOptions, Begun, CopytoolChannel, HsmAction } from '../lustre/copytool-channel.ts';
 import { ERRNO } from '../lustre/errno.ts';
 import { ActionStopped, hasErrno } from './action-error.ts';
 import type { ActionKind } from './stats.ts';
@@ -86,9 +86,9 @@ export class Task {
   }
 
   /** Begins the action in Lustre. */
-  async begin(): Promise<Begun> {
+  async begin(options: BeginOptions = {}): Promise<Begun> {
     this.#check();
-    return await this.#channel.begin(this.action);
+    return await this.#channel.begin(this.action, options);
   }
 
   /**

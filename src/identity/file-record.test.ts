@@ -40,6 +40,7 @@ const records: fc.Arbitrary<FileRecord> = fc.oneof(
       at: names,
       named: names,
       given: fc.record({ uid: fc.nat(), gid: fc.nat(), mode: fc.nat(0o7777), mtime: fc.maxSafeInteger() }),
+      layout: fc.constant('directory' as const),
     },
     { requiredKeys: ['fid', 'size', 'bind'] },
   ),

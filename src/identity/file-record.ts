@@ -9,6 +9,7 @@ export const LOCATION_XATTR = 'trusted.lfsazsync_at';
 export const FILE_SYSTEM_XATTR = 'trusted.lfsazsync_fs';
 
 const VERSION = 1;
+const DIRECTORY = 'directory' as const;
 /** Lustre takes 64 KiB and more; a record of ours has a kilobyte and a half at most. Longer is not ours. */
 const MAX_LENGTH = 16_384;
 
@@ -50,6 +51,8 @@ export interface BindingRecord {
   readonly named?: string;
   /** As long as the file has these, there is nothing to say to the container, whatever the blob says of itself. */
   readonly given?: ImportedAttributes;
+  /** The layout that the file was made with means nothing: a restore gives it its directory's. */
+  readonly layout?: 'directory';
 }
 
 export type FileRecord = CopyRecord | BindingRecord;
@@ -81,7 +84,8 @@ export function parseFileRecord(value: Buffer): FileRecord | undefined {
     const given = givenField(json['given']);
     if (bind === undefined) return undefined;
     const named = typeof json['named'] === 'string' && json['named'] !== '' ? { named: json['named'] } : {};
-    return { fid, size, bind, ...at, ...named, ...(given === undefined ? {} : { given }) };
+    const layout = json['layout'] === DIRECTORY ? ({ layout: DIRECTORY } as const) : {};
+    return { fid, size, bind, ...at, ...named, ...(given === undefined ? {} : { given }), ...layout };
   }
   const generation = generationField(json['gen']);
   const crc64 = json['crc64'];
@@ -101,7 +105,9 @@ export function formatFileRecord(record: FileRecord): Buffer {
     const { given } = record;
     const named = record.named === undefined ? {} : { named: record.named };
     const attributes = given === undefined ? {} : { given: [given.uid, given.gid, given.mode, given.mtime] };
-    return encode({ v: VERSION, fid: record.fid, size: String(record.size), bind, ...at, ...named, ...attributes });
+    const layout = record.layout === undefined ? {} : { layout: record.layout };
+    const { fid, size } = record;
+    return encode({ v: VERSION, fid, size: String(size), bind, ...at, ...named, ...attributes, ...layout });
   }
   const dv = record.dataVersion === undefined ? {} : { dv: String(record.dataVersion) };
   const { fid, generation, size, crc64 } = record;

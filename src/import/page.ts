@@ -249,7 +249,7 @@ class Page {
       }
       const group = groups.get(directory.fid) ?? [];
       groups.set(directory.fid, group);
-      group.push({ wanted, parent: directory.fid, item: itemOf(wanted, targets.get(wanted.blob), this.#world.prefix) });
+      group.push({ wanted, parent: directory.fid, item: itemOf(wanted, targets.get(wanted.blob), this.#world) });
     }
     const { archive, stripeCount, pool } = this.#world.request;
     const items = new Map([...groups].map(([parent, group]) => [parent, group.map(({ item }) => item)]));

@@ -23,22 +23,32 @@ export function attributesOf({ read }: Wanted): MakeAttributes {
   return { uid, gid, mode, mtime: Number(floor) };
 }
 
-/** The record of a file: what it is bound to, where that is, and what it was given. */
-export function recordOf(wanted: Wanted, prefix: string): RecordParts {
+/** Nobody asked for stripes of its own: what Lustre then gives a file without data is not what its directory would. */
+export const hasNoLayout = ({ stripeCount, pool }: Pick<ImportRequest, 'stripeCount' | 'pool'>) =>
+  stripeCount === 0 && pool === undefined;
+
+/** The record of a file: what it is bound to, where that is, and what it was given. @param noLayout as `hasNoLayout` */
+export function recordOf(wanted: Wanted, prefix: string, noLayout: boolean): RecordParts {
   const { read, blob, path } = wanted;
   if (read.kind !== 'file') throw new TypeError('only files have records');
   const own = blobNameOf(path, prefix);
   const named = own.ok && own.name !== blob.name ? { named: own.name } : {};
-  return bindingRecordParts({ size: read.size, bind: read.bind, at: blob.name, ...named, given: attributesOf(wanted) });
+  const given = attributesOf(wanted);
+  const layout = noLayout ? ({ layout: 'directory' } as const) : {};
+  return bindingRecordParts({ size: read.size, bind: read.bind, at: blob.name, ...named, given, ...layout });
 }
 
 /** How the helper is told to make it. Directories and links have ways of their own. @param target of a symlink */
-export function itemOf(wanted: Wanted, target: Buffer | undefined, prefix: string): MakeItem {
+export function itemOf(
+  wanted: Wanted,
+  target: Buffer | undefined,
+  { prefix, request }: { readonly prefix: string; readonly request: ImportRequest },
+): MakeItem {
   const { read, path } = wanted;
   const common = { name: nameOf(keyOf(path)), ...attributesOf(wanted) };
   if (read.kind === 'symlink') return { kind: 'symlink', ...common, target: target ?? Buffer.alloc(0) };
   if (read.kind !== 'file') throw new TypeError(`a ${read.kind} is not made like this`);
-  const record = recordOf(wanted, prefix);
+  const record = recordOf(wanted, prefix, read.size > 0n && hasNoLayout(request));
   return read.size === 0n ? { kind: 'empty', ...common, record } : { kind: 'file', ...common, size: read.size, record };
 }
 

@@ -31,6 +31,8 @@ export interface BeginOptions {
   /** MDT for a restore's volatile; -1: the file's own. */
   readonly mdt?: number;
   readonly openFlags?: number;
+  /** Of a restore: the released file's layout (the default), or the one that its directory gives to new files. */
+  readonly layout?: 'keep' | 'default';
   /** Begin only in order to end with an error. */
   readonly isError?: boolean;
 }
@@ -118,8 +120,8 @@ export class CopytoolChannel {
 
   /** Begins an action. */
   async begin(action: ActionName, options: BeginOptions = {}): Promise<Begun> {
-    const { mdt = -1, openFlags = 0, isError = false } = options;
-    const fields = { ...nameFields(action), mdt, open_flags: openFlags, is_error: isError };
+    const { mdt = -1, openFlags = 0, isError = false, layout = 'keep' } = options;
+    const fields = { ...nameFields(action), mdt, open_flags: openFlags, is_error: isError, layout };
     return begunOf(await this.#helper.request<RawBegun>('begin', fields));
   }
 

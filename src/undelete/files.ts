@@ -111,7 +111,10 @@ async function make(
   { blob, bind, attributes, archive }: FileRemains,
   name: Buffer,
 ): Promise<Made | undefined> {
-  const record = bindingRecordParts({ size: blob.length, bind, at: blob.name });
+  const record = bindingRecordParts({
+    ...{ size: blob.length, bind, at: blob.name },
+    ...(blob.length === 0n ? {} : { layout: 'directory' as const }),
+  });
   const item: MakeItem =
     blob.length === 0n
       ? { kind: 'empty', name, record, ...attributes }

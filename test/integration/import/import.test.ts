@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ImportJson } from '../../../src/import/report.ts';
 import { waitUntil } from '../../support/wait.ts';
@@ -180,6 +180,24 @@ test('what can’t be imported is in the report, with its reason; the rest is im
   const over = await it.import('--prefix', top, '--on-conflict', 'overwrite-dirty');
   expect(over).toMatchObject({ exitCode: 3, conflicts: 1 });
   expect(await read(it.at(top, 'taken'))).toBe('x');
+});
+
+test("stripes of what comes back are the directory's, unless the import was told others", async () => {
+  fresh();
+  await it.put(`${top}/a/file`, 'content');
+  await it.put(`${top}/b/file`, 'content');
+  for (const directory of [it.at(top, 'a'), it.at(top, 'b')]) {
+    mkdirSync(directory, { recursive: true });
+    const args = ['setstripe', '-E', '64K', '-c', '1', '-E', '-1', '-c', '2', directory];
+    expect(await it.sandbox.lfs(args)).toMatchObject({ exitCode: 0 });
+  }
+  expect(await it.import('--prefix', `${top}/a`)).toMatchObject({ exitCode: 0 });
+  expect(await it.import('--prefix', `${top}/b`, '--stripe-count', '2')).toMatchObject({ exitCode: 0 });
+  const stripes = async (name: string) => (await it.sandbox.lfs(['getstripe', it.at(top, name, 'file')])).stdout;
+  for (const name of ['a', 'b']) expect(await read(it.at(top, name, 'file'))).toBe('content');
+  expect(await stripes('a')).toMatch(/lcm_entry_count: +2/);
+  expect(await stripes('b')).not.toContain('lcm_entry_count');
+  expect(await stripes('b')).toMatch(/stripe_count: +2/);
 });
 
 test('a blob that a stranger overwrote: the restore fails clearly, and --refresh puts it right', async () => {
