@@ -132,7 +132,7 @@ async function upload(
     generationIn(there, context.fsUuid),
   ];
   if (there !== undefined && !isReadable(there)) {
-    place = await placeBeside(task, target, context, begun, there, previous);
+    place = await placeBeside(task, target, context, begun, there, previous, 'it is in the Archive tier');
     numbered = false;
   }
   for (let round = 1; ; round++) {
@@ -144,18 +144,19 @@ async function upload(
       gate.committed();
       return { record: recordOf(file, place, generation, dataVersion, uploaded), place };
     } catch (error) {
-      const isInArchiveTier = isBlobError(error, 'ARCHIVED') && place === link;
+      // In the Archive tier, or with uncommitted blocks in the way that nobody can take away for a week.
+      const isShut = isBlobError(error, 'ARCHIVED', 'BLOCK_IDS') && place === link;
       const again = error instanceof HigherSequence || isBlobError(error, 'CONDITION', 'BLOCKS_GONE', 'BLOCK_IDS');
-      if (!(again || isInArchiveTier) || round >= MAX_UPLOADS) throw error;
+      if (!(again || isShut) || round >= MAX_UPLOADS) throw error;
       task.moved = 0n;
       if (error instanceof HigherSequence) {
         previous = [...previous, error.generation];
         numbered = true;
       }
-      if (isInArchiveTier) {
+      if (isShut) {
         const inTheWay = await target.store.head(link.name, { signal: task.signal });
         previous = [...previous, generationIn(inTheWay, context.fsUuid)];
-        place = await placeBeside(task, target, context, begun, inTheWay, previous);
+        place = await placeBeside(task, target, context, begun, inTheWay, previous, error.message);
         numbered = false;
         continue;
       }
@@ -173,6 +174,7 @@ async function upload(
  * Where the new version goes while nothing can be written over what is at its place. Rejects where that may not be replaced
  * in any case.
  * @param previous the generations that the new one is above
+ * @param why nothing can be written there
  */
 async function placeBeside(
   task: Task,
@@ -181,14 +183,15 @@ async function placeBeside(
   { file, dataVersion, link }: Begun,
   inTheWay: BlobState | undefined,
   previous: readonly (Generation | undefined)[],
+  why: string,
 ): Promise<NamedPath> {
   const generation = nextGeneration(...previous);
   const gate = new CommitGate({ task, target, context, file, dataVersion, link, generation, numbered: true });
   if (inTheWay !== undefined) await gate.refuseEarly(inTheWay);
   const name = stagingName(target.store.prefix, file.fid);
   task.blob = name;
-  const fields = { fid: file.fid, blob: link.name, staged: name };
-  context.log.info('what is at its place is in the Archive tier: the new version is put beside it', fields);
+  const fields = { fid: file.fid, blob: link.name, staged: name, reason: why };
+  context.log.info('nothing can be written at its place: the new version is put beside it', fields);
   return { path: link.path, name };
 }
 

@@ -60,6 +60,29 @@ test.each([
   expect((await readFile(path)).equals(after)).toBe(true);
 });
 
+test.each(['BlockCountExceedsLimit', 'InvalidBlobOrBlock'])(
+  'uncommitted blocks in the way (%s), which nobody can take away for a week, do not keep a file from being archived',
+  async (code) => {
+    const content = Buffer.alloc(200_000, code);
+    const path = rig.write(code, content);
+    const before = world.gateway.interfere;
+    world.gateway.interfere = (request, number) =>
+      request.operation === 'Put Block' && request.url.includes(`/${code}?`)
+        ? { answer: { status: code === 'InvalidBlobOrBlock' ? 400 : 409, code } }
+        : before(request, number);
+    try {
+      await rig.archiveAndRelease(path);
+      expect(await staged()).toEqual([`.lfsazsync/staging/${await rig.fid(path)}`]);
+      expect((await readFile(path)).equals(content)).toBe(true);
+      expect(await follow()).toMatchObject({ exitCode: 0 });
+    } finally {
+      world.gateway.interfere = before;
+    }
+    expect(await rig.content(path)).toBe(content.toString());
+    expect(await staged()).toEqual([]);
+  },
+);
+
 test('a follower that is killed after the old copy is gone goes on: the new one is found all the time', async () => {
   const after = Buffer.from('after');
   const path = await modified('killed', Buffer.from('before'), after);
