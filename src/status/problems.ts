@@ -175,18 +175,14 @@ function follower({ services: { 'changelog-follow': service } }: Facts): Problem
   return problems;
 }
 
-function changelogs({ changelogs: all, recoveryPoint: { since, ageSeconds } }: Facts): Problem[] {
+function changelogs(facts: Facts): Problem[] {
+  const { changelogs: all, recoveryPoint } = facts;
+  const { since, ageSeconds } = recoveryPoint;
   const problems = all.flatMap(({ mdt, lag, rescan }): Problem[] => [
     ...(lag.available ? [] : [warning(lag.code, lag.reason, lag.hint)]),
     ...(rescan === null
       ? []
-      : [
-          warning(
-            'RESCAN_NEEDED',
-            `everything must be scanned again, as ${mdt} says: ${rescan}`,
-            'The running follower does it; otherwise `lfsazsync scan`.',
-          ),
-        ]),
+      : [warning('RESCAN_NEEDED', `everything must be scanned again, as ${mdt} says: ${rescan}`, scanHint(facts))]),
   ]);
   if (since !== null && ageSeconds > RECOVERY_POINT_LIMIT) {
     problems.push(
@@ -200,7 +196,17 @@ function changelogs({ changelogs: all, recoveryPoint: { since, ageSeconds } }: F
   return problems;
 }
 
-function catalog({ catalog: found, services }: Facts): Problem[] {
+/** Who scans everything, or why it does not come to its end. */
+function scanHint({ services, catalog: found }: Facts): string {
+  if (services.scan.state === 'running') return 'A scan is under way.';
+  const last = found.available ? found.lastRuns.find(({ kind }) => kind === 'scan') : undefined;
+  if (last?.outcome === 'partial')
+    return `The last scan, of ${last.started}, could not read everything: \`lfsazsync scan\` says what. A running follower tries again by itself, every now and then.`;
+  return 'The running follower does it; otherwise `lfsazsync scan`, which goes on where one was stopped.';
+}
+
+function catalog(facts: Facts): Problem[] {
+  const { catalog: found, services } = facts;
   if (!found.available) {
     const make = found.code === 'CATALOG_MISSING' ? warning : error;
     return [make(found.code, found.reason, found.hint)];
@@ -226,7 +232,7 @@ function catalog({ catalog: found, services }: Facts): Problem[] {
     );
   }
   if (scanned === null) {
-    const scan = 'Run `lfsazsync scan`; it goes on where it was.';
+    const scan = scanHint(facts);
     problems.push(
       scanning === null
         ? warning('NEVER_SCANNED', 'the catalog has not seen all of the file system yet', scan)
