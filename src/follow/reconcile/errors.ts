@@ -66,7 +66,7 @@ const SOON_MS = 100;
 const OUTAGE_MS = 15_000;
 /** How a metadata server that is away shows, and a disk that is full: the file system's, or the one of the audit log. */
 const OUTAGES: ReadonlySet<number> = new Set([
-  ...[ERRNO.ENODEV, ERRNO.ENOTCONN, ERRNO.ETIMEDOUT, ERRNO.EINTR, ERRNO.ENOSPC, ERRNO.EDQUOT],
+  ...[ERRNO.ENODEV, ERRNO.ENOTCONN, ERRNO.ETIMEDOUT, ERRNO.EINTR, ERRNO.ENOSPC, ERRNO.EDQUOT, ERRNO.EROFS],
   108, // ESHUTDOWN, which Node has no name for
 ]);
 
