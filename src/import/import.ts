@@ -20,7 +20,7 @@ import {
   type ImportSummary,
   noCounts,
 } from './types.ts';
-import type { ImportWorld, LustrePart } from './world.ts';
+import { type ImportWorld, type LustrePart, stagedKey } from './world.ts';
 
 export interface ImportOptions {
   readonly request: ImportRequest;
@@ -142,16 +142,21 @@ class Import {
     if (blobs.length > 0) await pages.take(blobs, {});
   }
 
-  /** A copy in staging is that of a file whose name was just changing; where it belongs, only its file system knew. */
+  /**
+   * A copy in staging is that of a file whose name was just changing, or a later version of one that could not be written at its place.
+   * Where it belongs, only its file system knew.
+   */
   async #staged(world: ImportWorld): Promise<void> {
     const { places, prefix, list, uuid } = this.#options;
-    if (!places.some(({ start }) => start === '' || start === `${prefix}/`)) return;
+    const isWhole = places.some(({ start }) => start === '' || start === `${prefix}/`);
     const place = stagingName(prefix, '');
     for (let token: string | undefined, more = true; more; ) {
       const page: Page = await list({ place, flat: true, token });
       for (const { name, identity } of page.blobs) {
         if (identity === undefined || identity.fs === uuid) continue;
-        const detail = `it is the copy of ${identity.fid}, whose name was changing when its file system was lost: it is not imported`;
+        world.staged.set(stagedKey(identity), { name, seq: identity.generation?.seq ?? 0 });
+        if (!isWhole) continue;
+        const detail = `it is the copy of ${identity.fid}, which was not at its place yet when its file system was lost: it is not imported`;
         tell(world, { outcome: 'refused', blob: name, code: 'staged', detail });
       }
       token = page.next;
@@ -178,6 +183,7 @@ class Import {
     return {
       ...{ request, uuid, prefix, ledger, lustre, catalog, readBody, began, signal },
       counts: this.#counts,
+      staged: new Map(),
       tell: (problem) => onProblem?.(problem),
       now: () => Math.floor(Date.now() / 1000),
     };

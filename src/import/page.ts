@@ -26,7 +26,7 @@ import { clearWays, type Existing, settleExisting } from './settle.ts';
 import { attributesOf, entryOf, itemOf } from './things.ts';
 import type { ImportProblem } from './types.ts';
 import { type Wanted, wantedOf } from './wanted.ts';
-import type { ImportWorld, LustrePart } from './world.ts';
+import { type ImportWorld, type LustrePart, stagedKey } from './world.ts';
 
 /** Bodies of symlinks that are read at the same time. */
 const BODIES = 16;
@@ -343,5 +343,9 @@ function count({ counts }: ImportWorld, { read }: Wanted): void {
 function warn(world: ImportWorld, wanted: readonly Wanted[]): void {
   for (const { blob, read } of wanted) {
     for (const { code, detail } of read.warnings) tell(world, { outcome: 'warning', blob: blob.name, code, detail });
+    const later = blob.identity === undefined ? undefined : world.staged.get(stagedKey(blob.identity));
+    if (read.kind !== 'file' || later === undefined || later.seq <= (blob.identity?.generation?.seq ?? 0)) continue;
+    const detail = `a later version of the same file is at ${JSON.stringify(later.name)}: copy that over this one, with its metadata, and import with --refresh`;
+    tell(world, { outcome: 'warning', blob: blob.name, code: 'older-version', detail });
   }
 }

@@ -83,7 +83,16 @@ export type FailureCode = 'lustre' | 'blob' | 'link-target' | 'busy';
 export interface ImportProblem {
   readonly outcome: 'refused' | 'conflict' | 'failed' | 'warning' | 'removed' | 'overwritten';
   readonly blob: string;
-  readonly code: RefusalCode | ConflictCode | FailureCode | WarningCode | 'gone' | 'replaced' | 'staged' | 'xattrs';
+  readonly code:
+    | RefusalCode
+    | ConflictCode
+    | FailureCode
+    | WarningCode
+    | 'gone'
+    | 'replaced'
+    | 'staged'
+    | 'older-version'
+    | 'xattrs';
   readonly detail: string;
 }
 

@@ -1,5 +1,6 @@
 import type { BlobState } from '../blob/state.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { BlobIdentity } from '../identity/blob-identity.ts';
 import type { Fid } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
 import type { Importer } from '../lustre/importer.ts';
@@ -18,6 +19,8 @@ export interface ImportWorld {
   readonly lustre?: LustrePart | undefined;
   readonly catalog?: Catalog | undefined;
   readonly counts: ImportCounts;
+  /** Copies of other file systems that wait in staging, by `stagedKey`. */
+  readonly staged: Map<string, { readonly name: string; readonly seq: number }>;
   readonly tell: (problem: ImportProblem) => void;
   /** The bytes of a small blob, as it was when it was listed. */
   readonly readBody: (blob: BlobState) => Promise<Buffer>;
@@ -27,6 +30,9 @@ export interface ImportWorld {
   readonly now: () => number;
   readonly signal: AbortSignal;
 }
+
+/** The file that a blob is of. */
+export const stagedKey = ({ fs, fid }: Pick<BlobIdentity, 'fs' | 'fid'>): string => `${fs}/${fid}`;
 
 export interface LustrePart {
   readonly importer: Pick<Importer, 'make' | 'attributes' | 'rebind' | 'remove'>;

@@ -135,6 +135,27 @@ test('a container that seems to have lost what was imported does not take the fi
   expect([...seeTree(it.at(top)).keys()]).toEqual(['stays']);
 });
 
+test('of a file whose last version had not come to its place, the one before is imported, and the last one named', async () => {
+  fresh();
+  const [fs, fid] = ['11111111-2222-4333-8444-555555555555', '0x200000bd1:0x7:0x0'];
+  const version = (seq: number, size: number) => ({
+    ...{ ...owner, lfsazsync_fs: fs, lfsazsync_fid: fid, lfsazsync_kind: 'file', lfsazsync_size: String(size) },
+    lfsazsync_gen: `${seq}-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee`,
+  });
+  await it.put(`${top}/f`, 'first', version(1, 5));
+  await it.put(`.lfsazsync/staging/${fid}`, 'second', version(2, 6));
+  const done = await it.import('--prefix', top);
+  expect(done, done.stderr).toMatchObject({ exitCode: 0, warnings: 1, made: { files: 1 } });
+  expect(done.problems).toMatchObject([
+    { code: 'older-version', blob: `${top}/f`, detail: expect.stringContaining(fid) },
+  ]);
+  // As it says.
+  await it.put(`${top}/f`, 'second', version(2, 6));
+  await it.sandbox.containerClient.getBlobClient(`.lfsazsync/staging/${fid}`).delete();
+  expect(await it.import('--prefix', top, '--refresh')).toMatchObject({ exitCode: 0, warnings: 0, refreshed: 1 });
+  expect(await read(it.at(top, 'f'))).toBe('second');
+});
+
 test('a dry run counts, and touches nothing', async () => {
   fresh();
   await it.put(`${top}/a`, '12345');
