@@ -19,16 +19,25 @@ export function regenerate(document: string, content: string): string {
   return document.replace(pattern, (_, start: string, end: string) => `${start}\n${content}\n${end}`);
 }
 
+/** A table for each section of the configuration, in its order; what stands alone comes first. */
 function settingsTable(): string {
-  return table(
-    ['setting', 'meaning', 'default', 'environment'],
-    configKeys().map((key) => [
-      `\`${key.path[0] === 'archives' ? key.path.join('.').replace('*', 'ID') : key.path.join('.')}\``,
-      `${key.description}${key.choices === undefined ? '' : `: ${key.choices.map((word) => `\`${word}\``).join(', ')}`}`,
-      defaultOf(key),
-      key.env === undefined ? '' : `\`${key.env}\``,
-    ]),
-  );
+  const sections = Map.groupBy(configKeys(), ({ path }) => (path.length === 1 ? 'General' : `\`${path[0]}\``));
+  return [...sections]
+    .map(
+      ([title, keys]) =>
+        `### ${title}\n\n${table(['setting', 'meaning', 'default', 'environment'], keys.map(settingRow))}`,
+    )
+    .join('\n');
+}
+
+function settingRow(key: ConfigKey): string[] {
+  const choices = key.choices === undefined ? '' : `: ${key.choices.map((word) => `\`${word}\``).join(', ')}`;
+  return [
+    `\`${key.path[0] === 'archives' ? key.path.join('.').replace('*', 'ID') : key.path.join('.')}\``,
+    `${key.description}${choices}`,
+    defaultOf(key),
+    key.env === undefined ? '' : `\`${key.env}\``,
+  ];
 }
 
 function defaultOf(key: ConfigKey): string {

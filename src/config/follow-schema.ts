@@ -40,26 +40,24 @@ export const followSchema = z
     }),
     concurrency: count(1, 1024)
       .prefault(32)
-      .meta({ description: 'files that are put right in the container at the same time' }),
+      .meta({ description: 'files that are updated in the container at the same time' }),
     poll_interval: duration('50ms', '1m')
       .prefault('500ms')
-      .meta({ description: 'how often the changelog is looked at; half as often while nothing comes' }),
+      .meta({ description: 'how often the changelog is read; half as often while nothing comes' }),
     settle: duration('0s', '1d')
       .prefault('15s')
-      .meta({ description: 'how long a directory’s times are left to settle before its marker follows' }),
+      .meta({ description: 'how long a directory’s times must be stable before its marker is updated' }),
     max_tries: count(1, 100)
       .prefault(10)
       .meta({ description: 'failures after which a file is left alone until `journal retry`' }),
     rename_mode: z.enum(['copy', 'restore']).prefault('copy').meta({
       description:
-        'how the copy of a renamed file follows: copied by the storage service, or restored and archived anew by the copytools',
+        'how the copy of a renamed file follows: copied by the storage service, or restored and archived again by the copytools',
     }),
     restores: count(1, 100_000)
       .prefault(100)
-      .meta({ description: 'of `rename_mode: restore`: files that are restored at the same time, at most' }),
-    drain_timeout: duration('0s', '1d')
-      .prefault('30s')
-      .meta({ description: 'how long a stop waits for files at work' }),
+      .meta({ description: 'with `rename_mode: restore`: most files that are restored at the same time' }),
+    drain_timeout: duration('0s', '1d').prefault('30s').meta({ description: 'how long a stop waits for running work' }),
   })
   .prefault({})
   .meta({ description: 'the follower: from the changelog to the container' });
@@ -69,19 +67,19 @@ export const removalSchema = z
   .strictObject({
     grace: duration('0s', '3650d')
       .prefault('5m')
-      .meta({ description: 'how long what a removed file, directory or symlink left in the container is kept' }),
+      .meta({ description: 'how long the blobs of a removed file, directory or symlink are kept' }),
     by: z.enum(['follow', 'policy']).prefault('follow').meta({
       description:
-        'who removes the copies of removed files: the follower, or `policy-run`; markers are the follower’s in any case',
+        'who removes the copies of removed files: the follower, or `policy-run`; the follower always removes markers',
     }),
     max_delete_share: percent().prefault('10%').meta({
       description:
-        'removals stop when more than this share of what is in the container would go within `removal.window`; 100%: never',
+        'removals stop when more than this share of everything in the container would go within `removal.window`; 100%: they never stop',
     }),
     max_delete_free: count(0, 1_000_000_000)
       .prefault(1000)
-      .meta({ description: 'so many removals within `removal.window` are never too many' }),
-    window: duration('1m', '30d').prefault('1d').meta({ description: 'time over which removals are counted' }),
+      .meta({ description: 'this many removals within `removal.window` are always allowed' }),
+    window: duration('1m', '30d').prefault('1d').meta({ description: 'time span over which removals are counted' }),
   })
   .prefault({})
   .meta({ description: 'what becomes of the copies of removed files' });

@@ -28,10 +28,10 @@ export const classesSchema = z
     z.record(
       name(),
       z.strictObject({
-        definition: expression().meta({ description: 'condition that its files meet' }),
+        definition: expression().meta({ description: 'condition that the files of the class meet' }),
         access_tier: z.enum(['Hot', 'Cool', 'Cold']).optional().meta({
           description:
-            "tier of what is written of its files; unset: that of the archive. With several classes the first one's that has one",
+            'access tier of the copies of its files; unset: that of the archive. If a file is in several classes, the first one with a tier counts',
         }),
       }),
     ),
@@ -42,19 +42,19 @@ export const classesSchema = z
 const rule = z.strictObject({
   target_class: z
     .array(name())
-    .meta({ description: 'classes that it is for; without: all files that no earlier rule is for' }),
-  condition: expression().optional().meta({ description: 'when it is done; without: always' }),
-  archive_id: count(1, 65_535).optional().meta({ description: "archive id; without: the policy's" }),
-  max_files: countOrUnlimited(1, 1e12).meta({ description: 'most files by this rule in a run' }),
-  max_bytes: sizeOrUnlimited('1', '4P').meta({ description: 'most bytes by this rule in a run' }),
+    .meta({ description: 'classes that the rule is for; unset: all files that no earlier rule is for' }),
+  condition: expression().optional().meta({ description: 'condition under which it is done; unset: always' }),
+  archive_id: count(1, 65_535).optional().meta({ description: "archive id; unset: the policy's" }),
+  max_files: countOrUnlimited(1, 1e12).meta({ description: 'most files that a run takes by this rule' }),
+  max_bytes: sizeOrUnlimited('1', '4P').meta({ description: 'most bytes that a run takes by this rule' }),
 });
 
 const trigger = z
   .strictObject({
-    on: z.enum(['periodic', 'ost_usage', 'manual']).meta({ description: 'what begins a run' }),
-    interval: duration('1s', '1y').prefault('5m').meta({ description: 'how often it is looked at' }),
-    high: percent().optional().meta({ description: 'use of an OST from which on files are released' }),
-    low: percent().optional().meta({ description: 'use of the OST down to which they are' }),
+    on: z.enum(['periodic', 'ost_usage', 'manual']).meta({ description: 'what starts a run' }),
+    interval: duration('1s', '1y').prefault('5m').meta({ description: 'how often the trigger is checked' }),
+    high: percent().optional().meta({ description: 'usage of an OST from which files are released' }),
+    low: percent().optional().meta({ description: 'usage of the OST at which releasing stops' }),
   })
   .refine(({ on, high, low }) => on !== 'ost_usage' || (high !== undefined && low !== undefined), {
     error: 'needs high and low',
@@ -69,40 +69,42 @@ const trigger = z
 
 const policy = z.strictObject({
   action: z.enum(['archive', 'release', 'remove']).meta({
-    description: 'what is done; of the policies `archive`, `release` and `remove` their names say it',
+    description: 'what the policy does; the policies `archive`, `release` and `remove` do what their names say',
   }),
-  enabled: z.boolean().meta({ description: 'whether it is run by its triggers' }),
+  enabled: z.boolean().meta({ description: 'whether its triggers run it' }),
   ignore: z.array(expression()).meta({ description: 'conditions on files that are left alone' }),
   ignore_class: z.array(name()).meta({ description: 'classes whose files are left alone' }),
   rules: z.record(name(), rule).meta({ description: 'rules, in order: the first whose class a file is in counts' }),
   triggers: z.array(trigger).meta({ description: 'when it is run' }),
-  archive_id: count(1, 65_535).meta({ description: 'archive id that an archive is asked for' }),
+  archive_id: count(1, 65_535).meta({ description: 'archive id that files are archived to' }),
   sort: z
     .enum(['last_mod', 'last_access', 'last_change', 'rm_time', 'size', 'none'])
-    .meta({ description: 'order of the files' }),
+    .meta({ description: 'order in which files are taken' }),
   order: z.enum(['ascending', 'descending']).meta({
     description: 'ascending: smallest, or longest ago, first',
   }),
   rate_limit: z.strictObject({
-    files: countOrUnlimited(1, 1e9).meta({ description: 'files that are asked for in a period' }),
-    bytes: sizeOrUnlimited('1', '4P').meta({ description: 'bytes that are asked for in a period' }),
-    period: duration('10ms', '1d').meta({ description: 'the period' }),
+    files: countOrUnlimited(1, 1e9).meta({ description: 'most files asked for in a period' }),
+    bytes: sizeOrUnlimited('1', '4P').meta({ description: 'most bytes asked for in a period' }),
+    period: duration('10ms', '1d').meta({ description: 'length of the period' }),
   }),
   max_outstanding: countOrUnlimited(1, 1e9).meta({
-    description: 'most files that are asked for and not done; more would keep restores and cancels waiting',
+    description: 'most files that are asked for but not finished; more would make restores and cancels wait',
   }),
   max_files: countOrUnlimited(1, 1e12).meta({ description: 'most files in a run' }),
   max_bytes: sizeOrUnlimited('1', '4P').meta({ description: 'most bytes in a run' }),
   max_duration: durationOrUnlimited('1s', '1y').meta({ description: 'longest run' }),
   suspend: z.strictObject({
-    errors: count(1, 1e9).meta({ description: 'errors from which on a run may be ended' }),
-    share: percent().meta({ description: 'share of failures at which it then is' }),
+    errors: count(1, 1e9).meta({ description: 'number of errors from which a run may be suspended' }),
+    share: percent().meta({ description: 'share of failed files at which it then is' }),
   }),
   backoff: z.strictObject({
-    first: duration('1s', '1y').meta({ description: 'how long a file that failed is left alone; doubles each time' }),
-    longest: duration('1s', '1y').meta({ description: 'at most so long' }),
+    first: duration('1s', '1y').meta({
+      description: 'how long a failed file is left alone; doubles with each failure',
+    }),
+    longest: duration('1s', '1y').meta({ description: 'the longest that a failed file is left alone' }),
     quarantine_after: count(1, 1e6).meta({
-      description: 'failures after which it is left alone until it is retried by hand',
+      description: 'failures after which a file is left alone until `policy retry`',
     }),
   }),
 });

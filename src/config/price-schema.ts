@@ -9,9 +9,9 @@ const tier = z.strictObject({
   writes: price().optional().meta({ description: 'price of 10,000 write operations' }),
   reads: price().optional().meta({ description: 'price of 10,000 read operations' }),
   other: price().optional().meta({ description: 'price of 10,000 of all other operations' }),
-  written: price().optional().meta({ description: 'price of a GiB that is written; 0 where there is none' }),
-  retrieved: price().optional().meta({ description: 'price of a GiB that is read; 0 where there is none' }),
-  stored: price().optional().meta({ description: 'price of a GiB that is stored for a month' }),
+  written: price().optional().meta({ description: 'price of writing one GiB; 0 if there is none' }),
+  retrieved: price().optional().meta({ description: 'price of reading one GiB; 0 if there is none' }),
+  stored: price().optional().meta({ description: 'price of storing one GiB for a month' }),
 });
 
 export const pricesSchema = z
@@ -27,12 +27,12 @@ export const pricesSchema = z
       .optional()
       .meta({
         description:
-          'where and when they were looked up, printed with what is estimated: `West Europe, LRS, 2026-11-01`',
+          'where and when the prices were looked up; printed with every estimate: `West Europe, LRS, 2026-11-01`',
       }),
     account_tier: z
       .enum(TIERS)
       .prefault('Hot')
-      .meta({ description: "tier of what is written without an `access_tier`: the account's default" }),
+      .meta({ description: 'default access tier of the account, for what is written without an `access_tier`' }),
     tiers: z
       .record(z.string().regex(/^(?:Hot|Cool|Cold)$/, 'must be Hot, Cool or Cold'), tier)
       .prefault({})

@@ -35,15 +35,21 @@ const credential = z.discriminatedUnion('type', [
   z
     .strictObject({
       type: z.literal('managed_identity'),
-      client_id: z.string().min(1).optional().meta({ description: 'of a user-assigned identity' }),
+      client_id: z.string().min(1).optional().meta({ description: 'client id of a user-assigned identity' }),
     })
     .meta({ description: 'the identity of the virtual machine (recommended)' }),
   z
     .strictObject({
       type: z.literal('workload_identity'),
-      client_id: z.string().min(1).optional().meta({ description: 'default: AZURE_CLIENT_ID' }),
-      tenant_id: z.string().min(1).optional().meta({ description: 'default: AZURE_TENANT_ID' }),
-      token_file: absolutePath().optional().meta({ description: 'default: AZURE_FEDERATED_TOKEN_FILE' }),
+      client_id: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({ description: 'client id of the identity; default: AZURE_CLIENT_ID' }),
+      tenant_id: z.string().min(1).optional().meta({ description: 'tenant id; default: AZURE_TENANT_ID' }),
+      token_file: absolutePath()
+        .optional()
+        .meta({ description: 'file with the token; default: AZURE_FEDERATED_TOKEN_FILE' }),
     })
     .meta({ description: 'federated identity, as on Kubernetes' }),
 ]);
@@ -72,7 +78,7 @@ const archive = z
         'must be that of the account: the container has a key of its own',
       )
       .optional()
-      .meta({ description: 'blob endpoint of the account; not with a connection string' }),
+      .meta({ description: 'blob endpoint of the account; leave it out with a connection string' }),
     container: z
       .string()
       .regex(
@@ -89,20 +95,19 @@ const archive = z
         "must not have '.', '..' or empty segments",
       )
       .prefault('')
-      .meta({ description: 'put before every blob name' }),
+      .meta({ description: 'put before every blob name, followed by a slash' }),
     credential: credential.meta({ description: 'how to sign in' }),
     access_tier: z
       .enum(['Hot', 'Cool', 'Cold'])
       .optional()
-      .meta({ description: 'tier of what is written; unset: that of the account' }),
+      .meta({ description: 'access tier of the blobs that are written; unset: the default of the account' }),
     on_conflict: z.enum(['fail', 'overwrite']).prefault('fail').meta({
       description:
-        'what archive does where a blob that is not ours is in the way; `overwrite` spares what may be the copy of an imported file; without a follower at work on the same machine that is every such blob',
+        'what an archive does when a blob that lfsazsync did not write has its name; `overwrite` spares a blob that may be the copy of an imported file, which is every such blob unless a follower is running on the same machine',
     }),
-    rehydrate: z
-      .enum(['none', 'Standard', 'High'])
-      .prefault('none')
-      .meta({ description: 'priority for bringing back blobs from the Archive tier; none: fail and say so' }),
+    rehydrate: z.enum(['none', 'Standard', 'High']).prefault('none').meta({
+      description: 'priority for bringing blobs back from the Archive tier; none: the restore fails and says so',
+    }),
   })
   .refine((value) => value.endpoint !== undefined || value.credential.type === 'connection_string', {
     path: ['endpoint'],
@@ -118,15 +123,17 @@ const settings = z.strictObject({
   mdts: z
     .array(z.string().regex(/^[^-\s]+-MDT[0-9a-f]{4}$/i, "must look like 'lustre-MDT0000'"))
     .optional()
-    .meta({ description: 'metadata targets; unset: found out from the client' }),
+    .meta({ description: 'metadata targets, such as `lustre-MDT0000`; unset: those that the client knows' }),
   state_dir: absolutePath().prefault('/var/lib/lfsazsync').meta({ description: 'journals, catalog, audit log' }),
   run_dir: absolutePath().prefault('/run/lfsazsync').meta({ description: 'locks and sockets' }),
   liblustreapi: program().prefault('liblustreapi.so.1').meta({ description: 'library name or path' }),
-  helper: absolutePath().optional().meta({ description: 'the native helper; unset: the one that comes along' }),
+  helper: absolutePath()
+    .optional()
+    .meta({ description: 'path of the native helper; unset: the one that is part of lfsazsync' }),
   lfs: program().prefault('lfs').meta({ description: 'the `lfs` program, by name (PATH) or path' }),
   lctl: program()
     .prefault('lctl')
-    .meta({ description: 'the `lctl` program, by name (PATH) or path; `doctor` asks it' }),
+    .meta({ description: 'the `lctl` program, by name (PATH) or path; used by `doctor` and `status`' }),
   log: z
     .strictObject({
       level: z
@@ -151,47 +158,49 @@ const settings = z.strictObject({
     .meta({ description: 'HSM archive ids and their containers' }),
   copytool: z
     .strictObject({
-      concurrency: count(1, 1024).prefault(16).meta({ description: 'actions at work at the same time' }),
-      restore_reserve: count(0, 1023).prefault(4).meta({ description: 'of these, kept free for restores' }),
-      max_bytes_in_flight: size('1MiB', '64GiB').prefault('128MiB').meta({ description: 'memory for data on the way' }),
-      bandwidth: rate().prefault('unlimited').meta({ description: 'most that archives and restores move together' }),
-      bandwidth_archive: rate().prefault('unlimited').meta({ description: 'most that archives move' }),
-      bandwidth_restore: rate().prefault('unlimited').meta({ description: 'most that restores move' }),
+      concurrency: count(1, 1024).prefault(16).meta({ description: 'actions carried out at the same time' }),
+      restore_reserve: count(0, 1023).prefault(4).meta({ description: 'how many of these are kept free for restores' }),
+      max_bytes_in_flight: size('1MiB', '64GiB').prefault('128MiB').meta({ description: 'memory for data in transit' }),
+      bandwidth: rate()
+        .prefault('unlimited')
+        .meta({ description: 'bandwidth limit for archives and restores together' }),
+      bandwidth_archive: rate().prefault('unlimited').meta({ description: 'bandwidth limit for archives' }),
+      bandwidth_restore: rate().prefault('unlimited').meta({ description: 'bandwidth limit for restores' }),
       block_size: z
         .union([z.literal('auto'), size('64KiB', '4000MiB')], {
           error: "must be 'auto' or a size from 64KiB to 4000MiB",
         })
         .prefault('auto')
-        .meta({ description: 'block of an upload; auto: from the file size' }),
-      range_size: size('64KiB', '1GiB').prefault('4MiB').meta({ description: 'range of a download' }),
+        .meta({ description: 'block size of uploads; auto: depends on the file size' }),
+      range_size: size('64KiB', '1GiB').prefault('4MiB').meta({ description: 'range size of downloads' }),
       transfer_threads: z
         .union([z.literal('auto'), count(0, 64)], { error: "must be 'auto' or a number from 0 to 64" })
         .prefault('auto')
         .meta({
-          description: 'threads that move data; auto: one less than there are cores, 8 at most; 0: no extra ones',
+          description: 'threads that move data; auto: one less than there are cores, at most 8; 0: no extra threads',
         }),
       upload_concurrency_per_file: count(1, 128)
         .prefault(8)
-        .meta({ description: 'blocks or ranges of one file at the same time' }),
+        .meta({ description: 'blocks or ranges of one file in transit at the same time' }),
       heartbeat: duration('100ms', '10s')
         .prefault('5s')
         .meta({ description: 'interval of progress reports to the coordinator' }),
       registration_renewal: duration('1s', '1d').prefault('5m').meta({
-        description: 'after how long an idle copytool registers anew, in case the coordinator has forgotten it',
+        description: 'how often an idle copytool registers again, in case the coordinator has forgotten it',
       }),
       drain_timeout: duration('0s', '1d')
         .prefault('1m')
-        .meta({ description: 'how long a stop waits for actions at work' }),
+        .meta({ description: 'how long a stop waits for running actions' }),
       helper_threads: count(1, 256).prefault(18).meta({
         description:
-          'threads of the native helper for actions and files; never fewer than 4 * concurrency + 2 (at most 256): each may hang with a bad OST, and concurrency can be raised',
+          'threads of the native helper for actions and files; at least 4 * concurrency + 2 (at most 256) are used whatever is set: each may hang on a bad OST, and concurrency can be raised',
       }),
       locate_timeout: duration('0s', '1h')
         .prefault('30s')
-        .meta({ description: 'how long a restore keeps looking for a copy that is not found' }),
+        .meta({ description: 'how long a restore keeps looking for a copy that it does not find' }),
       stall_timeout: duration('100ms', '10m').prefault('1m').meta({
         description:
-          'a connection to an endpoint on which no byte moves for so long is given up; so is one whose answer trickles in, with fewer than 16 KiB in that time, twice in a row',
+          'a connection to an endpoint is given up if no byte moves for this long, or if an answer trickles in with fewer than 16 KiB in this time, twice in a row',
       }),
       hold_timeout: duration('0s', '7d').prefault('1h').meta({
         description: 'how long actions are held while an endpoint does not answer or refuses the credential',
@@ -218,20 +227,20 @@ const settings = z.strictObject({
     .strictObject({
       batch: count(1, 1000)
         .prefault(50)
-        .meta({ description: 'files in one request to the coordinator (it refuses long ones)' }),
-      parallel: count(1, 64).prefault(4).meta({ description: 'requests at the same time' }),
+        .meta({ description: 'files in one request to the coordinator (which refuses long ones)' }),
+      parallel: count(1, 64).prefault(4).meta({ description: 'requests sent at the same time' }),
       poll_interval: duration('50ms', '1h')
         .prefault('1s')
-        .meta({ description: 'how often the files waited for are looked at' }),
+        .meta({ description: 'how often files that are waited for are looked at' }),
       restore_outstanding: count(1, 100_000).prefault(1000).meta({
-        description: 'restores of one command that are asked for and not at their end, at most',
+        description: 'most unfinished restores that one command has outstanding',
       }),
       restore_rate: z
         .union([z.literal('unlimited'), count(1, 1_000_000)], {
           error: "must be 'unlimited' or a number from 1 to 1000000",
         })
         .prefault(500)
-        .meta({ description: 'restores that one command asks for in a second, at most; or `unlimited`' }),
+        .meta({ description: 'most restores per second that one command asks for, or `unlimited`' }),
     })
     .prefault({})
     .meta({ description: 'requests to the coordinator' }),
@@ -239,7 +248,7 @@ const settings = z.strictObject({
     .strictObject({
       xattrs: z.boolean().prefault(false).meta({
         description:
-          'whether extended attributes of users (`user.*`) and POSIX ACLs of files and directories are kept in the metadata of their blobs, and given back by `import` and `undelete`',
+          'whether user extended attributes (`user.*`) and POSIX ACLs of files and directories are stored in the metadata of their blobs, and given back by `import` and `undelete`',
       }),
     })
     .prefault({})
@@ -266,7 +275,7 @@ const settings = z.strictObject({
   removal: removalSchema,
   import: z
     .strictObject({
-      threads: count(1, 256).prefault(16).meta({ description: 'threads that make files' }),
+      threads: count(1, 256).prefault(16).meta({ description: 'threads that create files' }),
     })
     .prefault({})
     .meta({ description: 'making files from a container' }),
@@ -275,11 +284,11 @@ const settings = z.strictObject({
   policy_run: z
     .strictObject({
       stall_timeout: duration('1s', '30d').prefault('5m').meta({
-        description: 'a run that waits for what it has asked for ends when none of it moves for so long',
+        description: 'a run that waits for its requests ends when none of them has moved for this long',
       }),
       verified_within: duration('0s', '365d').prefault('0s').meta({
         description:
-          'a copy that a sweep has seen in the container within this time is not asked for again before a release; 0s: it always is',
+          'before a release, a copy that a sweep has seen in the container within this time is not looked up again; 0s: it always is',
       }),
     })
     .prefault({})

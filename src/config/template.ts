@@ -22,8 +22,8 @@ const HEAD = `# Configuration of lfsazsync. 'lfsazsync config validate' checks i
 # The mount point of the Lustre client.
 mount: /mnt/lustre
 
-# HSM archive ids and the containers behind them. Secrets never stand here: a credential names a file (mode 0600) or an
-# environment variable.
+# HSM archive ids and the containers behind them. Secrets never go into this file: a credential names a file (mode 0600)
+# or an environment variable.
 archives:
   1:
     endpoint: ${PLACEHOLDERS.endpoint}
@@ -60,9 +60,10 @@ export function configTemplate(): string {
 }
 
 const POLICIES = `
-# What is archived, released and removed without anyone looking: docs/policies.md. Without a word here: archived when not
-# modified for 30 minutes; released from OSTs that are used by 85 % or more, down to 80 %, longest unused first, when not
-# used for a day (files up to 16MB: a year); the copies of removed files are removed after 5 minutes.
+# What is archived, released and removed automatically: docs/policies.md. If nothing is set here, files are archived when
+# they have not been modified for 30 minutes; released from OSTs that are 85 % full or more, down to 80 %, longest unused
+# first, when they have not been used for a day (files up to 16MB: a year); and the copies of removed files are removed
+# after 5 minutes.
 
 # classes:
 #   small_files:
