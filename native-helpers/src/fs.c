@@ -44,9 +44,13 @@ bool fs_open(struct helper *h)
 		h->fid_fd = openat(h->mount_fd, ".lustre/fid", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->fid_fd < 0 || fstat(h->mount_fd, &st) < 0) {
 		rc = -errno;
-		fatal("NOT_LUSTRE", rc, 0,
-		      "%s is in a Lustre file system (%s), but is not the root of its mount: .lustre/fid: %s",
-		      h->options.mount, h->fsname, strerror(-rc));
+		if (rc == -EACCES || rc == -EPERM)
+			fatal("NOT_ROOT", rc, 0, "the metadata servers do not take root of this client for root: .lustre/fid: %s",
+			      strerror(-rc));
+		else
+			fatal("NOT_LUSTRE", rc, 0,
+			      "%s is in a Lustre file system (%s), but is not the root of its mount: .lustre/fid: %s",
+			      h->options.mount, h->fsname, strerror(-rc));
 		fs_close(h);
 		return false;
 	}

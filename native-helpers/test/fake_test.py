@@ -20,8 +20,8 @@ def check(condition, *what):
 
 
 class Helper:
-    def __init__(self, *args, library=library):
-        self.p = subprocess.Popen([*prefix, helper, *args, "--liblustreapi", library],
+    def __init__(self, *args, library=library, less=()):
+        self.p = subprocess.Popen([*less, *prefix, helper, *args, "--liblustreapi", library],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.lines, self.n, self.replies = queue.Queue(), 0, {}
         threading.Thread(target=self.read, daemon=True).start()
@@ -140,6 +140,10 @@ def test_fatal(fake):
     check(code("attrs", "--mount", "/tmp")[:2] == ("NOT_LUSTRE", 1))
     check(code("attrs", "--mount", fake.dir, library="/nowhere.so")[:2] == ("NO_LIBRARY", 1))
     check(code("attrs", "--mount", fake.dir, library="libc.so.6")[:2] == ("LIBRARY_UNFIT", 1))
+    os.chmod(fake.dir + "/.lustre/fid", 0)  # root that is squashed
+    squashed = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    check(code("attrs", "--mount", fake.dir, less=squashed)[:2] == ("NOT_ROOT", 1))
+    os.chmod(fake.dir + "/.lustre/fid", 0o755)
     check(code("attrs")[:2] == ("USAGE", 2))
     check(code("dance", "--mount", fake.dir)[:2] == ("USAGE", 2))
     check(code("attrs", "--mount", fake.dir, "--threads", "0")[:2] == ("USAGE", 2))

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type ErrorDetails, OperatorError } from '../service/errors.ts';
-import { errnoText } from './errno.ts';
+import { ERRNO, errnoText } from './errno.ts';
 
 /** The line with which a helper that can't start says why (docs/internals/helper-protocol.md). */
 export interface FatalLine {
@@ -11,6 +11,10 @@ export interface FatalLine {
   readonly holder?: number;
 }
 
+/** Root here is not root there (`mdt_hsm_is_admin`, and what stands before `.lustre/fid`). */
+const SQUASHED =
+  'Exempt this client from root squash (`nosquash_nids`; of a managed file system, its root squash settings). Where nodemaps are active, its own needs admin=1 and trusted=1, and, since Lustre 2.16, the rbac roles byfid_ops, chlg_ops and hsm_ops. The process needs CAP_SYS_ADMIN.';
+
 /** What the operator is told, and what to do next. */
 export function fatalError(fatal: FatalLine, mount: string): OperatorError {
   // What comes after a semicolon is advice for those who run the helper by hand.
@@ -19,6 +23,11 @@ export function fatalError(fatal: FatalLine, mount: string): OperatorError {
     new OperatorError(message, { code: fatal.code, ...details });
   switch (fatal.code) {
     case 'NOT_LUSTRE':
+      if (reason.includes('is in a Lustre file system')) {
+        return say(`${reason}.`, {
+          hint: 'The setting mount is the mount point itself, and the whole file system has to be mounted there, not a directory of it.',
+        });
+      }
       return say(`${mount} is not a mounted Lustre file system.`, {
         hint: `Mount it, or correct the setting mount (\`mount -t lustre\` lists what is mounted).`,
       });
@@ -37,12 +46,17 @@ export function fatalError(fatal: FatalLine, mount: string): OperatorError {
       });
     }
     case 'NOT_ROOT':
-      return say(`This needs root: ${reason}`, { hint: 'Run it as root, as the services do.', exit: 'notAuthorised' });
+      return say(`This needs root: ${reason}`, {
+        hint: process.geteuid?.() === 0 ? SQUASHED : 'Run it as root, as the services do.',
+        exit: 'notAuthorised',
+      });
     case 'NO_CHANGELOG':
       return say(`No changelog can be read on ${mount}: ${reason}`, {
         hint: 'See that the MDT is named as `lfs mdts` shows it, without `_UUID`, and that this client is connected to it.',
       });
     case 'REGISTER_FAILED':
+      if (fatal.rc === -ERRNO.EPERM || fatal.rc === -ERRNO.EACCES)
+        return say(`Lustre refused the copytool on ${mount}: ${reason}`, { hint: SQUASHED, exit: 'notAuthorised' });
       return say(`Lustre refused the copytool on ${mount}: ${reason}`, {
         hint: 'See that the coordinator is enabled (hsm_control on the MDT) and that no other copytool runs on this client.',
       });

@@ -56,6 +56,18 @@ describe('a start that fails', () => {
       { code: 'NOT_LUSTRE', exit: 'failed', hint: /setting mount/ },
     ],
     [
+      {
+        code: 'NOT_LUSTRE',
+        rc: -2,
+        message: '/mnt/a is in a Lustre file system (fs), but is not the root of its mount',
+      },
+      { code: 'NOT_LUSTRE', exit: 'failed', hint: /mount point itself/ },
+    ],
+    [
+      { code: 'REGISTER_FAILED', rc: -1, message: 'x' },
+      { code: 'REGISTER_FAILED', exit: 'notAuthorised', hint: /root squash/ },
+    ],
+    [
       { code: 'NO_LIBRARY', rc: -2, message: 'x' },
       { code: 'NO_LIBRARY', exit: 'failed', hint: /liblustreapi/ },
     ],

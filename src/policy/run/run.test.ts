@@ -299,10 +299,13 @@ describe('clean files that can not be released', () => {
     expect(await model.run('release', '', { trigger: watermark(1e15) })).toMatchObject({ done: { files: 2 } });
   });
 
-  test('who has it open for writing is let alone, without a failure', async () => {
+  test.each([
+    ['has it open for writing', ERRNO.EBUSY],
+    ['opens it while it is released', ERRNO.ESTALE],
+  ])('who %s is let alone, without a failure', async (_, errno) => {
     const busy = await model.add(clean());
     model.trouble = () => {
-      throw new ErrnoError(ERRNO.EBUSY, 'release');
+      throw new ErrnoError(errno, 'release');
     };
     const summary = await model.run('release', '', { trigger: watermark(1e15) });
     expect(summary).toMatchObject({ skipped: { IN_USE: 1 }, failed: { files: 0 }, markedDirty: { files: 0 } });

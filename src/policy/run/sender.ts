@@ -154,7 +154,8 @@ function sentOf(action: 'archive' | 'release', answer: Answer): Sent {
     case 'failed':
       // Its state allows a release, so what Lustre objects to is the data: another version than was archived.
       if (action === 'release' && answer.why.code === 'EPERM') return { is: 'stuck' };
-      if (action === 'release' && answer.why.code === 'EBUSY') return { is: 'in-use' };
+      // Open for writing, or opened while it was on the way: then its lease is broken (mdt_hsm_release).
+      if (action === 'release' && ['EBUSY', 'ESTALE'].includes(answer.why.code)) return { is: 'in-use' };
       return { is: 'failed', why: answer.why };
     case 'refused':
       return { is: 'refused', why: answer.why };
