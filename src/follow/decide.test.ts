@@ -125,6 +125,13 @@ describe('others', () => {
     expect(decide({ ...mark, fid: ROOT_FID }, undefined, root, timing).journal).toBeUndefined();
   });
 
+  test('one that moves again has all below it looked at from the beginning, however far the last time had got', () => {
+    const moved = decide(mark, knownAs({ type: 'dir' }), seenAs({ type: 'dir' }, there), timing);
+    expect(moved.journal).toMatchObject({ reasons: REASON.NAMES | REASON.TREE, afresh: true });
+    const other = decide(mark, knownAs({ type: 'dir' }), seenAs({ type: 'dir', mode: 0 }), timing);
+    expect(other.journal?.afresh).toBeUndefined();
+  });
+
   test('a directory’s times alone wait until it settles, everything else does not', () => {
     const times = decide(mark, knownAs({ type: 'dir' }), seenAs({ type: 'dir', mtime: 5 }), timing);
     expect(times.journal?.notBefore).toBe(NOW + 5000);
