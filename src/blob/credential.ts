@@ -1,3 +1,4 @@
+import http from 'node:http';
 import type { TokenCredential } from '@azure/identity';
 import { describeSource, readSecret, type SecretSource } from '../config/credential-source.ts';
 import type { ArchiveConfig, CredentialConfig } from '../config/types.ts';
@@ -269,9 +270,11 @@ async function tokenCredential(
 ): Promise<TokenCredential> {
   const { ManagedIdentityCredential, WorkloadIdentityCredential } = await import('@azure/identity');
   if (credential.type === 'managed_identity') {
-    return credential.clientId === undefined
-      ? new ManagedIdentityCredential()
-      : new ManagedIdentityCredential({ clientId: credential.clientId });
+    const { clientId } = credential;
+    // The metadata service has an address of the machine's own, to which no proxy leads. The SDK asks it through whatever
+    // proxy the environment names all the same, unless it is given an agent.
+    const options = { agent: new http.Agent() };
+    return new ManagedIdentityCredential(clientId === undefined ? options : { clientId, ...options });
   }
   return new WorkloadIdentityCredential({
     ...(credential.clientId === undefined ? {} : { clientId: credential.clientId }),

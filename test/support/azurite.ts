@@ -26,19 +26,26 @@ export interface Azurite {
 export interface AzuriteOptions {
   /** Keep the data in this directory; in memory without it. */
   readonly location?: string;
+  /** Files of a certificate and its key: it speaks TLS, and takes tokens of identities. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** Starts a blob server on a free port of 127.0.0.1, and waits until it listens. */
 export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const storage = options.location === undefined ? ['--inMemoryPersistence'] : ['--location', options.location];
-  const child = spawn(process.execPath, azuriteArguments(storage), { stdio: ['ignore', 'pipe', 'inherit'] });
+  const { tls } = options;
+  const secure = tls === undefined ? [] : ['--oauth', 'basic', '--cert', tls.cert, '--key', tls.key];
+  const args = azuriteArguments([...storage, ...secure]);
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const atExit = () => child.kill('SIGKILL');
   process.once('exit', atExit);
   const port = await listeningPort(child.stdout, gone);
   child.stdout.resume();
 
-  const connectionString = azuriteConnectionString(port);
+  const plain = azuriteConnectionString(port);
+  const connectionString =
+    tls === undefined ? plain : plain.replaceAll('http://', 'https://').replace('=http;', '=https;');
   const fields = new Map(
     connectionString
       .split(';')
@@ -78,7 +85,7 @@ async function listeningPort(output: NodeJS.ReadableStream, gone: Promise<void>)
   try {
     return await new Promise<number>((resolve, reject) => {
       lines.on('line', (line) => {
-        const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+        const port = /successfully listens on https?:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
         if (port !== undefined) resolve(Number(port));
       });
       void gone.then(() => reject(new Error('Azurite ended before it listened')));
