@@ -57,6 +57,14 @@ describe('what is written', () => {
     expect(unit?.content).toContain('\nExecStart=/usr/bin/lfsazsync copytool --config /etc/lfsazsync/config.yaml\n');
   });
 
+  // Lustre's client (osc_io_iter_init) and MDT (mdd_trans_create) hold root to the owner's quota without it: restores, records.
+  test('lets services work on files of users who are over their quota', async () => {
+    const units = (await systemFiles(PLACES)).filter(({ path }) => path.endsWith('.service'));
+    expect(units).toHaveLength(3);
+    for (const { path, content } of units)
+      expect(content, path).toMatch(/^CapabilityBoundingSet=(?:\S+ )*CAP_SYS_RESOURCE(?: |$)/m);
+  });
+
   // ProtectClock= implies a DeviceAllow= up to systemd 252, which then shuts off all others.
   test('leaves services the devices of Lustre: the changelog is one', async () => {
     for (const { path, content } of await systemFiles(PLACES))
