@@ -1,5 +1,6 @@
+import { joinBytes } from '../lustre/join-bytes.ts';
 import type { FidKeys } from './fid-keys.ts';
-import { joinPath, type Links, MAX_DEPTH, type PathWalker } from './links.ts';
+import { type Links, MAX_DEPTH, type PathWalker } from './links.ts';
 import type { Marks } from './marks.ts';
 import type { Tombstones } from './tombstones.ts';
 import type { Link } from './types.ts';
@@ -41,9 +42,9 @@ export class LastPaths {
       const key = this.#links.directoryOf(found);
       const path =
         this.#dead.get(key)?.path ?? this.#walker.pathOfDirectory(key) ?? this.#tables.tombstones.pathOf(key);
-      if (path !== undefined) return joinPath(path, name);
+      if (path !== undefined) return joinBytes(path, name);
       const above: Link | undefined = this.#dead.get(key)?.last ?? this.#tables.marks.lastOf(key);
-      if (above !== undefined) name = joinPath(above.name, name);
+      if (above !== undefined) name = joinBytes(above.name, name);
       parent = above?.parent;
     }
     return undefined;

@@ -1,11 +1,11 @@
 import { ROOT_FID } from '../identity/fid.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import type { Database, Query } from './database.ts';
 import type { FidKeys } from './fid-keys.ts';
 import type { Link, PathResult } from './types.ts';
 
 /** Levels of directories that are walked up; more is a loop that a race has left behind. */
 export const MAX_DEPTH = 4096;
-const SLASH = Buffer.from('/');
 
 interface LinkKey {
   readonly parent: number;
@@ -173,7 +173,7 @@ export class PathWalker {
       const above = this.#directory(link.parent);
       if (!above.ok) return above;
       const name = Buffer.from(link.name);
-      return { ok: true, path: joinPath(above.path, name), link: { parent: this.#keys.fid(link.parent), name } };
+      return { ok: true, path: joinBytes(above.path, name), link: { parent: this.#keys.fid(link.parent), name } };
     });
   }
 
@@ -199,13 +199,9 @@ export class PathWalker {
       }
     }
     for (const step of way.reverse()) {
-      if (found.ok) found = { ok: true, path: joinPath(found.path, step.name) };
+      if (found.ok) found = { ok: true, path: joinBytes(found.path, step.name) };
       this.#known.set(step.key, found);
     }
     return found;
   }
-}
-
-export function joinPath(directory: Buffer, name: Uint8Array): Buffer {
-  return directory.length === 0 ? Buffer.from(name) : Buffer.concat([directory, SLASH, name]);
 }

@@ -1,10 +1,11 @@
 import type { Expression } from '../expression/ast.ts';
 import type { PolicySubject } from '../expression/subject.ts';
 import { comparisonsOf } from '../expression/walk.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import { typeOf, wideColumn } from './codes.ts';
 import type { Row } from './database.ts';
 import { ostsOf } from './entries.ts';
-import { joinPath, type PathWalker } from './links.ts';
+import type { PathWalker } from './links.ts';
 
 /** Columns of an entry that conditions look at. */
 const COLUMNS = [
@@ -170,7 +171,7 @@ function pathsOf(walker: PathWalker, key: number, places: readonly Place[]): rea
     const above = walker.pathOfDirectory(place.parent);
     // One that can't be told makes all that is said of its paths uncertain.
     if (above === undefined) return [];
-    paths.push(joinPath(above, bytesOf(place)));
+    paths.push(joinBytes(above, bytesOf(place)));
   }
   return paths;
 }

@@ -1,8 +1,8 @@
+import { classesOf, loadClasses, type PolicyClass } from '../classes/classes.ts';
 import type { Config } from '../config/types.ts';
 import type { PolicySubject } from '../expression/subject.ts';
 import { comparisonsOf, needsOf } from '../expression/walk.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
-import { classesOf, loadClasses, type PolicyClass } from '../policy/classes.ts';
 import type { Log } from '../service/log.ts';
 import type { FileView } from './file-view.ts';
 

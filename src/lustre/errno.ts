@@ -18,6 +18,9 @@ const TEXTS = new Map<number, string>([
   [108, 'transport endpoint has been shut down'],
 ]);
 
+/** What Lustre answers for a FID of which there is no file any more. */
+export const isGone = (errno: number): boolean => errno === ERRNO.ENOENT || errno === ERRNO.ESTALE;
+
 /** `EPERM` for 1; `errno 4711` for a number without a name. */
 export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? (errno === 108 ? 'ESHUTDOWN' : `errno ${errno}`);

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { OperatorError } from '../service/errors.ts';
+import { joinBytes } from './join-bytes.ts';
 import { printable } from './printable.ts';
 
 const SLASH = 0x2f;
@@ -80,14 +81,6 @@ async function canonical(path: Buffer): Promise<Buffer> {
   if (whole) return await realpath(path.length === 0 ? Buffer.from('.') : path, { encoding: 'buffer' });
   const directory = slash === -1 ? Buffer.from('.') : slash === 0 ? Buffer.from('/') : trimmed.subarray(0, slash);
   return joinBytes(await realpath(directory, { encoding: 'buffer' }), name);
-}
-
-/** `directory/name`. */
-export function joinBytes(directory: Buffer, name: Buffer): Buffer {
-  if (directory.length === 0) return name;
-  return directory.at(-1) === SLASH
-    ? Buffer.concat([directory, name])
-    : Buffer.concat([directory, Buffer.of(SLASH), name]);
 }
 
 function relativeTo(absolute: Buffer, mount: Buffer): Buffer | undefined {

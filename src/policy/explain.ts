@@ -1,5 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Failure } from '../catalog/types.ts';
+import { classesOf } from '../classes/classes.ts';
 import type { PolicySubject } from '../expression/subject.ts';
 import { type Fid, parseFid } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
@@ -8,7 +9,6 @@ import { canArchive, canRelease, describeState, REASONS, type Reason } from '../
 import { locate } from '../lustre/location.ts';
 import { printable } from '../lustre/printable.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
-import { classesOf } from './classes.ts';
 import { subjectOfDead } from './dead.ts';
 import { outlookOf } from './due.ts';
 import type { Policies, Policy } from './policies.ts';

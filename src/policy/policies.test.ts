@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { classesOf } from '../classes/classes.ts';
 import { configSchema } from '../config/schema.ts';
 import { toConfig } from '../config/types.ts';
 import { evaluate } from '../expression/evaluate.ts';
 import type { PolicySubject } from '../expression/subject.ts';
-import { classesOf } from './classes.ts';
 import { loadPolicies, type Policies, type Policy, ruleFor } from './policies.ts';
 
 const NOW = 1_800_000_000_000;

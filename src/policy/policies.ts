@@ -1,3 +1,5 @@
+import { classesFrom, definitionsOf, type PolicyClass } from '../classes/classes.ts';
+import { type Accounts, lookUpOwners } from '../classes/owners.ts';
 import type { Config, PolicyConfig } from '../config/types.ts';
 import { ALWAYS, allOf, anyOf, type Expression, NEVER, notOf } from '../expression/ast.ts';
 import { resolveClasses } from '../expression/classes.ts';
@@ -6,8 +8,6 @@ import { parseExpression } from '../expression/parser.ts';
 import { type Names, resolve } from '../expression/resolve.ts';
 import type { PolicySubject } from '../expression/subject.ts';
 import { type Needs, needsOf } from '../expression/walk.ts';
-import { classesFrom, definitionsOf, type PolicyClass } from './classes.ts';
-import { type Accounts, lookUpOwners } from './owners.ts';
 
 export type PolicyAction = 'archive' | 'release' | 'remove';
 

@@ -1,3 +1,4 @@
+import { lookUpOwners } from '../classes/owners.ts';
 import type { Config } from '../config/types.ts';
 import { type AgeField, allOf, anyOf, type Comparison, type Expression, type Operator } from '../expression/ast.ts';
 import { ExpressionError } from '../expression/error.ts';
@@ -5,7 +6,6 @@ import { GlobError, parseGlob } from '../expression/glob.ts';
 import { parseExpression } from '../expression/parser.ts';
 import { resolve, UnknownClassError } from '../expression/resolve.ts';
 import type { FileType } from '../lustre/attributes.ts';
-import { lookUpOwners } from '../policy/owners.ts';
 import { loadPolicies } from '../policy/policies.ts';
 import { OperatorError } from '../service/errors.ts';
 import { parseBytes, parseDuration } from '../service/units.ts';

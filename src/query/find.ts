@@ -4,7 +4,7 @@ import type { Expression } from '../expression/ast.ts';
 import { truthOf } from '../expression/evaluate.ts';
 import { needsOf } from '../expression/walk.ts';
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
-import { joinBytes } from '../lustre/location.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import { printable } from '../lustre/printable.ts';
 import { OperatorError } from '../service/errors.ts';
 

@@ -1,6 +1,6 @@
 import type { KnownEntry } from '../catalog/types.ts';
 import { describeState } from '../lustre/hsm-state.ts';
-import { joinBytes } from '../lustre/location.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import { pathFields } from '../lustre/printable.ts';
 import { OperatorError } from '../service/errors.ts';
 import type { Found } from './find.ts';

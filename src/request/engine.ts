@@ -9,13 +9,13 @@ import { RateBucket } from '../service/rate-bucket.ts';
 import { type Answer, askFor, BatchSize, type SecondLook } from './ask.ts';
 import { type Chosen, choose } from './choose.ts';
 import { compileFilters, type FilterOptions } from './filters.ts';
-import { Follower } from './follow.ts';
-import { Outstanding } from './outstanding.ts';
 import { mapAhead } from './pipeline.ts';
+import { Places } from './places.ts';
 import { secondLookOf, statesOf } from './states.ts';
 import { type RequestSummary, Tally } from './tally.ts';
 import type { CopyVerifier, Outcome, RequestEvent, RequestFile, Verb, Why } from './types.ts';
 import { isImmediate, judge, type States } from './verbs.ts';
+import { Watch } from './watch.ts';
 
 export interface RequestOptions {
   readonly verb: Verb;
@@ -86,8 +86,8 @@ class Run {
   readonly tally = new Tally();
   readonly #options: RequestOptions;
   readonly #size: BatchSize;
-  readonly #follower: Follower | undefined;
-  readonly #places: Outstanding | undefined;
+  readonly #watch: Watch | undefined;
+  readonly #places: Places | undefined;
   readonly #pace: RateBucket | undefined;
   /** Of the mount, when it was first looked at. */
   #device: bigint | undefined;
@@ -99,11 +99,11 @@ class Run {
     const following = wait ?? throttle;
     if (following === undefined || dryRun || isImmediate(verb)) return;
     if (throttle !== undefined) {
-      this.#places = new Outstanding(throttle.outstanding);
+      this.#places = new Places(throttle.outstanding);
       this.#pace = new RateBucket();
       this.#pace.setRate(throttle.perSecond);
     }
-    this.#follower = new Follower({
+    this.#watch = new Watch({
       pollInterval: following.pollInterval,
       timeout: wait?.timeout,
       verb,
@@ -128,7 +128,7 @@ class Run {
 
   /** Nothing that was waited for was seen to start. */
   get stalled(): boolean {
-    return this.#follower?.stalled ?? false;
+    return this.#watch?.stalled ?? false;
   }
 
   /** @returns why it stopped early */
@@ -136,14 +136,14 @@ class Run {
     const { signal, parallel } = this.#options;
     let stoppedBy: Error | undefined;
     try {
-      if (this.#follower !== undefined) await this.#checkMount();
+      if (this.#watch !== undefined) await this.#checkMount();
       await forEachBounded(this.#batches(), (batch) => this.#ask(batch), { concurrency: parallel, signal });
     } catch (error) {
       stoppedBy = asError(error);
     }
     try {
-      if (this.#options.wait === undefined) await this.#follower?.leave();
-      else await this.#follower?.finish();
+      if (this.#options.wait === undefined) await this.#watch?.leave();
+      else await this.#watch?.finish();
     } catch (error) {
       stoppedBy ??= asError(error);
     }
@@ -177,7 +177,7 @@ class Run {
 
   /** Asked for by somebody, or by an earlier run: nothing to send, but to wait for. */
   async #underWay(file: RequestFile): Promise<void> {
-    if (this.#follower === undefined) {
+    if (this.#watch === undefined) {
       this.#end(file, 'unneeded', { code: 'UNDER_WAY', text: 'asked for already: it is waiting or running' });
       return;
     }
@@ -273,7 +273,7 @@ class Run {
   /** Waits until so many more may be asked for. */
   async #room(count: number): Promise<void> {
     await this.#places?.take(count, this.#options.signal);
-    await this.#follower?.room();
+    await this.#watch?.room();
   }
 
   async #send(files: readonly RequestFile[]): Promise<void> {
@@ -321,7 +321,7 @@ class Run {
   #askedFor(file: RequestFile): void {
     this.tally.asked(file);
     if (isImmediate(this.#options.verb)) this.#end(file, 'done');
-    else if (this.#follower !== undefined) this.#follower.add(file);
+    else if (this.#watch !== undefined) this.#watch.add(file);
     else this.#end(file, 'asked');
   }
 

@@ -102,6 +102,12 @@ export function judge(verb: Verb, file: RequestFile, archive?: number): Judgemen
   return { verdict: verdict.verdict === 'settled' ? 'unneeded' : 'refused', why };
 }
 
+/**
+ * Milliseconds. The coordinator's list and a file's state are not changed in one step, and what was asked for takes a moment
+ * to get into the list: a file that has missed its goal is looked at again for so long before it is called failed.
+ */
+export const MISS_GRACE_MS = 2_000;
+
 /** Where a file stands that was asked for. */
 export function standing(verb: Verb, state: States): 'reached' | 'under_way' | 'missed' {
   const rules = RULES[verb];

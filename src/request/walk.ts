@@ -1,7 +1,7 @@
 import type { BigIntStats, Dir } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { errnoText } from '../lustre/errno.ts';
-import { joinBytes } from '../lustre/location.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import type { Problem } from './types.ts';
 
 /** A regular file that was found, or a directory that could not be read. */

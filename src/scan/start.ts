@@ -9,7 +9,7 @@ import { recogniseFileSystem } from '../copies/identity-check.ts';
 import { LOOK_AGAIN_MS } from '../follow/decide.ts';
 import { LustreSource } from '../follow/lustre-source.ts';
 import { type LustreFileSystem, openFileSystem } from '../lustre/file-system.ts';
-import { joinBytes } from '../lustre/location.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import { Scanner } from '../lustre/scanner.ts';
 import type { Log } from '../service/log.ts';
 import { stepHook } from '../service/step-hook.ts';

@@ -1,6 +1,7 @@
 import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import type { LustreFiles } from '../lustre/attributes.ts';
-import { joinBytes, locate } from '../lustre/location.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
+import { locate } from '../lustre/location.ts';
 import { printable } from '../lustre/printable.ts';
 import { ErrnoError, OperatorError } from '../service/errors.ts';
 import type { ScanTarget } from './types.ts';

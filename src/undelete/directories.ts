@@ -6,7 +6,7 @@ import { type Fid, ROOT_FID } from '../identity/fid.ts';
 import type { FileAttributes } from '../lustre/attributes.ts';
 import { ERRNO, errnoText } from '../lustre/errno.ts';
 import type { MakeAttributes } from '../lustre/importer.ts';
-import { joinBytes } from '../lustre/location.ts';
+import { joinBytes } from '../lustre/join-bytes.ts';
 import { printable } from '../lustre/printable.ts';
 import { ErrnoError } from '../service/errors.ts';
 import { attributesIn, directoryMarker } from './remains.ts';

@@ -1,5 +1,6 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { CatalogBatch } from '../../catalog/types.ts';
+import type { PolicyClass } from '../../classes/classes.ts';
 import type { Config } from '../../config/types.ts';
 import type { ReconcileContext } from '../../follow/reconcile/context.ts';
 import type { FileSource } from '../../follow/refresh.ts';
@@ -8,7 +9,6 @@ import type { HsmRequest } from '../../lustre/lfs.ts';
 import type { OstUsage } from '../../lustre/ost-usage.ts';
 import type { CopyVerifier } from '../../request/types.ts';
 import type { Log } from '../../service/log.ts';
-import type { PolicyClass } from '../classes.ts';
 import type { Policy } from '../policies.ts';
 import type { Clock } from './clock.ts';
 import type { RunStep } from './steps.ts';

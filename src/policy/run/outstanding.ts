@@ -1,8 +1,8 @@
 import type { Asked } from '../../catalog/types.ts';
 import type { Fid } from '../../identity/fid.ts';
-import { ERRNO } from '../../lustre/errno.ts';
+import { isGone } from '../../lustre/errno.ts';
 import type { Why } from '../../request/types.ts';
-import { type States, standing, whyMissed } from '../../request/verbs.ts';
+import { MISS_GRACE_MS, type States, standing, whyMissed } from '../../request/verbs.ts';
 import { ErrnoError, OperatorError } from '../../service/errors.ts';
 import { formatDuration } from '../../service/units.ts';
 import type { Clock } from './clock.ts';
@@ -38,8 +38,6 @@ interface Followed {
   state: string;
 }
 
-/** The coordinator's list and the file's state are not changed in one step: look again before calling it failed. */
-const GRACE_MS = 2_000;
 /** What was asked for longer ago than this has long got to the coordinator's list. */
 const SETTLED_MS = 10_000;
 /** Files that are looked at in one round. */
@@ -142,7 +140,7 @@ export class Outstanding {
       const state = states[index];
       const end = this.#endOf(followed, state, (why) => {
         followed.missedSince ??= now;
-        return now - followed.missedSince >= GRACE_MS ? { asked: followed.asked, as: 'failed', why } : undefined;
+        return now - followed.missedSince >= MISS_GRACE_MS ? { asked: followed.asked, as: 'failed', why } : undefined;
       });
       if (end !== undefined) ended.push(end);
       else if (state !== undefined && !(state instanceof ErrnoError)) {
@@ -168,7 +166,7 @@ export class Outstanding {
     if (state === undefined) return undefined;
     if (state instanceof ErrnoError) {
       // A server that recovers: it is looked at again.
-      return state.errno === ERRNO.ENOENT || state.errno === ERRNO.ESTALE ? { asked, as: 'vanished' } : undefined;
+      return isGone(state.errno) ? { asked, as: 'vanished' } : undefined;
     }
     const at = standing('archive', state);
     if (at === 'reached') return { asked, as: 'done' };

@@ -1,10 +1,10 @@
+import type { PolicyClass } from '../../classes/classes.ts';
+import { type Accounts, lookUpOwners } from '../../classes/owners.ts';
 import { ALWAYS, type Expression } from '../../expression/ast.ts';
 import { ExpressionError } from '../../expression/error.ts';
 import { parseExpression } from '../../expression/parser.ts';
 import { resolve, UnknownClassError } from '../../expression/resolve.ts';
 import { OperatorError } from '../../service/errors.ts';
-import type { PolicyClass } from '../classes.ts';
-import { type Accounts, lookUpOwners } from '../owners.ts';
 
 /** What `--target` takes, and the condition that it means. */
 const KINDS: Readonly<Record<string, (value: string) => string>> = {

@@ -1,7 +1,7 @@
+import { classesOf, type PolicyClass } from '../../classes/classes.ts';
 import type { Config } from '../../config/types.ts';
 import type { PolicySubject } from '../../expression/subject.ts';
 import { type Needs, needsOf } from '../../expression/walk.ts';
-import { classesOf, type PolicyClass } from '../classes.ts';
 
 export interface TieringOptions {
   readonly config: Pick<Config, 'archives' | 'prices'>;

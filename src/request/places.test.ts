@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Outstanding } from './outstanding.ts';
+import { Places } from './places.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -10,7 +10,7 @@ test('never more than there are places, but for a batch that is larger than all 
       fc.integer({ min: 1, max: 20 }),
       fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 }),
       async (most, batches) => {
-        const places = new Outstanding(most);
+        const places = new Places(most);
         let out = 0;
         let done = 0;
         const work = batches.map(async (count) => {
@@ -33,7 +33,7 @@ test('never more than there are places, but for a batch that is larger than all 
 });
 
 test('who gives up waiting takes nothing, and lets the next one by', async () => {
-  const places = new Outstanding(10);
+  const places = new Places(10);
   await places.take(8);
   const stop = new AbortController();
   const large = places.take(9, stop.signal);

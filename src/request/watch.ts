@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fid } from '../identity/fid.ts';
-import { ERRNO, errnoName } from '../lustre/errno.ts';
+import { errnoName, isGone } from '../lustre/errno.ts';
 import { ErrnoError } from '../service/errors.ts';
 import type { Outcome, RequestFile, Verb, Why } from './types.ts';
-import { type States, standing, whyMissed } from './verbs.ts';
+import { MISS_GRACE_MS, type States, standing, whyMissed } from './verbs.ts';
 
-export interface FollowOptions {
+export interface WatchOptions {
   readonly verb: Verb;
   /** States by FID, in the same order; an ErrnoError for a file that can't be looked at. Rejects when the helper is gone. */
   readonly look: (fids: readonly Fid[]) => Promise<readonly (States | ErrnoError)[]>;
@@ -13,12 +13,12 @@ export interface FollowOptions {
   readonly onEnd: (file: RequestFile, outcome: Outcome, why?: Why) => void;
   /** Told after every round. */
   readonly onRound: (movingBytes: bigint) => void;
-  /** Told once, when nothing of what is followed has started for `stallAfter` milliseconds (30,000 by default). */
+  /** Told once, when nothing of what is watched has started for `stallAfter` milliseconds (30,000 by default). */
   readonly onStall?: (since: number) => void;
   readonly stallAfter?: number | undefined;
   /** Milliseconds between two rounds; shorter at first, up to five times as long while nothing changes. */
   readonly pollInterval: number;
-  /** Files followed at a time: `room` waits above it. */
+  /** Files watched at a time: `room` waits above it. */
   readonly window: number;
   /** Milliseconds until those that are not at their end are given up as `pending`. */
   readonly timeout?: number | undefined;
@@ -27,7 +27,7 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Followed {
+interface Watched {
   readonly file: RequestFile;
   /** Among those that take turns: in which of the rounds it is looked at. */
   readonly turn: number;
@@ -39,9 +39,8 @@ interface Followed {
   missedSince: number;
 }
 
-/** The coordinator's log and the file's state are not changed in one step: look again before calling it failed. */
+/** Within the grace period a file is looked at so often at least before it is called failed. */
 const MISSES = 3;
-const MISS_GRACE_MS = 2_000;
 /** A file that can't be looked at may be behind a server that recovers. */
 const ERROR_GRACE_MS = 60_000;
 const FIRST_DELAY_MS = 100;
@@ -55,12 +54,12 @@ const TURNS = 8;
 const STALL_MS = 30_000;
 
 /**
- * Follows files that were asked for to their end, by reading their states in bulk: done, failed (nothing under way any
+ * Watches files that were asked for to their end, by reading their states in bulk: done, failed (nothing under way any
  * more, and not in the state that was asked for), or vanished.
  */
-export class Follower {
-  readonly #options: FollowOptions;
-  readonly #files = new Map<Fid, Followed>();
+export class Watch {
+  readonly #options: WatchOptions;
+  readonly #files = new Map<Fid, Watched>();
   readonly #deadline: number;
   readonly #loop: Promise<void>;
   readonly #left = new AbortController();
@@ -78,18 +77,18 @@ export class Follower {
   #moved = false;
   #stallTold = false;
 
-  constructor(options: FollowOptions) {
+  constructor(options: WatchOptions) {
     this.#options = options;
     const { signal } = options;
     this.#awake = signal === undefined ? this.#left.signal : AbortSignal.any([signal, this.#left.signal]);
     this.#deadline = options.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeout;
-    this.#loop = this.#follow().catch((error: unknown) => {
+    this.#loop = this.#rounds().catch((error: unknown) => {
       this.#failure = { error };
       this.#stop();
     });
   }
 
-  /** Files were followed, and none was seen at work or at its end. */
+  /** Files were watched, and none was seen at work or at its end. */
   get stalled(): boolean {
     return this.#idleSince !== undefined && !this.#moved;
   }
@@ -106,7 +105,7 @@ export class Follower {
     this.#wake();
   }
 
-  /** Waits until fewer files are followed than the window has places. Throws when they can't be followed any more. */
+  /** Waits until fewer files are watched than the window has places. Throws when they can't be watched any more. */
   async room(): Promise<void> {
     while (!this.#over && this.#files.size >= this.#options.window) await this.#changed.promise;
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -132,7 +131,7 @@ export class Follower {
     return this.#options.leftAs ?? 'pending';
   }
 
-  async #follow(): Promise<void> {
+  async #rounds(): Promise<void> {
     let pause = Math.min(FIRST_DELAY_MS, this.#options.pollInterval);
     while (!this.#isOver()) {
       if (this.#files.size === 0) {
@@ -177,7 +176,7 @@ export class Follower {
     this.#wake();
   }
 
-  #nextOnes(): Followed[] {
+  #nextOnes(): Watched[] {
     const oldest = Math.max(OLDEST, this.#ended * 2);
     const turn = this.#round % TURNS;
     return [...this.#files.values()].filter(
@@ -193,7 +192,7 @@ export class Follower {
     this.#options.onStall?.(since);
   }
 
-  #judge(one: Followed, state: States): void {
+  #judge(one: Watched, state: States): void {
     const { verb } = this.#options;
     const at = standing(verb, state);
     one.running = at === 'under_way' && state.action.state === 'running';
@@ -204,20 +203,20 @@ export class Follower {
     else if (this.#missed(one, MISS_GRACE_MS)) this.#end(one, 'failed', whyMissed(verb, state));
   }
 
-  #lookFailed(one: Followed, error: ErrnoError): void {
-    if (error.errno === ERRNO.ENOENT || error.errno === ERRNO.ESTALE) this.#end(one, 'vanished');
+  #lookFailed(one: Watched, error: ErrnoError): void {
+    if (isGone(error.errno)) this.#end(one, 'vanished');
     else if (this.#missed(one, ERROR_GRACE_MS)) {
       this.#end(one, 'failed', { code: errnoName(error.errno), text: `can't be looked at any more: ${error.message}` });
     }
   }
 
-  #missed(one: Followed, grace: number): boolean {
+  #missed(one: Watched, grace: number): boolean {
     one.misses += 1;
     if (one.misses === 1) one.missedSince = Date.now();
     return one.misses >= MISSES && Date.now() - one.missedSince >= grace;
   }
 
-  #end(one: Followed, outcome: Outcome, why?: Why): void {
+  #end(one: Watched, outcome: Outcome, why?: Why): void {
     this.#files.delete(one.file.fid);
     this.#ended += 1;
     if (outcome !== this.#leftAs) this.#moved = true;

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Fid } from '../identity/fid.ts';
 import { HSM } from '../lustre/hsm-state.ts';
 import { ErrnoError } from '../service/errors.ts';
-import { Follower, type FollowOptions } from './follow.ts';
 import type { Outcome, RequestFile, Why } from './types.ts';
 import type { States } from './verbs.ts';
+import { Watch, type WatchOptions } from './watch.ts';
 
 const fileOf = (name: string): RequestFile => ({
   fid: name as Fid,
@@ -24,16 +24,16 @@ const ARCHIVED = at(HSM.EXISTS | HSM.ARCHIVED);
 const DIRTY = at(HSM.EXISTS | HSM.DIRTY);
 const GONE = new ErrnoError(2, 'get');
 
-/** Follows files through scripted states, one a round; the last one stays. */
+/** Watches files through scripted states, one a round; the last one stays. */
 function follow(
   scripts: Readonly<Record<string, readonly (States | ErrnoError)[]>>,
-  options: Partial<FollowOptions> = {},
+  options: Partial<WatchOptions> = {},
 ) {
   const ends = new Map<string, [Outcome, Why?]>();
   const rounds = new Map<string, number>();
   const moving: bigint[] = [];
   let most = 0;
-  const follower = new Follower({
+  const follower = new Watch({
     verb: 'archive',
     pollInterval: 5,
     window: 100,
@@ -114,7 +114,7 @@ describe('following', () => {
     expect(ends.get('file')).toEqual(['pending']);
   });
 
-  test('the window bounds what is followed', async () => {
+  test('the window bounds what is watched', async () => {
     const names = Array.from({ length: 20 }, (_, index) => `f${index}`);
     const { follower, ends, most } = follow(Object.fromEntries(names.map((name) => [name, [RUNNING, ARCHIVED]])), {
       window: 3,

@@ -2,7 +2,7 @@
  * Places for files that were asked for and are not at their end. First come, first served: a large batch is not passed
  * by small ones for ever.
  */
-export class Outstanding {
+export class Places {
   readonly #most: number;
   #taken = 0;
   readonly #waiting: { readonly count: number; readonly go: () => void }[] = [];
