@@ -108,6 +108,7 @@ export class CommitGate {
       stranger: target.config.onConflict,
       dead: 'overwrite',
       isUnbound: () => context.isUnbound(target.config.id, link.name),
+      isLeftBehind: async () => there !== undefined && (await context.isLeftBehind(target.config.id, there)),
     };
     return decideDestination(there, newcomer, settings, (fid) =>
       fateAt(context.fs, context.fsUuid, fid, link.name, target.store.prefix),

@@ -1,3 +1,4 @@
+import type { BlobState } from '../blob/state.ts';
 import type { BlobStore } from '../blob/store.ts';
 import type { ArchiveConfig, Config } from '../config/types.ts';
 import type { Fid } from '../identity/fid.ts';
@@ -65,4 +66,6 @@ export interface CopytoolContext {
   readonly needsLook: (look: NeedsLook) => void;
   /** Whether it is known that no living file was imported from the blob of that name. */
   readonly isUnbound: (archive: number, name: string) => Promise<boolean>;
+  /** Whether it is known that a file that was imported from this very blob, of a file system that was taken over, is dead. */
+  readonly isLeftBehind: (archive: number, blob: BlobState) => Promise<boolean>;
 }

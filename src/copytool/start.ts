@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readControl } from '../blob/control.ts';
 import { checkContainer } from '../blob/preflight.ts';
 import { watchSas } from '../blob/sas-watch.ts';
 import { BlobStore } from '../blob/store.ts';
@@ -22,7 +23,7 @@ import { openTransfers, threadsFor } from '../transfer/open.ts';
 import type { TransferSettings, Transfers } from '../transfer/types.ts';
 import { ActionStopped } from './action-error.ts';
 import { CopytoolAgent, type StopSignals } from './agent.ts';
-import { isUnbound } from './bindings.ts';
+import { type BindingsOptions, isLeftBehind, isUnbound } from './bindings.ts';
 import type { Archive, CopytoolContext, NeedsLook } from './context.ts';
 import { openControl } from './control-service.ts';
 import { DirectoryMarkers } from './directory-markers.ts';
@@ -105,6 +106,7 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     for (const store of stores.values()) store.close();
   });
   const fsUuid = await establishIdentity(fs, stores.values());
+  const takenOver = await takenOverFrom(stores);
   const tierOf = await tierRules(config, fs.files, log);
   // Until here somebody waits at a terminal, or systemd, and is told at once what is wrong. From here on, readers wait.
   for (const [id, store] of stores) {
@@ -152,6 +154,14 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
   await takeLeft(keepFile, journal, log);
   const notes = new LookNotes(catalogFile(config.stateDir), log);
   atEnd(() => notes.close());
+  const bindings: BindingsOptions = {
+    file: catalogFile(config.stateDir),
+    fsUuid,
+    isKeptUpToDate: () =>
+      isKeptUpToDate({ runDir: config.runDir, mount: config.mount, fsUuid, catalog: catalogFile(config.stateDir) }),
+    isDead: async (fid: Fid) => !(await whereIs(fs, fsUuid, fid)).alive,
+    log,
+  };
   const context: CopytoolContext = {
     fs,
     fsUuid,
@@ -166,12 +176,11 @@ async function serve(options: CopytoolOptions, atEnd: (close: Closer) => void): 
     step: stepHook(process.env['LFSAZSYNC_TEST_STEPS']),
     log,
     audit,
-    isUnbound: (archive, name) => {
-      const isDead = async (fid: Fid) => !(await whereIs(fs, fsUuid, fid)).alive;
-      const file = catalogFile(config.stateDir);
-      const followed = () => isKeptUpToDate({ runDir: config.runDir, mount: config.mount, fsUuid, catalog: file });
-      return isUnbound({ file, fsUuid, isKeptUpToDate: followed, isDead, log }, archive, name);
-    },
+    isUnbound: (archive, name) => isUnbound(bindings, archive, name),
+    isLeftBehind: async (archive, blob) =>
+      blob.identity !== undefined &&
+      takenOver.get(archive)?.has(blob.identity.fs) === true &&
+      (await isLeftBehind(bindings, archive, blob)),
     needsLook: (look: NeedsLook) => {
       stats.needsLook += 1;
       log.info('file needs a look of the follower', { ...look });
@@ -252,6 +261,15 @@ async function openStores(o: {
     await checkContainer(store, { need: 'write' });
   }
   return stores;
+}
+
+/** The file systems that each container was taken over from. */
+async function takenOverFrom(stores: ReadonlyMap<number, BlobStore>): Promise<Map<number, ReadonlySet<string>>> {
+  const all = new Map<number, ReadonlySet<string>>();
+  for (const [id, store] of stores) {
+    all.set(id, new Set((await readControl(store))?.previous?.map(({ fs }) => fs)));
+  }
+  return all;
 }
 
 function openArchives(o: {

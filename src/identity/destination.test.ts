@@ -137,6 +137,17 @@ describe('at a blob’s name', () => {
     expect(await decide(there, never, settings)).toMatchObject({ do: 'refuse', code: 'stranger', again: false });
   });
 
+  test('what an imported file of a file system that was taken over left behind', async () => {
+    const settings = (known: boolean): ConflictSettings => ({
+      ...SETTINGS,
+      isLeftBehind: () => Promise.resolve(known),
+    });
+    const there = occupant({ fs: OTHER_FS, fid: F });
+    expect(await decide(there, never, settings(true))).toEqual(overwrite("dead file's copy"));
+    expect(await decide(there, never, settings(false))).toMatchObject({ do: 'refuse', code: 'stranger' });
+    expect(await decide(occupant(undefined), never, settings(true))).toMatchObject({ do: 'refuse', code: 'stranger' });
+  });
+
   test('a blob under a server-side copy: later', async () => {
     for (const there of [
       occupant({ fid: F }, { copyStatus: 'pending' }),
@@ -202,6 +213,11 @@ test('no living file’s copy is ever overwritten, and every commit is condition
       () => Promise.resolve(true),
       () => Promise.resolve(false),
     ),
+    isLeftBehind: fc.constantFrom(
+      undefined,
+      () => Promise.resolve(true),
+      () => Promise.resolve(false),
+    ),
   }) as fc.Arbitrary<ConflictSettings>;
   const states = fc.constantFrom(undefined, 'success', 'pending', 'failed', 'aborted') as fc.Arbitrary<
     Occupant['copyStatus']
@@ -225,8 +241,11 @@ test('no living file’s copy is ever overwritten, and every commit is condition
           expect(identity.generation?.seq).toBeLessThanOrEqual(5);
         if (isOurs && identity.kind === 'link' && identity.fid !== F) expect(answer).toBe('dead');
         if (isOurs) return;
+        if (identity !== undefined) {
+          expect(await how.isLeftBehind?.(there)).toBe(true);
+          return;
+        }
         expect([how.stranger, await how.isUnbound?.(there)]).toEqual(['overwrite', true]);
-        expect(identity).toBeUndefined();
       },
     ),
     { numRuns: 3000 },

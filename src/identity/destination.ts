@@ -30,6 +30,11 @@ export interface ConflictSettings {
    * renamed since, and have its only copy here. Absent: nobody knows, and nothing is overwritten.
    */
   readonly isUnbound?: (occupant: Occupant) => Promise<boolean>;
+  /**
+   * Whether a blob of another file system is one that the container was taken over from, and known to have been imported as it is
+   * to a file that is dead by now. Absent: nobody knows.
+   */
+  readonly isLeftBehind?: (occupant: Occupant) => Promise<boolean>;
   readonly dead: 'fail' | 'overwrite';
 }
 
@@ -89,6 +94,7 @@ export async function decideDestination(
     return refuse('maybe-imported', 'a blob is in the way that may be the only copy of an imported file', false);
   }
   if (identity.fs !== newcomer.fsUuid) {
+    if ((await settings.isLeftBehind?.(occupant)) === true) return overwrite("dead file's copy");
     return refuse('stranger', `a blob of another file system (${identity.fs}) is in the way`, false);
   }
   if (identity.fid === newcomer.fid) return decideOwn(occupant, identity, newcomer, overwrite);

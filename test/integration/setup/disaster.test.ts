@@ -1,7 +1,17 @@
-import { chmodSync, chownSync, linkSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Sandbox, startSandbox } from '../../support/sandbox.ts';
 import { comparable, seeTree } from '../import/fixture.ts';
 
@@ -82,13 +92,20 @@ test('a new file system, the same container: taken over, imported, read, followe
   writeFileSync(join(young.mount, 'projects', 'new'), 'new');
   writeFileSync(join(young.mount, 'projects', 'file 5'), 'changed');
   await ran(young, 'archive', '--recursive', '--wait', join(young.mount, 'projects'));
+  // As most editors save: another file takes the name, at which the blob still is the one of the file system that is gone.
+  const saved = join(young.mount, 'projects', 'file 6');
+  writeFileSync(`${saved}~`, 'saved');
+  renameSync(`${saved}~`, saved);
+  await vi.waitFor(async () => ran(young as Sandbox, 'archive', '--wait', saved), { timeout: 60_000, interval: 1000 });
   await follower.stop();
   await ran(young, 'changelog-follow', '--once');
   const { uuid } = JSON.parse((await ran(young, 'setup', '--json')).stdout) as { uuid: string };
-  for (const name of ['projects/new', 'projects/file 5']) {
+  for (const name of ['projects/new', 'projects/file 5', 'projects/file 6']) {
     const { metadata } = await lost.containerClient.getBlobClient(name).getProperties();
     expect(metadata?.['lfsazsync_fs']).toBe(uuid);
-    expect((await lost.containerClient.getBlobClient(name).downloadToBuffer()).toString()).toMatch(/^(new|changed)$/);
+    expect((await lost.containerClient.getBlobClient(name).downloadToBuffer()).toString()).toMatch(
+      /^(new|changed|saved)$/,
+    );
   }
   // The one that is gone would not be served any more, were it to come back.
   const back = await lost.run(['copytool']);
