@@ -10,7 +10,7 @@ import {
 export default class Archive extends RequestCommand {
   static override summary = 'Ask for files to be archived: copied to the container';
   static override description =
-    'Files that are archived already and unchanged since need nothing. The copytool does the work; add --wait to see its end.';
+    'Files that are archived already and unchanged since need nothing. The copytool does the work; add --wait to wait for it.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --older-than 30m --wait /mnt/lustre/projects',
@@ -26,6 +26,8 @@ export default class Archive extends RequestCommand {
       helpValue: 'ID',
       min: 1,
       max: 65_535,
+      // As `import` names it.
+      aliases: ['archive-id'],
     }),
     data: Flags.string({ description: 'opaque data for the copytool', helpValue: 'TEXT' }),
   };

@@ -3,11 +3,11 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 import type { FollowJson } from '../src/follow/report.ts';
 
 export default class ChangelogFollow extends BaseCommand {
-  static override summary = 'Let the containers follow the file system: names, links, metadata, deletions';
+  static override summary = 'Keep the containers in step with the file system: names, links, metadata, deletions';
   static override description =
     'Reads the changelogs of all metadata servers into the catalog, and carries what changed to the containers, until it ' +
     'is stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured file. The first ' +
-    'SIGTERM or SIGINT lets what is at work finish, the second stops at once. One follower per file system. With --once ' +
+    'SIGTERM or SIGINT lets running work finish, the second stops at once. One follower per file system. With --once ' +
     'it catches up and leaves.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -15,7 +15,7 @@ export default class ChangelogFollow extends BaseCommand {
     '<%= config.bin %> <%= command.id %> --once --json',
   ];
   static override flags = {
-    once: Flags.boolean({ description: 'catch up with what happened until now, and leave' }),
+    once: Flags.boolean({ description: 'catch up with everything so far, and exit' }),
   };
 
   async run(): Promise<FollowJson | undefined> {

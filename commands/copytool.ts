@@ -5,7 +5,7 @@ export default class Copytool extends BaseCommand {
   static override description =
     'Registers with Lustre for all configured archives and moves data between Lustre and the containers, until it is ' +
     'stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured file. The first ' +
-    'SIGTERM or SIGINT lets what is at work finish, the second stops at once. One copytool can run per client.';
+    'SIGTERM or SIGINT lets running work finish, the second stops at once. One copytool can run per client.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --config /etc/lfsazsync/config.yaml',

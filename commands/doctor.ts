@@ -14,12 +14,12 @@ export default class Doctor extends BaseCommand {
   ];
   static override flags = {
     only: Flags.string({
-      description: 'only checks of this name, or that begin with it: container, container.clock',
+      description: 'only checks with this name, or that begin with it: container, container.clock',
       helpValue: 'NAME',
       multiple: true,
     }),
     administrator: Flags.boolean({
-      description: 'print what to run on the metadata servers, as commands and as a support request',
+      description: 'print what to run on the Lustre servers, as commands and as a support request',
     }),
     bundle: Flags.string({
       description: 'write what support needs into this file (tar.gz), without secrets',

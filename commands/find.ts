@@ -29,21 +29,21 @@ export default class Find extends BaseCommand {
   ];
   static override strict = false;
   static override args = {
-    path: Args.string({ description: 'only below these; default: everything', ignoreStdin: true }),
+    path: Args.string({ description: 'search only below these (default: everything)', ignoreStdin: true }),
   };
   static override flags = {
     ...choiceFlags,
     print0: Flags.boolean({ description: 'end each name with a NUL byte' }),
     format: Flags.string({
       description:
-        'what is printed for each, as by find -printf: %p %P %f %i %y %s %b %m %n %U %G %j %T %A %C %h %a %o %l',
+        'what to print for each, as with find -printf: %p %P %f %i %y %s %b %m %n %U %G %j %T %A %C %h %a %o %l',
       helpValue: 'FORMAT',
       exclusive: ['print0'],
     }),
-    ndjson: Flags.boolean({ description: 'a line of JSON for each', exclusive: ['print0', 'format', 'json'] }),
+    ndjson: Flags.boolean({ description: 'print one line of JSON for each', exclusive: ['print0', 'format', 'json'] }),
     sort: Flags.option({ description: 'order', options: ['mtime', 'atime', 'ctime', 'size'] as const })(),
     descending: Flags.boolean({ description: 'largest, or latest, first', dependsOn: ['sort'] }),
-    limit: Flags.integer({ description: 'names at most', helpValue: 'N', min: 1 }),
+    limit: Flags.integer({ description: 'print at most this many names', helpValue: 'N', min: 1 }),
   };
 
   async run(): Promise<FindJson> {

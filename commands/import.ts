@@ -18,7 +18,7 @@ const mode = Flags.custom<number>({
 });
 
 export default class Import extends BaseCommand {
-  static override summary = 'Make the files of a container appear in Lustre';
+  static override summary = 'Create the files of a container in Lustre';
   static override description =
     'Makes directories, symlinks, hard links and released files with what the blobs say of them, whoever wrote them; data comes when it is first read. Nothing that is there is touched unless --on-conflict or --refresh says so. An import that was stopped, or killed, goes on where it was.';
   static override examples = [
@@ -44,16 +44,18 @@ export default class Import extends BaseCommand {
       multipleNonGreedy: true,
     }),
     exclude: Flags.string({
-      description: 'nothing that matches a glob, or lies below a directory that does',
+      description: 'skip what matches a glob, or lies below a directory that does',
       helpValue: 'GLOB',
       multiple: true,
       multipleNonGreedy: true,
     }),
     'archive-id': Flags.integer({
-      description: 'the archive whose container it is (default: the only one that is configured)',
+      description: 'id of the archive whose container is imported (default: the only one configured)',
       helpValue: 'ID',
       min: 1,
       max: 65_535,
+      // As `archive` names it.
+      aliases: ['archive'],
     }),
     'stripe-count': Flags.integer({
       description: 'stripes that files get when they are restored; -1: all OSTs (default: the directory’s)',
@@ -62,12 +64,12 @@ export default class Import extends BaseCommand {
       max: 2000,
     }),
     pool: Flags.string({ description: 'pool of OSTs that files are restored to', helpValue: 'NAME' }),
-    uid: Flags.integer({ description: 'owner where a blob names none (default: 0)', min: 0, max: 4_294_967_294 }),
-    gid: Flags.integer({ description: 'group where a blob names none (default: 0)', min: 0, max: 4_294_967_294 }),
-    'file-mode': mode({ description: 'mode of files where a blob names none (default: 0644)' }),
-    'dir-mode': mode({ description: 'mode of directories where a blob names none (default: 0777)' }),
+    uid: Flags.integer({ description: 'owner if a blob names none (default: 0)', min: 0, max: 4_294_967_294 }),
+    gid: Flags.integer({ description: 'group if a blob names none (default: 0)', min: 0, max: 4_294_967_294 }),
+    'file-mode': mode({ description: 'mode of files for which no blob names one (default: 0644)' }),
+    'dir-mode': mode({ description: 'mode of directories for which no blob names one (default: 0777)' }),
     'on-conflict': Flags.option({
-      description: 'what to do where something else is there already',
+      description: 'what to do if something else is there already',
       options: CONFLICTS,
       default: 'skip',
     })(),
@@ -75,7 +77,7 @@ export default class Import extends BaseCommand {
       description: 'bind files whose blobs have changed to the new versions; modified files stay as they are',
     }),
     delete: Flags.boolean({
-      description: 'remove what was imported and whose blobs are gone, unless it was modified',
+      description: 'remove imported files whose blobs are gone, unless they were modified',
       dependsOn: ['refresh'],
     }),
     'max-delete-share': Flags.string({
@@ -93,10 +95,10 @@ export default class Import extends BaseCommand {
       description: 'write a JSON line for every blob that was not imported, and why',
       helpValue: 'FILE',
     }),
-    'dry-run': Flags.boolean({ char: 'n', description: 'list and count; make nothing, remember nothing' }),
-    restart: Flags.boolean({ description: 'begin anew instead of going on where the last import was stopped' }),
+    'dry-run': Flags.boolean({ char: 'n', description: 'only list and count; make nothing, remember nothing' }),
+    restart: Flags.boolean({ description: 'start over instead of continuing a stopped import' }),
     threads: Flags.integer({
-      description: 'threads that make files (default: the setting import.threads)',
+      description: 'threads that create files (default: the setting import.threads)',
       helpValue: 'N',
       min: 1,
       max: 256,

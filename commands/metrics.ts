@@ -3,7 +3,7 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 
 export default class Metrics extends BaseCommand {
   static override enableJsonFlag = false;
-  static override summary = 'Write the figures of everything for Prometheus';
+  static override summary = 'Write metrics for Prometheus';
   static override description =
     'To standard output, to a file for the node exporter’s textfile collector, or over HTTP on loopback. ' +
     'What can not be read is left out, and told by lfsazsync_source_available and lfsazsync_service_up. docs/metrics.md lists all.';
@@ -15,7 +15,7 @@ export default class Metrics extends BaseCommand {
   static override flags = {
     output: Flags.string({ description: 'write to this file, as a whole or not at all', helpValue: 'FILE' }),
     timeout: Flags.integer({
-      description: 'so long is waited for each source; then its figures are left out',
+      description: 'how long to wait for each source; then its figures are left out',
       helpValue: 'SECONDS',
       default: 5,
       min: 1,

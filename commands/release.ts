@@ -13,8 +13,11 @@ export default class Release extends RequestCommand {
   static override args = requestArgs;
   static override flags = {
     ...requestFlags,
-    verify: Flags.boolean({ description: 'look for the copy first', default: true, allowNo: true }),
-    wait: Flags.boolean({ char: 'w', description: 'as with the other requests; a release is always waited for' }),
+    verify: Flags.boolean({ description: 'look up the copy first', default: true, allowNo: true }),
+    wait: Flags.boolean({
+      char: 'w',
+      description: 'accepted as in the other requests; a release is always waited for',
+    }),
   };
 
   async run(): Promise<RequestResult> {

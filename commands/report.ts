@@ -19,19 +19,24 @@ export default class Report extends BaseCommand {
   ];
   static override flags = {
     by: Flags.option({
-      description: 'what it is added up by; may be repeated (default: type, state and user)',
+      description: 'what to add up by; may be repeated (default: type, state and user)',
       options: BY,
       multiple: true,
     })(),
-    'top-files': Flags.integer({ description: 'that many of the largest files', helpValue: 'N', min: 1, max: 10_000 }),
+    'top-files': Flags.integer({
+      description: 'show this many of the largest files',
+      helpValue: 'N',
+      min: 1,
+      max: 10_000,
+    }),
     'top-directories': Flags.integer({
-      description: 'that many of the directories that hold most entries themselves, whatever is chosen',
+      description: 'show this many of the directories with the most direct entries, whatever is chosen',
       helpValue: 'N',
       min: 1,
       max: 10_000,
     }),
     'top-users': Flags.integer({
-      description: 'only that many of the users, those whose files are largest together',
+      description: 'show only this many users, those with the most data',
       helpValue: 'N',
       min: 1,
       max: 10_000,

@@ -21,12 +21,12 @@ export default class Restore extends RequestCommand {
     ...requestFlags,
     ...waitFlags,
     outstanding: Flags.integer({
-      description: 'restores asked for and not done, at most (default: the setting request.restore_outstanding)',
+      description: 'most restores asked for but not finished (default: the setting request.restore_outstanding)',
       helpValue: 'N',
       min: 1,
     }),
     rate: Flags.string({
-      description: 'files asked for in a second, at most, or unlimited (default: the setting request.restore_rate)',
+      description: 'most files asked for per second, or unlimited (default: the setting request.restore_rate)',
       helpValue: 'N',
     }),
   };

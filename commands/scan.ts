@@ -18,11 +18,11 @@ export default class Scan extends BaseCommand {
   static override flags = {
     path: Flags.string({ description: 'only this directory and what is below it', helpValue: 'DIRECTORY' }),
     adopt: Flags.boolean({
-      description: 'bind files that lemur archived to their blobs, where these prove to be their copies',
+      description: 'bind files that lemur archived to their blobs, if these prove to be their copies',
     }),
-    restart: Flags.boolean({ description: 'begin anew instead of going on where the last scan was stopped' }),
+    restart: Flags.boolean({ description: 'start over instead of continuing a stopped scan' }),
     threads: Flags.integer({
-      description: 'threads that walk (default: the setting scan.threads)',
+      description: 'threads that walk the file system (default: the setting scan.threads)',
       helpValue: 'N',
       min: 1,
       max: 256,

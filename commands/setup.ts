@@ -22,9 +22,9 @@ export default class Setup extends BaseCommand {
     '<%= config.bin %> <%= command.id %> --uninstall',
   ];
   static override flags = {
-    'dry-run': Flags.boolean({ char: 'n', description: 'show what would be done, and do nothing' }),
+    'dry-run': Flags.boolean({ char: 'n', description: 'show what would be done, and change nothing' }),
     'take-over': Flags.string({
-      description: 'the UUID of the file system that is gone for ever, whose containers this new one gets',
+      description: 'UUID of the lost file system whose containers this new one takes over',
       helpValue: 'OLD-UUID',
     }),
     services: Flags.boolean({
@@ -32,20 +32,20 @@ export default class Setup extends BaseCommand {
       description: 'write the files of services (default: where systemd runs, or with --root)',
     }),
     'files-only': Flags.boolean({
-      description: 'only bring the files of services up to date, as after an upgrade',
+      description: 'only update the files of the services, as after an upgrade',
       exclusive: ['take-over', 'uninstall'],
     }),
     uninstall: Flags.boolean({
-      description: 'stop the services and take their files away; data, configuration and identity stay',
+      description: 'stop the services and remove their files; data, configuration and identity stay',
       exclusive: ['take-over'],
     }),
     root: Flags.string({
       description: 'write files below this directory instead of onto this machine',
       helpValue: 'DIR',
     }),
-    program: Flags.string({ description: 'what units start (default: this program)', helpValue: 'FILE' }),
+    program: Flags.string({ description: 'the program that the units start (default: this one)', helpValue: 'FILE' }),
     'skip-checks': Flags.boolean({
-      description: 'go on although a check of the machine, the mount or a container fails',
+      description: 'continue even if a check of the machine, the mount or a container fails',
     }),
   };
 

@@ -21,20 +21,20 @@ export default class Status extends BaseCommand {
   static override flags = {
     watch: Flags.integer({
       description:
-        'show it again every so many seconds, until Ctrl-C; with --json a line each time. A dashboard does so anyway, every 2',
+        'repeat every so many seconds, until Ctrl-C; with --json, one line each time. The dashboard repeats anyway, every 2',
       helpValue: 'SECONDS',
       min: 1,
       max: 3600,
     }),
     timeout: Flags.integer({
-      description: 'so long is waited for each part; then it is told as missing',
+      description: 'how long to wait for each part; then it is reported as missing',
       helpValue: 'SECONDS',
       default: 5,
       min: 1,
       max: 600,
     }),
-    plain: Flags.boolean({ description: 'as text, on a terminal, too' }),
-    actions: Flags.integer({ description: 'so many actions at most are named', default: 50, min: 0, max: 10_000 }),
+    plain: Flags.boolean({ description: 'as text, even on a terminal' }),
+    actions: Flags.integer({ description: 'list at most this many actions', default: 50, min: 0, max: 10_000 }),
   };
 
   async run(): Promise<StatusSnapshot | undefined> {

@@ -8,14 +8,14 @@ import { ProgressDisplay } from '../src/cli/progress-display.ts';
 const EXAMPLES = 100;
 
 export default class Sweep extends BaseCommand {
-  static override summary = 'Hold the container against the catalog';
+  static override summary = 'Compare the container with the catalog';
   static override description =
     'Lists the container and puts what differs from the catalog into the journal, for the follower: late uploads, what a lost catalog left behind, strangers’ changes, changes that no record told of. Nothing in the container is changed or deleted, and Lustre need not be mounted. A sweep that was stopped, or killed, goes on where it was.';
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
   static override flags = {
-    restart: Flags.boolean({ description: 'begin anew instead of going on where the last sweep was stopped' }),
+    restart: Flags.boolean({ description: 'start over instead of continuing a stopped sweep' }),
     parallel: Flags.integer({
-      description: 'requests at the same time (default: the setting sweep.parallel)',
+      description: 'requests sent at the same time (default: the setting sweep.parallel)',
       helpValue: 'N',
       min: 1,
       max: 64,

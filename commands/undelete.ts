@@ -34,19 +34,19 @@ export default class Undelete extends BaseCommand {
     path: Args.string({ description: 'what was removed, by path or FID; several may be given', ignoreStdin: true }),
   };
   static override flags = {
-    recursive: Flags.boolean({ char: 'r', description: 'with all that was removed below it' }),
+    recursive: Flags.boolean({ char: 'r', description: 'also everything that was removed below it' }),
     search: Flags.boolean({
       description:
         'look in the container, too, for what the catalog does not remember: after a catalog was lost, or when the blobs were deleted and the storage account still keeps them (soft delete, versions)',
     }),
     list: Flags.boolean({ description: 'show what was removed there and below, latest first, and bring nothing back' }),
     limit: Flags.integer({
-      description: `with --list, most that are shown (default: ${SHOWN})`,
+      description: `with --list, show at most this many (default: ${SHOWN})`,
       helpValue: 'N',
       min: 1,
       dependsOn: ['list'],
     }),
-    'dry-run': Flags.boolean({ char: 'n', description: 'look what would come back, and bring nothing back' }),
+    'dry-run': Flags.boolean({ char: 'n', description: 'show what would come back, and bring nothing back' }),
   };
 
   async run(): Promise<UndeleteJson> {

@@ -13,7 +13,7 @@ const EXAMPLES = 100;
 const SETTLE_MS = 10_000;
 
 export default class Verify extends BaseCommand {
-  static override summary = 'Hold file system, catalog and container against each other';
+  static override summary = 'Compare file system, catalog and container with each other';
   static override description =
     'Tells every difference: blobs that are missing, orphaned, of the wrong version, size, owner or place; what the catalog has wrong. No released file is restored. Without --repair nothing is changed.';
   static override examples = [
@@ -24,13 +24,13 @@ export default class Verify extends BaseCommand {
   static override flags = {
     path: Flags.string({ description: 'only this directory and what is below it', helpValue: 'DIRECTORY' }),
     checksum: Flags.boolean({ description: 'read the copies’ contents, and those of files whose data are in Lustre' }),
-    repair: Flags.boolean({ description: 'hand to the follower, or to the next archive, what they can put right' }),
-    report: Flags.string({ description: 'a file that gets a line of JSON for each finding', helpValue: 'FILE' }),
+    repair: Flags.boolean({ description: 'hand what can be repaired to the follower or the next archive' }),
+    report: Flags.string({ description: 'write one line of JSON for each finding to this file', helpValue: 'FILE' }),
     settle: duration({
-      description: 'tell of a difference that is there after this time, too (default: 10s)',
+      description: 'report only differences that are still there after this time (default: 10s)',
     }),
     parallel: Flags.integer({
-      description: 'requests at the same time (default: the setting sweep.parallel)',
+      description: 'requests sent at the same time (default: the setting sweep.parallel)',
       helpValue: 'N',
       min: 1,
       max: 64,

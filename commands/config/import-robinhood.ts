@@ -14,7 +14,7 @@ export default class ConfigImportRobinhood extends BaseCommand {
   static override args = { file: Args.string({ description: 'configuration of Robinhood 3', required: true }) };
   static override flags = {
     output: Flags.string({ char: 'o', description: 'file to write', helpValue: 'FILE' }),
-    all: Flags.boolean({ description: 'tell of what was converted, and of what is not needed, too' }),
+    all: Flags.boolean({ description: 'also report what was converted, and what is not needed' }),
   };
 
   async run(): Promise<{ output: string | null; yaml: string; findings: readonly Finding[] }> {

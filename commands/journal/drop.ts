@@ -1,7 +1,7 @@
 import { JournalCommand, journalArgs, quarantinedFlag } from '../../src/cli/journal-command.ts';
 
 export default class JournalDrop extends JournalCommand {
-  static override summary = 'Forget what is to be put right in the container for files';
+  static override summary = 'Forget what the journal has to put right for files';
   static override description =
     'The container stays as it is, and is wrong about them until something about them changes, or a sweep finds it out. To have it tried again, use `journal retry`.';
   static override examples = [

@@ -10,7 +10,7 @@ interface JournalList {
 }
 
 export default class JournalListCommand extends JournalCommand {
-  static override summary = 'Show what is to be put right in the container';
+  static override summary = 'Show what is not yet right in the container';
   static override description =
     'What was given up for now comes first, with the error; then what waits for the follower, longest due first.';
   static override examples = [
@@ -19,7 +19,7 @@ export default class JournalListCommand extends JournalCommand {
   ];
   static override flags = {
     quarantined: Flags.boolean({ description: 'only what was given up for now' }),
-    limit: Flags.integer({ description: 'most files that are shown', helpValue: 'N', min: 1, default: 100 }),
+    limit: Flags.integer({ description: 'show at most this many files', helpValue: 'N', min: 1, default: 100 }),
   };
 
   async run(): Promise<JournalList> {

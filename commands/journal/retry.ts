@@ -1,7 +1,7 @@
 import { JournalCommand, journalArgs, quarantinedFlag } from '../../src/cli/journal-command.ts';
 
 export default class JournalRetry extends JournalCommand {
-  static override summary = 'Have the follower try again what it gave up, or what waits, at once';
+  static override summary = 'Make the follower retry what it gave up, or what waits, at once';
   static override description = 'The tries are counted from the beginning. A running follower takes them up by itself.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --quarantined',

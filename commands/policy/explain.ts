@@ -12,7 +12,7 @@ interface PolicyExplain {
 }
 
 export default class PolicyExplainCommand extends BaseCommand {
-  static override summary = 'Tell which class and rule files fall under, and when they are due';
+  static override summary = 'Show which class and rule files fall under, and when they are due';
   static override description =
     'Looks at the files themselves, so that it knows what the policies will see when they check them again. When a file is due is told as if nothing else changes; a release also waits for its trigger. Files that are gone are named by FID.';
   static override examples = [

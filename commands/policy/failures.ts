@@ -10,7 +10,7 @@ export default class PolicyFailures extends CatalogCommand {
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
   static override flags = {
     policy: Flags.string({ description: 'only of this policy', helpValue: 'NAME' }),
-    limit: Flags.integer({ description: 'most files that are shown', helpValue: 'N', min: 1, default: 100 }),
+    limit: Flags.integer({ description: 'show at most this many files', helpValue: 'N', min: 1, default: 100 }),
   };
 
   async run(): Promise<{ failures: PolicyFailureRow[] }> {

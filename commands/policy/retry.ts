@@ -15,7 +15,7 @@ export default class PolicyRetry extends CatalogCommand {
     file: Args.string({ description: 'FIDs, or paths below the mount; several may be given', ignoreStdin: true }),
   };
   static override flags = {
-    all: Flags.boolean({ description: 'all that failed, instead of naming it' }),
+    all: Flags.boolean({ description: 'everything that failed, instead of naming files' }),
   };
 
   async run(): Promise<{ named: number; found: number }> {

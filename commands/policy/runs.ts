@@ -13,9 +13,9 @@ export default class PolicyRuns extends CatalogCommand {
   ];
   static override flags = {
     policy: Flags.string({ description: 'only of this policy', helpValue: 'NAME' }),
-    all: Flags.boolean({ description: 'those without work, too' }),
+    all: Flags.boolean({ description: 'also those that found nothing to do' }),
     limit: Flags.integer({
-      description: 'most runs that are shown',
+      description: 'show at most this many runs',
       helpValue: 'N',
       min: 1,
       max: 100_000,

@@ -71,12 +71,19 @@ function describe({ id, summary, description, examples, args, flags, strict }: M
     summary: filled(summary ?? ''),
     description: filled(description ?? ''),
     examples: (examples ?? []).filter((one): one is string => typeof one === 'string').map(filled),
-    args: Object.values(args),
+    args: Object.values(args).map(withChoices),
     variadic: !strict,
     flags: Object.values(flags)
       .filter(({ hidden }) => hidden !== true)
       .sort((a, b) => (a.helpGroup ?? '').localeCompare(b.helpGroup ?? '') || (a.name < b.name ? -1 : 1)),
   };
+}
+
+/** oclif's own help adds them by itself. */
+function withChoices(arg: ArgumentOf): ArgumentOf {
+  return arg.options === undefined
+    ? arg
+    : { ...arg, description: `${arg.description ?? ''}: ${arg.options.join(', ')}` };
 }
 
 /** `lfsazsync archive [PATH…] [flags]`. */

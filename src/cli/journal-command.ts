@@ -10,7 +10,7 @@ export const journalArgs = {
 };
 
 export const quarantinedFlag = {
-  quarantined: Flags.boolean({ description: 'all that is given up for now, instead of naming it' }),
+  quarantined: Flags.boolean({ description: 'everything that was given up for now, instead of naming files' }),
 };
 
 /** What the commands are made of that look at the catalog's journal, and change it. */

@@ -44,18 +44,18 @@ export const requestFlags = {
     multipleNonGreedy: true,
   }),
   exclude: Flags.string({
-    description: 'no files or directories that match a glob',
+    description: 'skip files and directories that match a glob',
     helpValue: 'GLOB',
     multiple: true,
     multipleNonGreedy: true,
   }),
-  'older-than': duration({ description: 'only files whose content is unchanged for so long, such as 30m or 7d' }),
+  'older-than': duration({ description: 'only files whose content has not changed for this long, such as 30m or 7d' }),
   larger: size({ description: 'only files larger than this, such as 16MiB' }),
   smaller: size({ description: 'only files smaller than this' }),
-  'dry-run': Flags.boolean({ char: 'n', description: 'make the same choice and ask for nothing' }),
+  'dry-run': Flags.boolean({ char: 'n', description: 'choose files in the same way, but ask for nothing' }),
   verbose: Flags.boolean({
     char: 'v',
-    description: 'name every path that is passed over, and with --dry-run every file that is not',
+    description: 'name every path that is skipped, and with --dry-run every file that is not',
   }),
 };
 

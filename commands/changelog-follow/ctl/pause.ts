@@ -3,7 +3,7 @@ import { renderFollowPause } from '../../../src/cli/follow-status.ts';
 import type { PauseState } from '../../../src/follow/service/control.ts';
 
 export default class ChangelogFollowCtlPause extends FollowControlCommand {
-  static override summary = 'Let the running follower begin nothing new in the containers';
+  static override summary = 'Pause the running follower: it starts nothing new in the containers';
   static override description =
     'Records are taken into the catalog all the while, so that nothing is lost and the changelogs do not grow. What has ' +
     'begun is finished. A pause survives SIGHUP, not a restart.';

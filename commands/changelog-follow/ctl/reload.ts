@@ -3,7 +3,7 @@ import type { Change } from '../../../src/config/setting-changes.ts';
 import type { Reloaded } from '../../../src/follow/service/settings.ts';
 
 export default class ChangelogFollowCtlReload extends FollowControlCommand {
-  static override summary = 'Let the running follower read its configuration again, as on SIGHUP';
+  static override summary = 'Make the running follower read its configuration again, as on SIGHUP';
   static override description =
     'Says what has changed, and what takes effect only after a restart. When something in the configuration is wrong, ' +
     'nothing changes. Unlike SIGHUP, it leaves logs and credentials alone.';

@@ -3,7 +3,7 @@ import { renderFollowPause } from '../../../src/cli/follow-status.ts';
 import type { PauseState } from '../../../src/follow/service/control.ts';
 
 export default class ChangelogFollowCtlResume extends FollowControlCommand {
-  static override summary = 'Let the running follower go on after a pause';
+  static override summary = 'Resume the running follower after a pause';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   async run(): Promise<PauseState> {

@@ -5,7 +5,7 @@ import type { PauseTable } from '../../../src/copytool/control.ts';
 import { ACTION_KINDS } from '../../../src/copytool/stats.ts';
 
 export default class CopytoolCtlPause extends CopytoolControlCommand {
-  static override summary = 'Let the running copytool begin nothing new';
+  static override summary = 'Pause the running copytool: it starts nothing new';
   static override description =
     'Actions that Lustre sends are still taken and kept alive, for hours if need be, and begin after `copytool ctl ' +
     'resume`; readers of released files wait until then. What has begun is finished, or held before its next block with ' +
@@ -16,10 +16,14 @@ export default class CopytoolCtlPause extends CopytoolControlCommand {
     '<%= config.bin %> <%= command.id %> all --now',
   ];
   static override args = {
-    kind: Args.string({ description: 'which actions', options: [...ACTION_KINDS, 'all'], default: 'all' }),
+    kind: Args.string({
+      description: 'kind of action',
+      options: [...ACTION_KINDS, 'all'],
+      default: 'all',
+    }),
   };
   static override flags = {
-    now: Flags.boolean({ description: 'hold what has begun, too, before its next block' }),
+    now: Flags.boolean({ description: 'also hold running actions, before their next block' }),
   };
 
   async run(): Promise<{ paused: PauseTable }> {

@@ -3,7 +3,7 @@ import type { Change } from '../../../src/config/setting-changes.ts';
 import type { Reloaded } from '../../../src/copytool/settings.ts';
 
 export default class CopytoolCtlReload extends CopytoolControlCommand {
-  static override summary = 'Let the running copytool read its configuration again, as on SIGHUP';
+  static override summary = 'Make the running copytool read its configuration again, as on SIGHUP';
   static override description =
     'Says what has changed, and what takes effect only after a restart. When something in the configuration is wrong, ' +
     'nothing changes. What `copytool ctl set` has set counts no more. Unlike SIGHUP, it leaves logs and credentials alone.';

@@ -5,10 +5,14 @@ import type { PauseTable } from '../../../src/copytool/control.ts';
 import { ACTION_KINDS } from '../../../src/copytool/stats.ts';
 
 export default class CopytoolCtlResume extends CopytoolControlCommand {
-  static override summary = 'Let the running copytool go on after a pause';
+  static override summary = 'Resume the running copytool after a pause';
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> restore'];
   static override args = {
-    kind: Args.string({ description: 'which actions', options: [...ACTION_KINDS, 'all'], default: 'all' }),
+    kind: Args.string({
+      description: 'kind of action',
+      options: [...ACTION_KINDS, 'all'],
+      default: 'all',
+    }),
   };
 
   async run(): Promise<{ paused: PauseTable }> {

@@ -15,9 +15,9 @@ export default class CopytoolCtlStatus extends CopytoolControlCommand {
     '<%= config.bin %> <%= command.id %> --json --actions 1000',
   ];
   static override flags = {
-    actions: Flags.integer({ description: 'so many actions at most are named', default: 50, min: 0, max: 10_000 }),
+    actions: Flags.integer({ description: 'list at most this many actions', default: 50, min: 0, max: 10_000 }),
     watch: Flags.integer({
-      description: 'show it again every so many seconds, until Ctrl-C',
+      description: 'repeat every so many seconds, until Ctrl-C',
       helpValue: 'SECONDS',
       min: 1,
       max: 3600,
