@@ -46,9 +46,12 @@ function classify(error: unknown): Classified {
 
 const REPORT = 'This was not expected: repeat it with --log-level debug and report what it says.';
 
-/** oclif's own errors are about the command line. Their messages end in an advice that becomes the hint. */
+/**
+ * oclif's own errors are about the command line. Their messages end in an advice that becomes the hint, and of a flag's
+ * value they are two lines: `Parsing --flag` and what is wrong.
+ */
 function usage(message: string): Classified {
-  const plain = message.replace(/\s*See more help with --help\s*$/, '');
+  const plain = message.replace(/\s*See more help with --help\s*$/, '').replace(/^Parsing (\S+)\s*\n\s*/, '$1: ');
   return { code: 'USAGE', message: plain, hint: 'Add --help to see what the command takes.', exit: 'usage' };
 }
 

@@ -183,6 +183,17 @@ describe('errors', () => {
     expect(stdout).not.toContain('SECRET');
   });
 
+  it.each([
+    ['import', '--archive', '--archive-id'],
+    ['archive', '--archive-id', '--archive'],
+  ])('of a value are one line; %s takes %s as well', (command, alias, flag) => {
+    const { status, stderr } = start(EXECUTABLE, [command, alias, '70000']);
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: `error: ${flag}: Expected an integer less than or equal to 65535 but received: 70000\nhint: Add --help to see what the command takes.\n`,
+    });
+  });
+
   it('have no colour where nobody asked for it', () => {
     for (const env of [{}, { NO_COLOR: '1' }, { NO_COLOR: '1', TERM: 'xterm-256color' }]) {
       const { stderr } = start(EXECUTABLE, ['nope'], env as Record<string, string>);
