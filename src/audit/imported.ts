@@ -3,9 +3,9 @@ import { READ_DEFAULTS, readBlob } from '../blob/reading.ts';
 import type { BlobState } from '../blob/state.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { KnownBinding, KnownBlob } from '../catalog/types.ts';
+import { isBound } from '../copies/bound.ts';
 import type { BlobKind } from '../identity/blob-identity.ts';
 import type { Fid } from '../identity/fid.ts';
-import { isBound } from './judge.ts';
 
 interface Row {
   readonly fid: Fid;

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { metadataOf } from '../blob/metadata.ts';
 import { type BlobState, blobState } from '../blob/state.ts';
+import { isBound } from '../copies/bound.ts';
 import type { BlobIdentity, BlobKind } from '../identity/blob-identity.ts';
 import { type Fid, parseFid } from '../identity/fid.ts';
 import { HSM } from '../lustre/hsm-state.ts';
-import { isBound, judge } from './judge.ts';
+import { judge } from './judge.ts';
 import type { Subject } from './subject.ts';
 
 const FID = parseFid('0x200000401:0x1:0x0') as Fid;

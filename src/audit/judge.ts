@@ -2,7 +2,6 @@ import { linkHash, metadataOf, mtimeIn, parseOwnMetadata } from '../blob/metadat
 import { isReservedName } from '../blob/naming.ts';
 import type { BlobState } from '../blob/state.ts';
 import { encodeXattrs, readXattrs } from '../blob/xattrs.ts';
-import type { KnownBinding } from '../catalog/types.ts';
 import type { BlobIdentity } from '../identity/blob-identity.ts';
 import { formatGeneration } from '../identity/generation.ts';
 import { hasCopy, isClean } from '../lustre/hsm-state.ts';
@@ -117,13 +116,3 @@ const SECOND = 1_000_000_000n;
 const floorSeconds = (time: bigint) => (time >= 0n ? time / SECOND : -((-time + SECOND - 1n) / SECOND));
 
 const stateOf = ({ hsm, archive }: Subject) => ({ states: hsm, archive });
-
-/** Whether a blob that others wrote is still the one that a file was bound to. */
-export function isBound({ bind, size }: KnownBinding, { etag, length, identity }: BlobState): boolean {
-  if (length !== size) return false;
-  if (bind.startsWith('etag:')) return unquoted(bind.slice(5)) === unquoted(etag);
-  if (identity?.generation === undefined) return false;
-  return bind === `${identity.fs}/${identity.fid}/${formatGeneration(identity.generation)}`;
-}
-
-const unquoted = (etag: string) => etag.replaceAll('"', '');

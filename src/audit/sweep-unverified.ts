@@ -1,8 +1,8 @@
 import type { KnownBlob } from '../catalog/types.ts';
+import { type ImportedFrom, isBound } from '../copies/bound.ts';
 import type { Fid } from '../identity/fid.ts';
 import { forEachBounded } from '../service/bounded.ts';
 import { isMarkerOf } from './imported.ts';
-import { isBound } from './judge.ts';
 import type { SweepContext } from './sweep.ts';
 import { journal } from './sweep-journal.ts';
 
@@ -64,7 +64,7 @@ async function isBoundBlob(
   { catalog }: SweepContext,
   fid: Fid,
   blob: KnownBlob,
-  found: Parameters<typeof isBound>[1],
+  found: ImportedFrom,
 ): Promise<boolean> {
   const bindings = (await catalog.boundAt(blob.archive, [blob.name])).get(blob.name) ?? [];
   return bindings.some((binding) => binding.fid === fid && isBound(binding, found));

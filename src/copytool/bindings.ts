@@ -1,7 +1,7 @@
-import { isBound } from '../audit/judge.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openCatalog } from '../catalog/open.ts';
 import { IMPORT_CHECKPOINT, type KnownBinding } from '../catalog/types.ts';
+import { type ImportedFrom, isBound } from '../copies/bound.ts';
 import type { Fid } from '../identity/fid.ts';
 import type { Log } from '../service/log.ts';
 
@@ -29,11 +29,13 @@ export async function isUnbound(options: BindingsOptions, archive: number, name:
  * Whether it is known that a file was imported from this very blob, and is dead by now, as is whatever else was: an editor has saved
  * another one in its place, say. What nobody has imported yet is not.
  */
-export async function isLeftBehind(options: BindingsOptions, archive: number, blob: ImportedFrom): Promise<boolean> {
+export async function isLeftBehind(
+  options: BindingsOptions,
+  archive: number,
+  blob: ImportedFrom & { readonly name: string },
+): Promise<boolean> {
   return (await deadAt(options, archive, blob.name))?.some((binding) => isBound(binding, blob)) === true;
 }
-
-type ImportedFrom = Parameters<typeof isBound>[1] & { readonly name: string };
 
 /** All that was ever imported from the blob of a name; undefined: something of it lives, or not all is known. */
 async function deadAt(options: BindingsOptions, archive: number, name: string): Promise<KnownBinding[] | undefined> {
