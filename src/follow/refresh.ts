@@ -104,13 +104,14 @@ export async function noteHolding(
   known: Map<Fid, Before>,
 ): Promise<void> {
   for (const { entry } of fresh) {
-    const before = known.get(entry.fid);
-    // Where names are known, so is the FID.
-    if (entry.type !== 'dir' || before === undefined || before.entry !== undefined) continue;
+    const before = known.get(entry.fid) ?? UNKNOWN;
+    if (entry.type !== 'dir' || before.entry !== undefined) continue;
     const [child] = await catalog.children(entry.fid, undefined, 1);
     if (child !== undefined) known.set(entry.fid, { ...before, holds: true });
   }
 }
+
+const UNKNOWN: Before = { links: [], blobs: [] };
 
 function* freshIn(seen: ReadonlyMap<Fid, Seen>): Generator<Fresh> {
   for (const one of seen.values()) if (one.kind === 'alive') yield one.fresh;

@@ -260,6 +260,7 @@ export class Follower {
         : new Restores(
             (fid) => restores.ask(fid),
             () => settings.follow.restores,
+            async (fid) => (await this.catalog.journalEntry(fid)) !== undefined,
           );
     return {
       ...{ fs, fsUuid, archives: stores, catalog: this.catalog, audit, log, step, signal, byRestore },

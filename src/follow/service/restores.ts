@@ -4,16 +4,22 @@ import type { ByRestore } from '../reconcile/by-restore.ts';
 /** Of a restore that has not come in so long it is not known any more whether it was asked for. */
 const FORGET_MS = 3_600_000;
 
-/** Restores for renamed files: no more at the same time than the file system has room for. */
+/**
+ * Restores for renamed files: no more at the same time than the file system has room for. Those of files that wait no
+ * longer, since they died or were written, make room for others.
+ */
 export class Restores implements ByRestore {
   readonly #request: (fid: Fid) => Promise<void>;
   readonly #most: () => number;
+  readonly #isWaiting: (fid: Fid) => Promise<boolean>;
   /** By performance.now(), when they were asked for; the longest ago first. */
   readonly #asked = new Map<Fid, number>();
 
-  constructor(request: (fid: Fid) => Promise<void>, most: () => number) {
+  /** @param isWaiting whether the file still has a row in the journal, which asks for it again and again */
+  constructor(request: (fid: Fid) => Promise<void>, most: () => number, isWaiting: (fid: Fid) => Promise<boolean>) {
     this.#request = request;
     this.#most = most;
+    this.#isWaiting = isWaiting;
   }
 
   async restore({ fid }: { readonly fid: Fid }): Promise<boolean> {
@@ -23,6 +29,7 @@ export class Restores implements ByRestore {
       this.#asked.delete(one);
     }
     if (this.#asked.has(fid)) return true;
+    if (this.#asked.size >= this.#most()) await this.#letGo();
     if (this.#asked.size >= this.#most()) return false;
     this.#asked.set(fid, now);
     try {
@@ -32,6 +39,10 @@ export class Restores implements ByRestore {
       this.#asked.delete(fid);
       throw error;
     }
+  }
+
+  async #letGo(): Promise<void> {
+    for (const fid of [...this.#asked.keys()]) if (!(await this.#isWaiting(fid))) this.#asked.delete(fid);
   }
 
   restored({ fid }: { readonly fid: Fid }): void {
