@@ -131,7 +131,7 @@ export interface Catalog {
   markStats(): Promise<{ count: number; oldest?: number }>;
 
   /** Work that is due (milliseconds since 1970), longest due first. @param after go on after this one */
-  journalDue(nowMs: number, limit: number, after?: JournalEntry): Promise<JournalEntry[]>;
+  journalDue(nowMs: number, limit: number, after?: Pick<JournalEntry, 'notBefore' | 'fid'>): Promise<JournalEntry[]>;
   journalNext(): Promise<number | undefined>;
   journalEntry(fid: Fid): Promise<JournalEntry | undefined>;
   /** `oldest`: the oldest change (seconds) behind any row; `oldestWaiting`: behind those that are not quarantined. */

@@ -286,7 +286,7 @@ export class SqliteCatalog implements Catalog {
     return this.#read(() => this.#tables.marks.stats());
   }
 
-  journalDue(nowMs: number, limit: number, after?: JournalEntry) {
+  journalDue(nowMs: number, limit: number, after?: Pick<JournalEntry, 'notBefore' | 'fid'>) {
     return this.#read(() => {
       const from = after && { notBefore: after.notBefore, key: this.#keyOr0(after.fid) };
       return this.#tables.journal.due(nowMs, from, limit);

@@ -1,5 +1,5 @@
 import type { JournalEntry, JournalOutcome } from '../../catalog/types.ts';
-import type { Fid } from '../../identity/fid.ts';
+import { type Fid, ROOT_FID } from '../../identity/fid.ts';
 import { forEachBounded } from '../../service/bounded.ts';
 import { ErrnoError, OperatorError } from '../../service/errors.ts';
 import type { ReconcileContext } from './context.ts';
@@ -26,6 +26,8 @@ const PAGE = 500;
 const LONGEST_WAIT_MS = 3_600_000;
 /** An outage that keeps everything waiting is told of so often, not for each file. */
 const TOLD_EVERY_MS = 60_000;
+/** Nothing is told to wait for longer, but for what is to settle: then the clock was ahead, and has been set back since. */
+const MOST_AHEAD_MS = 3 * LONGEST_WAIT_MS;
 
 /**
  * Works off what is due in the journal now, longest due first; what fails waits, and blocks nothing else. Rejects with
@@ -61,6 +63,8 @@ export interface SteadyWorkerOptions extends WorkerOptions {
   readonly stop: AbortSignal;
   /** Whether nothing new is to be begun just now. */
   readonly isPaused?: () => boolean;
+  /** How long rows may be told to wait to settle, milliseconds. */
+  readonly settle?: () => number;
   /** Which rows are worked on before their time. */
   readonly isDue?: (row: JournalEntry) => boolean;
   /**
@@ -99,13 +103,21 @@ export async function workOn(context: ReconcileContext, options: SteadyWorkerOpt
 
 async function* rows(
   { catalog, signal }: ReconcileContext,
-  { stop, idle, isDue, isPaused }: SteadyWorkerOptions,
+  { stop, idle, isDue, isPaused, settle }: SteadyWorkerOptions,
   atWork: Set<Fid>,
 ): AsyncGenerator<JournalEntry> {
   const ended = () => stop.aborted || signal.aborted;
   while (!ended()) {
     let any = false;
     let next: number | undefined;
+    const ahead = { notBefore: Date.now() + MOST_AHEAD_MS + (settle?.() ?? 0), fid: ROOT_FID };
+    for (const row of await catalog.journalDue(Number.MAX_SAFE_INTEGER, PAGE, ahead)) {
+      if (ended()) return;
+      if (isPaused?.() === true || atWork.has(row.fid)) continue;
+      any = true;
+      atWork.add(row.fid);
+      yield row;
+    }
     for (let after: JournalEntry | undefined; ; ) {
       const page: JournalEntry[] = await catalog.journalDue(Number.MAX_SAFE_INTEGER, PAGE, after);
       const now = Date.now();

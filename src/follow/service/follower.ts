@@ -221,7 +221,7 @@ export class Follower {
     const { journal: bell } = this.bells;
     await workOn(context, {
       ...options,
-      ...{ concurrency, maxTries },
+      ...{ concurrency, maxTries, settle: () => settings.follow.settle },
       isPaused: () => pauses.paused,
       idle: (until) =>
         bell.wait(

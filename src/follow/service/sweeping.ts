@@ -91,6 +91,8 @@ async function untilDue({ catalog, settings }: SweepingOptions): Promise<number>
   const { interval } = settings();
   if (interval === 'never') return Number.POSITIVE_INFINITY;
   const wanted = (await catalog.checkpoint(WANTED))?.at;
-  const last = (await lastSweep(catalog))?.at ?? (await catalog.lastScan()) ?? wanted ?? Date.now();
-  return last + interval - Date.now();
+  const now = Date.now();
+  const last = (await lastSweep(catalog))?.at ?? (await catalog.lastScan()) ?? wanted ?? now;
+  // One of the future is of a clock that has been set back since.
+  return last > now + interval ? 0 : last + interval - now;
 }

@@ -9,7 +9,7 @@ import { searchCopy } from '../../../src/copies/search-copy.ts';
 import { LustreSource } from '../../../src/follow/lustre-source.ts';
 import { REASON } from '../../../src/follow/reasons.ts';
 import type { ReconcileContext } from '../../../src/follow/reconcile/context.ts';
-import { workOff } from '../../../src/follow/reconcile/journal-worker.ts';
+import { workOff, workOn } from '../../../src/follow/reconcile/journal-worker.ts';
 import { lookAt, type View } from '../../../src/follow/reconcile/look.ts';
 import { PutOff } from '../../../src/follow/reconcile/put-off.ts';
 import { reap } from '../../../src/follow/reconcile/reap.ts';
@@ -253,6 +253,25 @@ describe('what is out of order for a while is no failure of the file’s', () =>
     await follow(fid);
     expect(await container()).toEqual({ b: 'x' });
   });
+});
+
+test('what was told to wait by a clock that has been set back since does not wait that long', async () => {
+  const [moved, other] = [await archived('a', 'x'), await archived('b', 'y')];
+  renameSync(at('a'), at('c'));
+  renameSync(at('b'), at('d'));
+  await seen(moved, other);
+  const { stamp } = (await catalog.journalEntry(moved)) as { stamp: number };
+  const later = (fid: Fid, hours: number) =>
+    ({ fid, stamp, outcome: 'later', notBefore: Date.now() + hours * 3_600_000 }) as const;
+  await catalog.apply({ outcomes: [later(moved, 10), later(other, 2)] });
+  const stop = new AbortController();
+  const onEnd = () => stop.abort();
+  const settle = () => 0;
+  await workOn(context(), { concurrency: 1, stop: stop.signal, settle, onEnd, idle: async () => stop.abort() });
+  expect(await container()).toEqual({ b: 'y', c: 'x' });
+  expect((await catalog.journalDue(Number.MAX_SAFE_INTEGER, 10)).map(({ fid }) => fid)).toEqual([other]);
+  await catalog.journalRetry([other]);
+  await follow();
 });
 
 describe('what is deleted', () => {
