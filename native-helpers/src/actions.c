@@ -15,6 +15,7 @@
 #include "out.h"
 
 enum { ERRVAL_MAX = 4095 };
+enum { RENAMED_TRIES = 5 }; /* to begin a restore whose directory is renamed again and again */
 /* Of ends that failed: pauses between the tries, and all of them together. */
 enum { AGAIN_FIRST_MS = 250, AGAIN_LAST_MS = 8000, AGAIN_MS = 60000 };
 
@@ -122,7 +123,14 @@ static int action_begin(struct copytool *ct, struct item *it, const struct begin
 		if (layout_rc == 0)
 			open_flags |= O_LOV_DELAY_CREATE;
 	}
-	rc = h->api.llapi_hsm_action_begin(&it->hcp, r->ct, &it->hai, mdt, open_flags, b->is_error);
+	for (int tries = 1;; tries++) {
+		struct stat st;
+
+		rc = h->api.llapi_hsm_action_begin(&it->hcp, r->ct, &it->hai, mdt, open_flags, b->is_error);
+		/* llapi makes a restore's file by its directory's path, which may have been another one by then. */
+		if (rc != -ENOENT || !restore || tries == RENAMED_TRIES || fs_stat(h, &fid, &st) < 0)
+			break;
+	}
 	if (rc < 0) {
 		it->hcp = NULL;
 		registration_done(ct, r);

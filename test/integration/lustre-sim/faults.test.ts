@@ -79,6 +79,17 @@ it('an OST that is full: ENOSPC there only; a release frees its space; a restore
   await it.expectState(full, CLEAN);
 });
 
+it('a directory that is renamed just when a restore begins in it: llapi finds its path gone, and it is begun again', async () => {
+  const it = standIn.it;
+  await using agent = await it.agent();
+  const { path, fid } = await it.released(agent, 'renamed-around', 'content');
+  await it.sandbox.simctl(['fault', 'set=error:ct_begin,errno=2,count=2']);
+  const reading = readFile(path, 'utf8');
+  await agent.restore('content', fid);
+  expect(await reading).toBe('content');
+  await it.expectState(path, CLEAN);
+});
+
 it('deleting and truncating give space back, and what is left shows it', async () => {
   const it = standIn.it;
   const path = await onOst('shrinks', 1);
