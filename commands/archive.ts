@@ -10,7 +10,8 @@ import {
 export default class Archive extends RequestCommand {
   static override summary = 'Ask for files to be archived: copied to the container';
   static override description =
-    'Files that are archived already and unchanged since need nothing. The copytool does the work; add --wait to wait for it.';
+    'Files that are already archived and unchanged since need nothing. The copytool does the work; add --wait to ' +
+    'wait for it.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --older-than 30m --wait /mnt/lustre/projects',

@@ -5,10 +5,10 @@ import type { FollowJson } from '../src/follow/report.ts';
 export default class ChangelogFollow extends BaseCommand {
   static override summary = 'Keep the containers in step with the file system: names, links, metadata, deletions';
   static override description =
-    'Reads the changelogs of all metadata servers into the catalog, and carries what changed to the containers, until it ' +
-    'is stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured file. The first ' +
-    'SIGTERM or SIGINT lets running work finish, the second stops at once. One follower per file system. With --once ' +
-    'it catches up and leaves.';
+    'Reads the changelogs of all metadata servers into the catalog, and carries the changes to the containers, ' +
+    'until it is stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured ' +
+    'file. The first SIGTERM or SIGINT lets running work finish, the second stops at once. Run one follower per ' +
+    'file system. With --once it catches up and exits.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --once',

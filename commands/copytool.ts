@@ -3,9 +3,9 @@ import { BaseCommand } from '../src/cli/base-command.ts';
 export default class Copytool extends BaseCommand {
   static override summary = 'Run the HSM agent: carry out what Lustre asks for';
   static override description =
-    'Registers with Lustre for all configured archives and moves data between Lustre and the containers, until it is ' +
-    'stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured file. The first ' +
-    'SIGTERM or SIGINT lets running work finish, the second stops at once. One copytool can run per client.';
+    'Registers with Lustre for all configured archives and moves data between Lustre and the containers, until it ' +
+    'is stopped. Runs in the foreground and logs JSON lines to standard error, or to the configured file. The ' +
+    'first SIGTERM or SIGINT lets running actions finish, the second stops at once. Run one copytool per client.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --config /etc/lfsazsync/config.yaml',

@@ -5,7 +5,9 @@ import type { DoctorJson } from '../src/doctor/report.ts';
 export default class Doctor extends BaseCommand {
   static override summary = 'Check everything that lfsazsync needs, and say what to do about what is wrong';
   static override description =
-    'Looks at the machine, the mount, the containers, the changelog, the coordinator and the services. Changes nothing, and needs no service to run. What only metadata servers show is told as unknown on a client, with what to ask their administrators for.';
+    'Examines the machine, the mount, the containers, the changelog, the coordinator and the services. Changes ' +
+    'nothing, and needs no running service. On a client, what only the Lustre servers show is reported as ' +
+    'unknown, with what to ask their administrators for.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --only container --only changelog',

@@ -20,7 +20,8 @@ const IN_JSON = 10_000;
 export default class Find extends BaseCommand {
   static override summary = 'Find files in the catalog';
   static override description =
-    'Prints the names of files that meet all conditions, as the catalog has them: nothing is asked of Lustre. The flags are those of lfs find where it has them; --where takes any condition that a policy may have.';
+    'Prints the names of files that meet all conditions, from the catalog: Lustre is not asked. The flags are ' +
+    'those of lfs find where it has them; --where takes any condition that a policy may have.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /mnt/lustre/projects --size +1G --mtime +90d',
     `<%= config.bin %> <%= command.id %> --where 'type == file and released and not tree == "/mnt/lustre/scratch"'`,

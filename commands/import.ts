@@ -20,7 +20,9 @@ const mode = Flags.custom<number>({
 export default class Import extends BaseCommand {
   static override summary = 'Create the files of a container in Lustre';
   static override description =
-    'Makes directories, symlinks, hard links and released files with what the blobs say of them, whoever wrote them; data comes when it is first read. Nothing that is there is touched unless --on-conflict or --refresh says so. An import that was stopped, or killed, goes on where it was.';
+    'Creates directories, symlinks, hard links and released files with the attributes that the blobs name, ' +
+    'whatever program wrote them; data comes when it is first read. Nothing that exists is touched unless ' +
+    '--on-conflict or --refresh says so. An import that was stopped or killed continues where it was.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %> --prefix projects/2024 --report /var/tmp/import.ndjson',

@@ -5,8 +5,9 @@ export default class Metrics extends BaseCommand {
   static override enableJsonFlag = false;
   static override summary = 'Write metrics for Prometheus';
   static override description =
-    'To standard output, to a file for the node exporter’s textfile collector, or over HTTP on loopback. ' +
-    'What can not be read is left out, and told by lfsazsync_source_available and lfsazsync_service_up. docs/metrics.md lists all.';
+    'To standard output, to a file for the node exporter’s textfile collector, or over HTTP on loopback. What can ' +
+    'not be read is left out, and reported by lfsazsync_source_available and lfsazsync_service_up. ' +
+    'docs/metrics.md lists all metrics.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --output /var/lib/node_exporter/lfsazsync.prom',

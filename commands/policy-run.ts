@@ -9,7 +9,9 @@ import { OperatorError } from '../src/service/errors.ts';
 export default class PolicyRun extends BaseCommand {
   static override summary = 'Archive, release and remove what the policies say';
   static override description =
-    'Chooses files from the catalog, looks at them once more, and asks the coordinator for them. Made for cron: it runs the policies whose triggers fire, and is quiet when there was nothing to do. A policy that is named runs whatever its interval says; with --target, whatever its triggers say.';
+    'Chooses files from the catalog, checks them once more, and asks the coordinator for them. Made for cron: it ' +
+    'runs the policies whose triggers fire, and prints nothing if there was nothing to do. A policy that is named ' +
+    'runs whatever its interval says; with --target, whatever its triggers say.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --every 5m',

@@ -4,7 +4,8 @@ import { RequestCommand, type RequestResult, requestArgs, requestFlags } from '.
 export default class Release extends RequestCommand {
   static override summary = 'Free the space of archived files: their data stays in the container only';
   static override description =
-    'Before a file is released, its copy is looked up and recognised in the container, by the rules of a restore. The next read brings the data back.';
+    'Before a file is released, its copy is looked up and recognised in the container, by the rules of a restore. ' +
+    'The next read brings the data back.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --larger 16MiB --older-than 7d /mnt/lustre/projects',

@@ -11,7 +11,8 @@ const BY = ['user', 'group', 'project', 'type', 'state', 'archive', 'class', 'si
 export default class Report extends BaseCommand {
   static override summary = 'Add up what is in the file system';
   static override description =
-    'Counts, sizes and space in Lustre by user, group, project, type, HSM state, archive, class, file size and last use; the largest files and the fullest directories. By the catalog: nothing is asked of Lustre.';
+    'Counts, sizes and space in Lustre by user, group, project, type, HSM state, archive, class, file size and ' +
+    'last use; the largest files and the fullest directories. From the catalog: Lustre is not asked.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --by user --by state --csv > usage.csv',

@@ -10,7 +10,8 @@ import {
 export default class Restore extends RequestCommand {
   static override summary = 'Ask for the data of released files to be brought back';
   static override description =
-    'Files whose data is in Lustre need nothing. Reading a released file restores it, too; this does many at once, ahead of time. However many they are, the coordinator is given few at a time.';
+    'Files whose data is in Lustre need nothing. Reading a released file restores it, too; this command ' +
+    'prefetches many at once. However many there are, the coordinator gets only a few at a time.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /mnt/lustre/results.h5',
     '<%= config.bin %> <%= command.id %> --recursive --wait --wait-timeout 2h /mnt/lustre/projects',

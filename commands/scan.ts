@@ -9,7 +9,8 @@ const PROBLEM_LINES = 100;
 export default class Scan extends BaseCommand {
   static override summary = 'Fill or refresh the catalog from the file system';
   static override description =
-    'Walks the file system in parallel and reads attributes only: nothing is restored, changed or deleted. A scan that was stopped, or killed, goes on where it was. The follower may be at work beside it.';
+    'Walks the file system in parallel and reads attributes only: nothing is restored, changed or deleted. A scan ' +
+    'that was stopped or killed continues where it was. The follower may run meanwhile.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --path /mnt/lustre/projects/new',

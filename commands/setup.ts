@@ -14,7 +14,10 @@ export default class Setup extends BaseCommand {
   static override summary =
     'Give the file system its identity, make the containers its own, and put the services onto the machine';
   static override description =
-    'Checks the machine and each configured container, gives the file system a UUID, writes the UUID into the containers, begins the catalog, makes directories, and writes units for systemd, logrotate and tmpfiles. What is right already stays as it is; nothing is started. With --take-over, a new and empty file system inherits the containers of one that is gone for ever; what is in them stays, to be imported.';
+    'Checks the machine and each configured container, gives the file system a UUID, writes the UUID into the ' +
+    'containers, creates the catalog and directories, and writes units for systemd and files for logrotate and ' +
+    'tmpfiles. What is already right stays as it is; no service is started. With --take-over, a new and empty ' +
+    'file system takes over the containers of one that is lost for good; their contents stay, to be imported.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
     '<%= config.bin %> <%= command.id %>',

@@ -10,9 +10,9 @@ const EXITS = { ok: 'ok', warning: 'partial', error: 'failed' } as const;
 export default class Status extends BaseCommand {
   static override summary = 'Show the state of everything: services, lag, files, space, what needs attention';
   static override description =
-    'On a terminal it is a dashboard, elsewhere (and with --plain) text. Nothing needs to run for it: what does not is ' +
-    'said. Ends with 0 when all is well, 3 when something needs attention, 1 when something is broken. docs/status.md ' +
-    'describes what --json prints.';
+    'On a terminal it is a dashboard, elsewhere (and with --plain) text. It works whether or not the services ' +
+    'run, and reports those that do not. Ends with 0 if all is well, 3 if there are warnings, 1 if something is ' +
+    'broken. docs/status.md describes what --json prints.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --plain --watch 5',

@@ -10,7 +10,10 @@ const EXAMPLES = 100;
 export default class Sweep extends BaseCommand {
   static override summary = 'Compare the container with the catalog';
   static override description =
-    'Lists the container and puts what differs from the catalog into the journal, for the follower: late uploads, what a lost catalog left behind, strangers’ changes, changes that no record told of. Nothing in the container is changed or deleted, and Lustre need not be mounted. A sweep that was stopped, or killed, goes on where it was.';
+    'Lists the container and puts what differs from the catalog into the journal, for the follower: late uploads, ' +
+    'what a lost catalog left behind, changes by others, changes that no record reported. Nothing in the ' +
+    'container is changed or deleted, and Lustre need not be mounted. A sweep that was stopped or killed ' +
+    'continues where it was.';
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
   static override flags = {
     restart: Flags.boolean({ description: 'start over instead of continuing a stopped sweep' }),

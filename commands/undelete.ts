@@ -22,7 +22,9 @@ type UndeleteJson =
 export default class Undelete extends BaseCommand {
   static override summary = 'Bring back what was removed, as long as the container still has it';
   static override description =
-    'Files come back as released files with their owner, group, mode and time, and are read from the container when they are opened; symlinks and directories come back, too. Of a file that was modified after its last archive, what was archived comes back. Nothing that is there is overwritten.';
+    'Files come back as released files with their owner, group, mode and time, and are read from the container ' +
+    'when they are opened; symlinks and directories come back, too. A file that was modified after its last ' +
+    'archive comes back as it was archived. Nothing that exists is overwritten.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --list /mnt/lustre/projects',
     '<%= config.bin %> <%= command.id %> --list --search /mnt/lustre/projects',

@@ -15,7 +15,8 @@ const SETTLE_MS = 10_000;
 export default class Verify extends BaseCommand {
   static override summary = 'Compare file system, catalog and container with each other';
   static override description =
-    'Tells every difference: blobs that are missing, orphaned, of the wrong version, size, owner or place; what the catalog has wrong. No released file is restored. Without --repair nothing is changed.';
+    'Reports every difference: blobs that are missing, orphaned, of the wrong version, size, owner or place; ' +
+    'errors in the catalog. No released file is restored. Without --repair nothing is changed.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --path /mnt/lustre/projects --checksum --report findings.ndjson',

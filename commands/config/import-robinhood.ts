@@ -6,7 +6,8 @@ import type { Finding } from '../../src/policy/robinhood/report.ts';
 export default class ConfigImportRobinhood extends BaseCommand {
   static override summary = 'Convert a Robinhood configuration';
   static override description =
-    'Writes the configuration to standard output, or to a new file, and tells what has no equivalent and why. A policy that depends on something that can’t be converted is written with `enabled: false`.';
+    'Writes the configuration to standard output, or to a new file, and reports what has no equivalent and why. A ' +
+    'policy that depends on something that can’t be converted is written with `enabled: false`.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /etc/robinhood.d/lustre.conf --output /etc/lfsazsync/config.yaml',
     '<%= config.bin %> <%= command.id %> --all /etc/robinhood.d/lustre.conf > config.yaml',

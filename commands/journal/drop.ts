@@ -3,7 +3,8 @@ import { JournalCommand, journalArgs, quarantinedFlag } from '../../src/cli/jour
 export default class JournalDrop extends JournalCommand {
   static override summary = 'Forget what the journal has to put right for files';
   static override description =
-    'The container stays as it is, and is wrong about them until something about them changes, or a sweep finds it out. To have it tried again, use `journal retry`.';
+    'The container stays as it is, and is wrong about these files until something about them changes, or a sweep ' +
+    'finds it. To retry instead, use `journal retry`.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --quarantined',
     '<%= config.bin %> <%= command.id %> 0x200000401:0x1f:0x0',

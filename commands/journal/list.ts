@@ -12,7 +12,7 @@ interface JournalList {
 export default class JournalListCommand extends JournalCommand {
   static override summary = 'Show what is not yet right in the container';
   static override description =
-    'What was given up for now comes first, with the error; then what waits for the follower, longest due first.';
+    'First what was given up for now, with the error; then what waits for the follower, longest due first.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --quarantined --limit 1000 --json',

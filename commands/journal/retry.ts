@@ -2,7 +2,7 @@ import { JournalCommand, journalArgs, quarantinedFlag } from '../../src/cli/jour
 
 export default class JournalRetry extends JournalCommand {
   static override summary = 'Make the follower retry what it gave up, or what waits, at once';
-  static override description = 'The tries are counted from the beginning. A running follower takes them up by itself.';
+  static override description = 'Failures are counted from zero again. A running follower notices by itself.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --quarantined',
     '<%= config.bin %> <%= command.id %> 0x200000401:0x1f:0x0',

@@ -14,7 +14,8 @@ interface PolicyExplain {
 export default class PolicyExplainCommand extends BaseCommand {
   static override summary = 'Show which class and rule files fall under, and when they are due';
   static override description =
-    'Looks at the files themselves, so that it knows what the policies will see when they check them again. When a file is due is told as if nothing else changes; a release also waits for its trigger. Files that are gone are named by FID.';
+    'Examines the files themselves, as the policies do before they act. The due time assumes that nothing about ' +
+    'the file changes except its age; a release also waits for its trigger. Name removed files by FID.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> /mnt/lustre/project/data.bin',
     '<%= config.bin %> <%= command.id %> --json /mnt/lustre/a /mnt/lustre/b',

@@ -6,7 +6,8 @@ import type { PolicyFailureRow } from '../../src/status/policy-runs.ts';
 export default class PolicyFailures extends CatalogCommand {
   static override summary = 'Show the files that policies failed with';
   static override description =
-    'Each is left alone for a while, longer each time, and after a number of failures until it is retried by hand.';
+    'A failed file is left alone for a while, longer each time, and after a number of failures until it is ' +
+    'retried by hand.';
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
   static override flags = {
     policy: Flags.string({ description: 'only of this policy', helpValue: 'NAME' }),

@@ -6,7 +6,8 @@ import type { PolicyRunRow } from '../../src/status/policy-runs.ts';
 export default class PolicyRuns extends CatalogCommand {
   static override summary = 'Show the latest runs of the policies';
   static override description =
-    'Each with what it found, asked for, and what came of it. Runs that found nothing to do are left out, but for --all.';
+    'For each: what it found, what it asked for, and the outcome. Runs that found nothing to do are shown only ' +
+    'with --all.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --policy release --limit 5 --json',

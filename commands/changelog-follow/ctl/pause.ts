@@ -5,8 +5,8 @@ import type { PauseState } from '../../../src/follow/service/control.ts';
 export default class ChangelogFollowCtlPause extends FollowControlCommand {
   static override summary = 'Pause the running follower: it starts nothing new in the containers';
   static override description =
-    'Records are taken into the catalog all the while, so that nothing is lost and the changelogs do not grow. What has ' +
-    'begun is finished. A pause survives SIGHUP, not a restart.';
+    'Records are still taken into the catalog, so that nothing is lost and the changelogs do not grow. Running ' +
+    'work is finished. A pause survives SIGHUP, but not a restart.';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   async run(): Promise<PauseState> {

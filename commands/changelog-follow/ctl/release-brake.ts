@@ -4,8 +4,9 @@ import type { BrakeReleased } from '../../../src/follow/service/control.ts';
 export default class ChangelogFollowCtlReleaseBrake extends FollowControlCommand {
   static override summary = 'Allow the removals that the brake on mass deletions holds';
   static override description =
-    'What is dead by now may be removed from the containers when its grace period is over; what dies later is counted ' +
-    'anew. Look first whether it is right that it is dead: `changelog-follow ctl status` says how much it is.';
+    'The brake stops removals when very many files were removed within a short time. Check first that this was ' +
+    'intended: `changelog-follow ctl status` says how many, `undelete --list` which. What is dead by now may then ' +
+    'be removed from the containers when its grace period is over; later deaths are counted anew.';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   async run(): Promise<BrakeReleased> {

@@ -5,7 +5,7 @@ import type { Reloaded } from '../../../src/follow/service/settings.ts';
 export default class ChangelogFollowCtlReload extends FollowControlCommand {
   static override summary = 'Make the running follower read its configuration again, as on SIGHUP';
   static override description =
-    'Says what has changed, and what takes effect only after a restart. When something in the configuration is wrong, ' +
+    'Says what has changed, and what takes effect only after a restart. If the configuration has a mistake, ' +
     'nothing changes. Unlike SIGHUP, it leaves logs and credentials alone.';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 

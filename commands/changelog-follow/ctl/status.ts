@@ -5,8 +5,8 @@ import type { FollowFigures } from '../../../src/follow/figures.ts';
 export default class ChangelogFollowCtlStatus extends FollowControlCommand {
   static override summary = 'Show what the running follower is doing';
   static override description =
-    'How far the changelogs are taken in, the oldest change that is not in the container yet, what waits and what was ' +
-    'given up. docs/follower.md describes what --json prints.';
+    'How far the changelogs are taken in, the oldest change that is not in the container yet, what waits, and ' +
+    'what was given up. docs/follower.md describes what --json prints.';
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --json'];
 
   async run(): Promise<FollowFigures> {

@@ -7,9 +7,9 @@ import { ACTION_KINDS } from '../../../src/copytool/stats.ts';
 export default class CopytoolCtlPause extends CopytoolControlCommand {
   static override summary = 'Pause the running copytool: it starts nothing new';
   static override description =
-    'Actions that Lustre sends are still taken and kept alive, for hours if need be, and begin after `copytool ctl ' +
-    'resume`; readers of released files wait until then. What has begun is finished, or held before its next block with ' +
-    '--now. Cancels work all the while. A pause survives SIGHUP, not a restart.';
+    'Actions that Lustre sends are still accepted and kept alive, for hours if need be, and begin after `copytool ' +
+    'ctl resume`; readers of released files wait until then. Running actions are finished, or with --now held ' +
+    'before their next block. Cancels still work. A pause survives SIGHUP, but not a restart.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> archive',

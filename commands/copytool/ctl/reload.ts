@@ -5,8 +5,9 @@ import type { Reloaded } from '../../../src/copytool/settings.ts';
 export default class CopytoolCtlReload extends CopytoolControlCommand {
   static override summary = 'Make the running copytool read its configuration again, as on SIGHUP';
   static override description =
-    'Says what has changed, and what takes effect only after a restart. When something in the configuration is wrong, ' +
-    'nothing changes. What `copytool ctl set` has set counts no more. Unlike SIGHUP, it leaves logs and credentials alone.';
+    'Says what has changed, and what takes effect only after a restart. If the configuration has a mistake, ' +
+    'nothing changes. Values set with `copytool ctl set` are replaced by the configuration. Unlike SIGHUP, it ' +
+    'leaves logs and credentials alone.';
   static override examples = ['<%= config.bin %> <%= command.id %>'];
 
   async run(): Promise<Reloaded> {
