@@ -5,7 +5,13 @@ import type { BlobState } from '../blob/state.ts';
 import { crc64Hex } from '../checksum/crc64.ts';
 import type { LocatedCopy } from '../copies/search-copy.ts';
 import { holdsRecorded, ownRecord } from '../identity/copy-of.ts';
-import { type CopyRecord, formatFileRecord, isBinding, RECORD_XATTR } from '../identity/file-record.ts';
+import {
+  type CopyRecord,
+  formatFileRecord,
+  isBinding,
+  RECORD_XATTR,
+  takesDirectoryLayout,
+} from '../identity/file-record.ts';
 import { ERRNO, errnoName, errnoText } from '../lustre/errno.ts';
 import { isReleased } from '../lustre/hsm-state.ts';
 import { ActionError } from './action-error.ts';
@@ -38,10 +44,9 @@ export async function restore(task: Task, archive: Archive, context: CopytoolCon
     // Lustre would swap in whatever has been written: nothing must be written to a file that has its data.
     throw new ActionError('not-released', ERRNO.EALREADY, 'the file has its data already');
   }
-  const record = ownRecord(before);
   // One that was imported without stripes of its own has those of a file without data: its directory knows better.
-  const noLayout = record !== undefined && isBinding(record) && record.layout !== undefined;
-  const { dfid, layoutErrno } = await task.begin({ layout: noLayout ? 'default' : 'keep' });
+  const layout = takesDirectoryLayout(ownRecord(before)) ? 'default' : 'keep';
+  const { dfid, layoutErrno } = await task.begin({ layout });
   if (layoutErrno !== undefined) {
     context.stats.layoutsLost += 1;
     context.log.warn("file is restored with its directory's default layout, not with its own", {

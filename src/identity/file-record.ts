@@ -62,6 +62,11 @@ export function isBinding(record: FileRecord): record is BindingRecord {
   return 'bind' in record;
 }
 
+/** Whether the layout that the file has means nothing, and a restore is to give it its directory's. */
+export function takesDirectoryLayout(record: FileRecord | undefined): boolean {
+  return record !== undefined && isBinding(record) && record.layout !== undefined;
+}
+
 /**
  * Reads the value of `trusted.lfsazsync`.
  * @returns undefined when it is not one of ours, or of a later version: the file is then treated as one without a record

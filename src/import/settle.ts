@@ -1,7 +1,7 @@
 import type { BlobState } from '../blob/state.ts';
 import { freshOf } from '../follow/fresh.ts';
 import type { Fid } from '../identity/fid.ts';
-import { isBinding, parseFileRecord } from '../identity/file-record.ts';
+import { parseFileRecord, takesDirectoryLayout } from '../identity/file-record.ts';
 import { ERRNO, errnoText } from '../lustre/errno.ts';
 import type { MakeItem, Rebinding } from '../lustre/importer.ts';
 import type { EntryState } from '../lustre/scan-entry.ts';
@@ -137,8 +137,7 @@ async function rebind({ world, lustre, changes }: Settling, judged: readonly Jud
   const list = judged.map(({ there, wanted }): Rebinding => {
     const size = wanted.read.kind === 'file' ? wanted.read.size : 0n;
     // It keeps the layout that it has, and whether that means anything.
-    const before = there.record === null ? undefined : parseFileRecord(there.record);
-    const noLayout = before !== undefined && isBinding(before) && before.layout !== undefined;
+    const noLayout = takesDirectoryLayout(there.record === null ? undefined : parseFileRecord(there.record));
     return { fid: there.fid, ...attributesOf(wanted), size, record: recordOf(wanted, world.prefix, noLayout) };
   });
   const done = await lustre.importer.rebind(list, request.archive);
